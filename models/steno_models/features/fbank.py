@@ -38,13 +38,13 @@ class StreamingFbank:
         # Kaldi's scale is that of 16-bit integers; it only shifts the log energies.
         self._fbank.accept_waveform(SAMPLE_RATE, (samples * 32768.0).tolist())
         ready = self._fbank.num_frames_ready
-        frames = [self._fbank.get_frame(i) for i in range(self._taken_frames, ready)]
-        if frames:
-            self._fbank.pop(len(frames))
+        frames = np.empty((ready - self._taken_frames, NUM_BINS), np.float32)
+        for row, index in zip(frames, range(self._taken_frames, ready), strict=True):
+            # A frame is a view into the extractor's own memory: copied before it is dropped.
+            row[:] = self._fbank.get_frame(index)
+        self._fbank.pop(len(frames))
         self._taken_frames = ready
-        if not frames:
-            return np.zeros((0, NUM_BINS), np.float32)
-        return np.stack(frames).astype(np.float32)
+        return frames
 
 
 def fbank(samples: FloatArray) -> FloatArray:
