@@ -1,0 +1,47 @@
+"""What can go wrong in the daemon, by whose fault it is."""
+
+
+class StenoDaemonError(Exception):
+    """Anything that this package reports to its caller."""
+
+
+class WireError(StenoDaemonError):
+    """A message breaks the protocol: what was expected and what was found.
+
+    Attributes:
+        code: the `wire.ErrorCode` under which the other side hears of it.
+        message: one line for a person.
+        expected: what would have been right.
+        found: what came instead, shortened.
+    """
+
+    def __init__(self, code: str, message: str, *, expected: str, found: str) -> None:
+        super().__init__(f"{message}: expected {expected}, found {found}")
+        self.code = code
+        self.message = message
+        self.expected = expected
+        self.found = found
+
+
+class ConfigError(StenoDaemonError):
+    """The configuration file or the command line says something impossible."""
+
+
+class OverloadedError(StenoDaemonError):
+    """The daemon runs as many sessions as it can keep up with.
+
+    Attributes:
+        retry_after_s: seconds after which another try makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class UnknownModelError(StenoDaemonError):
+    """A session asks for a language model that is not loaded."""
+
+
+class EngineError(StenoDaemonError):
+    """The recogniser failed on the work of one session."""
