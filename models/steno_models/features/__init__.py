@@ -1,0 +1,8 @@
+"""What the models hear: 100 frames a second, whole and incrementally with the same numbers.
+
+extractor.py  framing, and Kaldi's extractors fed in blocks
+fbank.py      80 log-mel energies, for networks
+mfcc.py       13 cepstra, for Gaussians (Davis & Mermelstein 1980)
+deltas.py     slopes appended to features (Furui 1986)
+cmvn.py       mean and variance normalisation, global and over a sliding window
+"""
