@@ -1,13 +1,17 @@
 """Features against Kaldi's own extractors, and in any chunking."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import kaldi_native_fbank as knf
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
+from steno_models.errors import DataError
+from steno_models.features.cmvn import CmvnStats, GlobalCmvn, StreamingCmvn
 from steno_models.features.deltas import StreamingDeltas, add_deltas
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank, fbank
@@ -134,3 +138,106 @@ def test_deltas_of_nothing_are_empty() -> None:
     assert add_deltas(np.zeros((0, 13), np.float32)).shape == (0, 39)
     with pytest.raises(ValueError, match="at least one frame"):
         StreamingDeltas().finish()
+
+
+def recordings(count: int) -> list[FloatArray]:
+    """Return `count` random feature matrices, (T, 5), of different lengths and levels."""
+    rng = np.random.default_rng(3)
+    return [
+        np.asarray(rng.standard_normal((20 + 7 * i, 5)) * (1 + i) + i, np.float32)
+        for i in range(count)
+    ]
+
+
+def test_global_normalisation_is_that_of_kaldi() -> None:
+    several = recordings(4)
+    accumulator = knf.CmvnAccumulator(5)
+    for features in several:
+        accumulator.accumulate(features)
+    kaldi = knf.apply_cmvn(accumulator.stats, knf.CmvnOptions(norm_vars=True), several[0])
+    cmvn = GlobalCmvn.accumulate(several)
+    np.testing.assert_allclose(cmvn.apply(several[0]), kaldi, atol=1e-4)
+
+
+def test_global_normalisation_leaves_mean_0_and_variance_1() -> None:
+    several = recordings(3)
+    normalised = GlobalCmvn.accumulate(several).apply(np.concatenate(several))
+    np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-4)
+
+
+def test_a_saved_normalisation_is_read_back_unchanged(tmp_path: Path) -> None:
+    cmvn = GlobalCmvn.accumulate(recordings(2))
+    cmvn.save(tmp_path / "cmvn.safetensors")
+    loaded = GlobalCmvn.load(tmp_path / "cmvn.safetensors")
+    np.testing.assert_array_equal(loaded.mean, cmvn.mean)
+    np.testing.assert_array_equal(loaded.istd, cmvn.istd)
+
+
+def test_a_file_that_is_no_normalisation_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(b"no tensors")
+    with pytest.raises(DataError, match="expected a safetensors file"):
+        GlobalCmvn.load(tmp_path / "broken")
+    with pytest.raises(DataError, match="expected a safetensors file"):
+        GlobalCmvn.load(tmp_path / "missing")
+    save_file({"mean": np.zeros(3, np.float32)}, tmp_path / "half")
+    with pytest.raises(DataError, match="expected mean and istd"):
+        GlobalCmvn.load(tmp_path / "half")
+
+
+def test_nothing_to_normalise_by_is_an_error() -> None:
+    with pytest.raises(DataError, match="at least one recording"):
+        GlobalCmvn.accumulate([])
+    with pytest.raises(DataError, match="at least one frame"):
+        GlobalCmvn.accumulate([np.zeros((0, 5), np.float32)])
+
+
+@pytest.mark.parametrize("with_variance", [True, False])
+def test_the_window_holds_the_last_frames_and_the_prior_fills_the_gap(
+    with_variance: bool,  # noqa: FBT001
+) -> None:
+    prior, features = np.concatenate(recordings(2)), recordings(3)[2]
+    cmvn = StreamingCmvn(
+        CmvnStats.of(prior), window_frames=12, prior_frames=5, with_variance=with_variance
+    )
+    normalised, _ = cmvn.apply(features, cmvn.start())
+    for t, frame in enumerate(features.astype(np.float64)):
+        window = features[max(t - 11, 0) : t + 1].astype(np.float64)
+        borrowed = min(12 - len(window), 5)
+        weights = np.r_[np.full(len(prior), borrowed / len(prior)), np.ones(len(window))]
+        both = np.concatenate([prior, window])
+        mean = np.average(both, axis=0, weights=weights)
+        deviation = np.sqrt(np.average((both - mean) ** 2, axis=0, weights=weights))
+        expected = (frame - mean) / (deviation if with_variance else 1)
+        np.testing.assert_allclose(normalised[t], expected, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(sizes=st.lists(st.integers(0, 20), max_size=8), window=st.integers(1, 40))
+def test_any_chunking_gives_the_same_normalised_features(sizes: list[int], window: int) -> None:
+    features = recordings(3)[2]
+    cmvn = StreamingCmvn(CmvnStats.of(recordings(1)[0]), window_frames=window)
+    whole, _ = cmvn.apply(features, cmvn.start())
+    parts, state = [], cmvn.start()
+    for chunk in chunks(features, sizes):
+        part, state = cmvn.apply(chunk, state)
+        parts.append(part)
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert len(state.recent) == min(window, len(features))
+
+
+def test_a_state_can_be_continued_twice() -> None:
+    features = recordings(2)[1]
+    cmvn = StreamingCmvn(CmvnStats.of(features), window_frames=8)
+    _, state = cmvn.apply(features[:10], cmvn.start())
+    first, _ = cmvn.apply(features[10:], state)
+    second, _ = cmvn.apply(features[10:], state)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_digital_silence_stays_finite() -> None:
+    silence = np.full((50, 5), -15.94, np.float32)
+    cmvn = StreamingCmvn(CmvnStats.of(recordings(1)[0]), window_frames=10)
+    normalised, _ = cmvn.apply(silence, cmvn.start())
+    np.testing.assert_allclose(normalised[10:], 0, atol=1e-3)
+    np.testing.assert_allclose(GlobalCmvn.accumulate([silence]).apply(silence), 0, atol=0.1)
