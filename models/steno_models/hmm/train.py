@@ -1,0 +1,166 @@
+"""From equal parts to phone models: flat start, Viterbi training, growing mixtures; Baum-Welch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.progress import Progress
+
+from steno_models.errors import DataError
+from steno_models.hmm.gmm import DiagonalGmm, Statistics
+from steno_models.hmm.kernels import F64
+from steno_models.hmm.model import PhoneModel
+from steno_models.hmm.topology import NUM_STATES, SILENCE, STATES_PER_PHONE, Graph, shortest_path
+from steno_models.types import FloatArray, IntArray
+
+VARIANCE_FLOOR = 0.01  # of the variance of all frames
+PAUSE_LEVEL = 0.3  # of the way from the quiet to the loud frames of an utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What one recording teaches: `frames`, (T, D), and the `graph` of its words."""
+
+    frames: FloatArray
+    graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Part of a training.
+
+    Attributes:
+        splits: how often the mixtures are doubled at its beginning.
+        rounds: how often the utterances are aligned and the model estimated.
+        share: part of the utterances used, from the first on.
+    """
+
+    splits: int
+    rounds: int
+    share: float = 1.0
+
+
+SCHEDULE = (
+    Stage(splits=0, rounds=8, share=0.3),
+    Stage(splits=1, rounds=3, share=0.5),
+    Stage(splits=1, rounds=3),
+    Stage(splits=1, rounds=4),
+)
+
+
+def train(utterances: Sequence[Utterance], schedule: Sequence[Stage] = SCHEDULE) -> PhoneModel:
+    """Return a model of the phones, trained from a flat start.
+
+    Args:
+        utterances: the easy (short) ones first; those too short for their words are left out.
+        schedule: how the mixtures grow.
+    """
+    usable = [u for u in utterances if len(u.frames) >= len(shortest_path(u.graph))]
+    if not usable:
+        raise DataError("expected recordings that are long enough for their words, found none")
+    first = _first(usable, schedule[0].share)
+    model = _estimate(_flat_model(first), first, [flat_path(u) for u in first])
+    with Progress() as progress:
+        task = progress.add_task("phone models", total=sum(s.rounds for s in schedule))
+        for stage in schedule:
+            part = _first(usable, stage.share)
+            for _ in range(stage.splits):
+                model = PhoneModel(model.gmm.split(), model.stay_probs)
+            for _ in range(stage.rounds):
+                model = viterbi_round(model, part)
+                progress.advance(task)
+    return model
+
+
+def viterbi_round(model: PhoneModel, utterances: Sequence[Utterance]) -> PhoneModel:
+    """Return the model estimated from the best paths of `model`."""
+    return _estimate(model, utterances, [model.best_path(u.frames, u.graph) for u in utterances])
+
+
+def baum_welch_round(
+    model: PhoneModel, utterances: Iterable[Utterance], variance_floor: F64
+) -> tuple[PhoneModel, float]:
+    """Return the model estimated from all paths, and the log-likelihood of the old one.
+
+    That is EM proper: the likelihood never falls (Baum et al. 1970).
+    """
+    statistics = Statistics(model.gmm)
+    stays, visits = np.zeros(len(model.stay_probs)), np.zeros(len(model.stay_probs))
+    total = 0.0
+    for u in utterances:
+        posteriors = model.posteriors(u.frames, u.graph)
+        total += posteriors.log_likelihood
+        np.add.at(stays, u.graph.states, posteriors.loops)
+        np.add.at(visits, u.graph.states, posteriors.occupancy.sum(axis=0))
+        for state in np.unique(u.graph.states).tolist():
+            occupancy = posteriors.occupancy[:, u.graph.states == state].sum(axis=1)
+            statistics.add(state, u.frames, occupancy.astype(np.float32))
+    gmm = statistics.estimate(variance_floor)
+    return PhoneModel(gmm, _stay_probs(stays, visits, model.stay_probs)), total
+
+
+def flat_path(utterance: Utterance) -> IntArray:
+    """Return (T,) nodes: pauses at the ends by loudness, the words in equal parts between them."""
+    T, graph = len(utterance.frames), utterance.graph
+    nodes = np.array(shortest_path(graph), np.int32)
+    begin, end = _loud_part(utterance.frames[:, 0])
+    if end - begin < len(nodes):
+        begin, end = 0, T
+    inner = nodes[np.arange(end - begin) * len(nodes) // (end - begin)]
+    lead = np.arange(begin) * STATES_PER_PHONE // max(begin, 1)
+    tail = np.arange(T - end) * STATES_PER_PHONE // max(T - end, 1)
+    last = len(graph.states) - STATES_PER_PHONE
+    return np.concatenate([lead, inner, last + tail]).astype(np.int32)
+
+
+def _loud_part(energy: FloatArray) -> tuple[int, int]:
+    """Return the first frame and the one after the last that are louder than the pauses."""
+    quiet, loud = np.percentile(energy, [5, 95])
+    above = np.flatnonzero(energy > quiet + PAUSE_LEVEL * (loud - quiet))
+    return (int(above[0]), int(above[-1]) + 1) if len(above) else (0, len(energy))
+
+
+def _first(utterances: Sequence[Utterance], share: float) -> Sequence[Utterance]:
+    return utterances[: max(1, round(share * len(utterances)))]
+
+
+def _flat_model(utterances: Sequence[Utterance]) -> PhoneModel:
+    """Return one Gaussian for all states: the mean and variance of all frames."""
+    frames = np.concatenate([u.frames for u in utterances])
+    shape = (NUM_STATES, 1, frames.shape[1])
+    gmm = DiagonalGmm(
+        log_weights=np.zeros((NUM_STATES, 1)),
+        means=np.broadcast_to(frames.mean(axis=0, dtype=np.float64), shape).copy(),
+        variances=np.broadcast_to(frames.var(axis=0, dtype=np.float64), shape).copy(),
+    )
+    stay_probs = np.full(NUM_STATES, 0.7)
+    stay_probs[STATES_PER_PHONE * SILENCE : STATES_PER_PHONE * (SILENCE + 1)] = 0.9
+    return PhoneModel(gmm, stay_probs)
+
+
+def _estimate(
+    model: PhoneModel, utterances: Sequence[Utterance], paths: Sequence[IntArray]
+) -> PhoneModel:
+    """Return the model of greatest likelihood for these paths (two rounds of EM inside states)."""
+    frames = np.concatenate([u.frames for u in utterances])
+    states = np.concatenate([u.graph.states[p] for u, p in zip(utterances, paths, strict=True)])
+    stays = np.zeros(len(model.stay_probs))
+    for u, path in zip(utterances, paths, strict=True):
+        np.add.at(stays, u.graph.states[path[1:][path[1:] == path[:-1]]], 1.0)
+    visits = np.bincount(states, minlength=len(stays)).astype(np.float64)
+    floor = VARIANCE_FLOOR * frames.var(axis=0, dtype=np.float64)
+    order = np.argsort(states, kind="stable")
+    bounds = np.searchsorted(states[order], np.arange(len(stays) + 1))
+    gmm = model.gmm
+    for _ in range(2):
+        statistics = Statistics(gmm)
+        for state in np.flatnonzero(visits).tolist():
+            statistics.add(state, frames[order[bounds[state] : bounds[state + 1]]])
+        gmm = statistics.estimate(floor)
+    return PhoneModel(gmm, _stay_probs(stays, visits, model.stay_probs))
+
+
+def _stay_probs(stays: F64, visits: F64, old: F64) -> F64:
+    """Return (S,) probabilities of staying from expected counts; unseen states keep the old one."""
+    estimate = stays / np.where(visits > 0.0, visits, 1.0)
+    return np.where(visits > 0.0, np.clip(estimate, 1e-3, 1.0 - 1e-3), old)
