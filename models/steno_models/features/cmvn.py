@@ -20,7 +20,7 @@ from steno_models.types import FloatArray
 
 Float64Array = NDArray[np.float64]
 
-# A dimension that never changes (digital silence) has variance 0, and rounding must not be blown up.
+# A dimension that never changes (digital silence) has variance 0: rounding must not be blown up.
 _VARIANCE_FLOOR = 1e-8
 
 
