@@ -1,0 +1,64 @@
+"""A caption file that is whole after every final while it grows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from steno_clients.captions import VTT_HEADER, Cue, cut, retime, srt, vtt
+from steno_clients.errors import OutputError
+from steno_clients.file import FloatArray
+from steno_daemon.wire import Final, ServerMessage
+
+
+class GrowingCaptions:
+    """An .srt or .vtt file to which every final adds its cues.
+
+    The last cue stays on screen until it is read or the next one comes, and when that is, the next
+    final says: so the last cue is written again, in place and in the same write as those after it.
+    Time stamps have a fixed width, hence a reader finds a valid file at every moment.
+    """
+
+    def __init__(self, path: Path, render: Callable[[list[Cue], int], str], header: str) -> None:
+        self._render = render
+        self._last: list[Cue] = []
+        self._count = 0
+        self._floor_ms = 0
+        try:
+            self._file = path.open("w+b", buffering=0)
+            self._file.write(header.encode())
+            self._offset = self._file.tell()
+        except OSError as error:
+            raise OutputError(f"expected to write captions to {path}: {error.strerror}") from None
+
+    @classmethod
+    def srt(cls, path: Path) -> "GrowingCaptions":
+        """Return a SubRip file, empty so far."""
+        return cls(path, lambda cues, first: srt(cues, first=first), "")
+
+    @classmethod
+    def vtt(cls, path: Path) -> "GrowingCaptions":
+        """Return a WebVTT file with no cue so far."""
+        return cls(path, lambda cues, _first: vtt(cues), VTT_HEADER)
+
+    def show(self, event: ServerMessage) -> None:
+        """Add the cues of an event that is a final."""
+        if not isinstance(event, Final):
+            return
+        new = cut(event)
+        timed = retime([*self._last, *new], floor_ms=self._floor_ms)
+        if not timed:
+            return
+        done = self._render(timed[:-1], self._count + 1).encode()
+        last = self._render(timed[-1:], self._count + len(timed)).encode()
+        self._file.seek(self._offset)
+        self._file.write(done + last)
+        self._offset += len(done)
+        self._count += len(timed) - 1
+        self._floor_ms = timed[-2].end_ms if len(timed) > 1 else self._floor_ms
+        self._last = [*self._last, *new][-1:]
+
+    def heard(self, block: FloatArray) -> None:
+        """Take no notice of audio."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
