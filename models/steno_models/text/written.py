@@ -94,7 +94,7 @@ _ABBREVIATIONS: tuple[_Rule, ...] = (
     (re.compile(r"\be\.\s?g\."), "for example"),
     (re.compile(r"\bi\.\s?e\."), "that is"),
     (
-        re.compile(rf"\b({_alternatives(_ANY_CASE)})\b\.?", re.IGNORECASE),
+        re.compile(rf"(?<![a-z])({_alternatives(_ANY_CASE)})(?![a-z])\.?", re.IGNORECASE),
         lambda m: _in_the_case_of(m[1], _ANY_CASE[m[1].lower()]),
     ),
     (re.compile(r"\bSt\b\.?(?=\s+[A-Z])"), "Saint"),
@@ -207,6 +207,7 @@ _SYMBOL = re.compile(f"[{re.escape(''.join(_SYMBOLS))}]")
 
 def expand(text: str) -> str:
     """Return `text` with abbreviations, numbers and symbols as words; case and stops remain."""
+    text = text.replace("_", " ")  # italics in plain-text books
     for pattern, replacement in _ABBREVIATIONS:
         text = pattern.sub(replacement, text)
     if _TRIGGER.search(text):
