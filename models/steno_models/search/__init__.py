@@ -1,0 +1,16 @@
+"""Beam search from token posteriors to words, one encoder step at a time, for streams.
+
+Idea: token passing (Young, Russell & Thornton 1989) through the prefix tree of the pronunciations
+(Ney et al. 1992), one copy of the tree for each language-model state, reached copies only. A token
+is a state of that product, Viterbi's best way there, and a link to the words before:
+
+    score(words) = max over alignments of sum ln p(token, step)
+                   + sum over words of (lm_weight ln p(word | words before) + word_score)
+
+The language model is looked ahead (Ortmanns, Ney & Eiden 1996): within a word a token counts the
+best word that can still come of it. State is a value; any chunking gives the same.
+
+Files: tree (the lexicon), topology (CTC, or HMMs of one state a token), options, state, search
+(the calls), kernels (the compiled step), links (the compiled word graph), hypothesis, nbest,
+confidence.
+"""

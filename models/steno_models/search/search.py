@@ -1,0 +1,269 @@
+"""The search's calls: start, step, best, stable words, finish."""
+
+from collections import deque
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steno_models.errors import ConfigError, DataError
+from steno_models.lm.ngram.kernels import NgramArrays
+from steno_models.search import nbest
+from steno_models.search.ahead.kernels import Cache, Model, unigram_ahead
+from steno_models.search.hypothesis import Hypothesis, SearchWord
+from steno_models.search.kernels import Scratch, last_scores, run
+from steno_models.search.links import kernels as link_kernels
+from steno_models.search.options import SearchOptions
+from steno_models.search.state import (
+    LINK,
+    NO_ALTERNATIVE,
+    NO_LINK,
+    TOKEN,
+    LinkArray,
+    SearchState,
+    TokenArray,
+)
+from steno_models.search.topology import Topology
+from steno_models.search.tree import LexiconTree
+from steno_models.types import FloatArray, IntArray
+
+DoubleArray = NDArray[np.float64]
+_Array = TypeVar("_Array", bound=NDArray[np.generic])
+
+# Steps between two looks at what can be settled; part of the result, so not for tuning.
+_SETTLE_STEPS = 64
+_CACHE_SIZE = 1 << 17
+_MAX_ORDER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class BeamSearch:
+    """A beam search over one lexicon and one language model, shared by any number of streams.
+
+    Calls from several threads at once are fine: each takes its own memory to work in.
+
+    Attributes:
+        tree: the lexicon.
+        lm: the language model; its first words are the tree's.
+        topology: how tokens follow each other; it has as many tokens as the posteriors.
+        start_state: the language model's state at the start of a sentence.
+        end_word: its word at the end of a sentence.
+        options: how wide to search and how to weigh.
+    """
+
+    tree: LexiconTree
+    lm: NgramArrays
+    _: KW_ONLY
+    topology: Topology
+    start_state: int
+    end_word: int
+    options: SearchOptions = field(default_factory=SearchOptions)
+    _model: Model = field(init=False, repr=False, compare=False)
+    _scratches: deque[Scratch] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        lm_words = int(self.lm.level_begin[2]) - 1
+        if self.tree.num_words > lm_words:
+            raise ConfigError(
+                f"expected a language model of the lexicon's {self.tree.num_words} words, found "
+                f"one of {lm_words}"
+            )
+        if self.tree.num_tokens > self.num_tokens:
+            raise ConfigError(
+                f"expected a lexicon of token ids below {self.num_tokens}, found "
+                f"{self.tree.num_tokens - 1}"
+            )
+        lm = NgramArrays(*map(_read_only, self.lm))
+        unigram = _read_only(unigram_ahead(self.tree.arrays, lm))
+        model = Model(self.tree.arrays, self.topology, lm, unigram)
+        object.__setattr__(self, "_model", model)
+        object.__setattr__(self, "_scratches", deque())
+        # Compiles, or loads what was compiled, now rather than with the first audio.
+        self._run(np.zeros((0, self.num_tokens), np.float32), self.start())
+
+    @property
+    def num_tokens(self) -> int:
+        """V, the number of tokens with the blank."""
+        return len(self.topology.leave) - 1
+
+    def start(self) -> SearchState:
+        """Return the state before the first step."""
+        tokens = np.zeros(1, TOKEN)
+        tokens["lm"] = self.start_state
+        tokens["place"] = 2 * len(self.tree) + self.num_tokens
+        tokens["link"] = NO_LINK
+        tokens["alternative_link"] = NO_ALTERNATIVE
+        return SearchState(0, _read_only(tokens), _read_only(np.zeros(0, LINK)))
+
+    def step(self, log_probs: FloatArray, state: SearchState) -> SearchState:
+        """Return the state after the steps of `log_probs`, (S, V) ln p(token), any S.
+
+        Splitting the steps over several calls makes no difference.
+        """
+        if log_probs.ndim != 2 or log_probs.shape[1] != self.num_tokens:
+            raise DataError(
+                f"expected log probabilities of shape (S, {self.num_tokens}), found "
+                f"{log_probs.shape}"
+            )
+        if np.isnan(log_probs).any():
+            raise DataError("expected log probabilities, found NaN")
+        rows = _read_only(np.ascontiguousarray(log_probs, np.float32))
+        begin = 0
+        while begin < len(rows):
+            end = min(len(rows), begin + _SETTLE_STEPS - state.step % _SETTLE_STEPS)
+            state = self._run(rows[begin:end], state)
+            if state.step % _SETTLE_STEPS == 0:
+                state = _settled(state, self.options)
+            begin = end
+        return state
+
+    def best(self, state: SearchState) -> Hypothesis:
+        """Return the likeliest words so far; a word counts from its last token on."""
+        scores = state.tokens["score"]
+        i = _best_token(self.tree, state)
+        graph = _Graph.of(state, scores, self.options)
+        links = link_kernels.chain(state.links, state.tokens["link"][i])
+        return Hypothesis(
+            state.settled + graph.words(links),
+            float(scores[i] - state.tokens["ahead"][i]),
+        )
+
+    def stable_words(self, state: SearchState) -> int:
+        """Return how many leading words of `best` no later step can change."""
+        return len(state.settled) + int(link_kernels.shared_words(state.tokens, state.links))
+
+    def finish(self, state: SearchState, n_best: int = 1) -> list[Hypothesis]:
+        """Return up to `n_best` different word sequences, best first, the sentence ending here.
+
+        A word still going on is left out, unless nothing else survived. Settled words are the same
+        in all.
+        """
+        final_scores = self._final_scores(state)
+        graph = _Graph.of(state, final_scores, self.options)
+        return [
+            Hypothesis(state.settled + graph.words(np.array(links, np.int32)), score)
+            for score, links in nbest.best_texts(state.tokens, final_scores, state.links, n_best)
+        ]
+
+    def _final_scores(self, state: SearchState) -> DoubleArray:
+        """Return (tokens,) log scores of ending at each token, -inf within words."""
+        tokens = state.tokens
+        scores = tokens["score"] - tokens["ahead"]
+        between = _between_words(self.tree, tokens)
+        if not between.any():
+            return scores
+        ends = last_scores(self._model.lm, tokens, self.end_word, float(self.options.lm_weight))
+        return np.where(between, scores + ends, -np.inf)
+
+    def _run(self, log_probs: FloatArray, state: SearchState) -> SearchState:
+        limits = self.options.limits()
+        try:
+            scratch = self._scratches.pop()
+        except IndexError:
+            scratch = _new_scratch(limits.max_tokens)
+        tokens, links = run(
+            self._model, limits, scratch, state.tokens, state.links, state.step, log_probs
+        )
+        self._scratches.append(scratch)
+        if not len(tokens):
+            raise DataError(
+                "expected log probabilities with some token possible at each step, found none in "
+                f"steps {state.step} to {state.step + len(log_probs)}"
+            )
+        return SearchState(
+            state.step + len(log_probs), _read_only(tokens), _read_only(links), state.settled
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """The word graph with the posterior of each link."""
+
+    links: LinkArray
+    posterior: DoubleArray
+
+    @classmethod
+    def of(cls, state: SearchState, final_scores: DoubleArray, options: SearchOptions) -> Self:
+        return cls(
+            state.links,
+            link_kernels.posteriors(
+                state.tokens, final_scores, state.links, float(options.posterior_scale)
+            ),
+        )
+
+    def words(self, chain: IntArray) -> tuple[SearchWord, ...]:
+        """Return the words of the links `chain`."""
+        return tuple(self._word(link) for link in self.links[chain])
+
+    def _word(self, link: np.void) -> SearchWord:
+        links = self.links
+        same = (
+            (links["word"] == link["word"])
+            & (links["start"] < link["end"])
+            & (links["end"] > link["start"])
+        )
+        return SearchWord(
+            int(link["word"]),
+            int(link["start"]),
+            int(link["end"]),
+            min(1.0, float(self.posterior[same].sum())),
+            float(link["margin"]),
+            float(link["log_prob"]),
+        )
+
+
+def _between_words(tree: LexiconTree, tokens: TokenArray) -> NDArray[np.bool_]:
+    """Return (tokens,) which of `tokens` are at the root."""
+    return (tokens["place"] == 0) | (tokens["place"] >= 2 * len(tree))
+
+
+def _best_token(tree: LexiconTree, state: SearchState) -> int:
+    """Return the index of the best token, of equally good ones the first between words."""
+    scores = state.tokens["score"]
+    best = np.flatnonzero(scores == scores.max())
+    return int(best[np.argmax(_between_words(tree, state.tokens[best]))])
+
+
+def _settled(state: SearchState, options: SearchOptions) -> SearchState:
+    """Return `state` with the words moved to `settled` that are stable and far enough back."""
+    shared = int(link_kernels.shared_words(state.tokens, state.links))
+    best = int(np.argmax(state.tokens["score"]))
+    chain = link_kernels.chain(state.links, state.tokens["link"][best])[:shared]
+    depth = int((state.links["end"][chain] <= state.step - options.history_steps).sum())
+    if depth == 0:
+        return state
+    words = _Graph.of(state, state.tokens["score"], options).words(chain[:depth])
+    tokens, links = state.tokens.copy(), state.links.copy()
+    kept = link_kernels.settle(tokens, links, depth, links["text"][chain[depth - 1]])
+    return SearchState(
+        state.step, _read_only(tokens), _read_only(links[:kept].copy()), state.settled + words
+    )
+
+
+def _new_scratch(max_tokens: int) -> Scratch:
+    most = 4 * max_tokens + 64
+    table = 1 << (2 * most - 1).bit_length()
+    return Scratch(
+        current=np.zeros(max_tokens + most, TOKEN),
+        following=np.zeros(most, TOKEN),
+        arrival=np.zeros(1, TOKEN),
+        links=np.zeros(16 * max_tokens, LINK),
+        count=np.zeros(1, np.int64),
+        bound=np.zeros(2, np.float64),
+        epoch=np.zeros(1, np.int64),
+        stamp=np.full(table, -1, np.int64),
+        slot=np.zeros(table, np.int32),
+        cache=Cache(
+            np.full(_CACHE_SIZE, -1, np.int64),
+            np.zeros(_CACHE_SIZE, np.float32),
+            np.zeros(_MAX_ORDER, np.int64),
+        ),
+    )
+
+
+def _read_only(array: _Array) -> _Array:
+    """Return a read-only view of `array`: the compiled code has one signature, for such."""
+    view = array.view()
+    view.setflags(write=False)
+    return view

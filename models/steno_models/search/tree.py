@@ -1,0 +1,219 @@
+"""The pronunciations of a vocabulary as a prefix tree in flat arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steno_models.errors import DataError
+from steno_models.types import ByteArray, IntArray, LongArray
+
+# word id -> its pronunciations, the primary one first, each a sequence of token ids
+Pronunciations = Sequence[Sequence[Sequence[int]]]
+
+_Matrix = NDArray[np.int32]
+
+
+class TreeArrays(NamedTuple):
+    """The tree as the compiled search reads it: N nodes by depth, 0 the root, children together.
+
+    Attributes:
+        token: (N,) the token that leads to each node, 0 at the root.
+        child_begin: (N + 1,) the children of node i are child_begin[i] .. child_begin[i + 1].
+        word_begin: (N + 1,) the words that end at node i are word[word_begin[i] : word_begin[i + 1]].
+        word: (pronunciations,) word ids.
+        first_word: (N,) the words below node i by their primary pronunciation are among the ids
+            first_word[i] .. last_word[i], the latter excluded.
+        last_word: (N,) likewise.
+        extra_begin: (N + 1,) extra[extra_begin[i] : extra_begin[i + 1]] are the words below node i
+            outside that range.
+        extra: word ids.
+        same_words: (N,) 1 where the words below are those below the parent.
+    """
+
+    token: IntArray
+    child_begin: IntArray
+    word_begin: IntArray
+    word: IntArray
+    first_word: IntArray
+    last_word: IntArray
+    extra_begin: IntArray
+    extra: IntArray
+    same_words: ByteArray
+
+
+@dataclass(frozen=True, slots=True)
+class LexiconTree:
+    """A vocabulary's pronunciations as a prefix tree.
+
+    Word ids should be ordered by primary pronunciation: the words below a node are then a range of
+    ids, which is what makes looking ahead in the language model cheap. Words that break the order,
+    such as those added later, are found all the same.
+
+    Attributes:
+        arrays: the tree, read-only.
+        num_words: the ids are 0 .. num_words - 1; words without pronunciation are never found.
+        num_tokens: one more than the largest token id in it.
+    """
+
+    arrays: TreeArrays
+    num_words: int
+    num_tokens: int
+
+    def __len__(self) -> int:
+        """Return the number of nodes, the root included."""
+        return len(self.arrays.token)
+
+    @classmethod
+    def build(cls, pronunciations: Pronunciations) -> Self:
+        """Return the tree of `pronunciations`, one list of token sequences for each word id.
+
+        A topology of several states a phone is spelled out: its tokens are the states.
+        """
+        words, ranks, spelled = _rows(pronunciations)
+        levels = _Levels.of(spelled)
+        primary = _primary_in_order(words, ranks, spelled)
+        first, last = levels.word_ranges(words, primary)
+        extra_begin, extra = levels.extra_words(words[~primary], ~primary, (first, last))
+        by_node = np.argsort(levels.end, kind="stable")
+        begins = np.searchsorted(levels.end[by_node], np.arange(levels.num_nodes + 1))
+        arrays = TreeArrays(
+            token=levels.token.astype(np.int32),
+            child_begin=levels.child_begin.astype(np.int32),
+            word_begin=begins.astype(np.int32),
+            word=words[by_node].astype(np.int32),
+            first_word=first.astype(np.int32),
+            last_word=last.astype(np.int32),
+            extra_begin=extra_begin.astype(np.int32),
+            extra=extra.astype(np.int32),
+            same_words=levels.same_words(begins),
+        )
+        for array in arrays:
+            array.setflags(write=False)
+        return cls(arrays, len(pronunciations), int(spelled.max(initial=0)) + 1)
+
+
+def _rows(pronunciations: Pronunciations) -> tuple[LongArray, LongArray, _Matrix]:
+    """Return (P,) words, (P,) ranks (0: primary) and (P, U) tokens, 0-padded, sorted by tokens."""
+    entries = [
+        (word, rank, tuple(tokens))
+        for word, several in enumerate(pronunciations)
+        for rank, tokens in enumerate(dict.fromkeys(map(tuple, several)))
+    ]
+    lengths = np.array([len(tokens) for _, _, tokens in entries], np.int64)
+    flat = np.array([token for _, _, tokens in entries for token in tokens], np.int32)
+    if not entries or lengths.min() == 0 or flat.min() <= 0:
+        raise DataError(
+            "expected pronunciations of at least one token each, token ids from 1 on, found "
+            + (f"an empty one or id {flat.min()}" if len(flat) else "none")
+        )
+    spelled = np.zeros((len(entries), int(lengths.max())), np.int32)
+    spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = flat
+    # The sort is stable, so that homophones stay in the order of their ids.
+    order = np.lexsort(spelled.T[::-1])
+    words = np.array([word for word, _, _ in entries], np.int64)
+    ranks = np.array([rank for _, rank, _ in entries], np.int64)
+    return words[order], ranks[order], spelled[order]
+
+
+def _primary_in_order(words: LongArray, ranks: LongArray, spelled: _Matrix) -> NDArray[np.bool_]:
+    """Return (P,) whether the row is a primary pronunciation that keeps the order of ids."""
+    # Equal pronunciations share a place.
+    differs = (spelled[1:] != spelled[:-1]).any(axis=1)
+    place = np.concatenate([[0], np.cumsum(differs)])
+    rows = np.flatnonzero(ranks == 0)
+    rows = rows[np.argsort(words[rows], kind="stable")]
+    primary = np.zeros(len(words), bool)
+    primary[rows] = place[rows] == np.maximum.accumulate(place[rows])
+    return primary
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """The nodes of a tree, numbered by depth and, within a depth, as in a walk down the tree.
+
+    Attributes:
+        token: (N,) the token that leads to each node.
+        parent: (N,) -1 for the root.
+        child_begin: (N + 1,) the children of node i are child_begin[i] .. child_begin[i + 1].
+        level_begin: the first node of each depth, and N.
+        end: (P,) the node at which each pronunciation ends.
+    """
+
+    token: LongArray
+    parent: LongArray
+    child_begin: LongArray
+    level_begin: LongArray
+    end: LongArray
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.token)
+
+    @classmethod
+    def of(cls, spelled: _Matrix) -> Self:
+        """Return the nodes that the sorted rows of `spelled`, (P, U), make up."""
+        P, U = spelled.shape
+        lengths = (spelled > 0).sum(axis=1)
+        differs = spelled[1:] != spelled[:-1]
+        shared = np.where(differs.any(axis=1), differs.argmax(axis=1), U)
+        shared = np.minimum(
+            np.concatenate([[0], shared]), lengths
+        )  # tokens shared with the row before
+        fresh = lengths - shared
+        # In walking order: the row that each node came with, its depth, and its rank by depth.
+        row = np.repeat(np.arange(P), fresh)
+        depth = np.arange(len(row)) - (np.cumsum(fresh) - fresh)[row] + shared[row] + 1
+        by_depth = np.argsort(depth, kind="stable")
+        number = np.empty(len(row) + 1, np.int64)
+        number[by_depth] = np.arange(1, len(row) + 1)
+        level_begin = np.concatenate(
+            [[0], 1 + np.searchsorted(depth[by_depth], np.arange(1, U + 1)), [len(row) + 1]]
+        )
+        token = np.concatenate([[0], spelled[row, depth - 1][by_depth]])
+        parent = np.full(len(row) + 1, -1, np.int64)
+        for level in range(1, U + 1):
+            here = slice(level_begin[level], level_begin[level + 1])
+            above = by_depth[level_begin[level - 1] - 1 : level_begin[level] - 1]
+            # The parent is the last node of the level above before the child in walking order.
+            places = np.searchsorted(above, by_depth[here.start - 1 : here.stop - 1]) - 1
+            parent[here] = level_begin[level - 1] + places if level > 1 else 0
+        child_begin = np.searchsorted(parent, np.arange(len(parent) + 1))
+        return cls(token, parent, child_begin, level_begin, number[np.cumsum(fresh) - 1])
+
+    def word_ranges(
+        self, words: LongArray, primary: NDArray[np.bool_]
+    ) -> tuple[LongArray, LongArray]:
+        """Return (N,) first and (N,) one past the last of the `primary` words below each node."""
+        first = np.full(self.num_nodes, np.iinfo(np.int32).max, np.int64)
+        last = np.zeros(self.num_nodes, np.int64)
+        np.minimum.at(first, self.end[primary], words[primary])
+        np.maximum.at(last, self.end[primary], words[primary] + 1)
+        for begin, end in zip(self.level_begin[-2:0:-1], self.level_begin[:1:-1], strict=True):
+            np.minimum.at(first, self.parent[begin:end], first[begin:end])
+            np.maximum.at(last, self.parent[begin:end], last[begin:end])
+        return np.minimum(first, last), last
+
+    def extra_words(
+        self, words: LongArray, rows: NDArray[np.bool_], ranges: tuple[LongArray, LongArray]
+    ) -> tuple[LongArray, LongArray]:
+        """Return (N + 1,) begins and the words of `rows` below each node outside its range."""
+        first, last = ranges
+        nodes, found = self.end[rows], [np.zeros((0, 2), np.int64)]
+        while len(nodes):
+            outside = (words < first[nodes]) | (words >= last[nodes])
+            found.append(np.stack([nodes[outside], words[outside]], axis=1))
+            inner = self.parent[nodes] >= 0
+            nodes, words = self.parent[nodes][inner], words[inner]
+        pairs = np.unique(np.concatenate(found), axis=0)
+        return np.searchsorted(pairs[:, 0], np.arange(self.num_nodes + 1)), pairs[:, 1]
+
+    def same_words(self, word_begin: LongArray) -> ByteArray:
+        """Return (N,) 1 where the words below a node are those below its parent."""
+        alone = (np.diff(self.child_begin) == 1) & (np.diff(word_begin) == 0)
+        alone[0] = False  # the root's tokens count no word ahead
+        same = alone[self.parent].astype(np.uint8)
+        same[0] = 0
+        return same
