@@ -1,0 +1,60 @@
+"""Multi-head self-attention under a chunk mask, with rotary positions."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+def chunk_mask(steps: int, *, chunk: int, left: int, device: torch.device) -> Tensor:
+    """Return (S, S) bool: whether the query (row) may look at the key (column).
+
+    A query in chunk c sees the keys of [c·chunk − left, (c + 1)·chunk).
+    """
+    position = torch.arange(steps, device=device)
+    begin = position // chunk * chunk
+    key = position.unsqueeze(0)
+    return (key >= (begin - left).unsqueeze(1)) & (key < (begin + chunk).unsqueeze(1))
+
+
+def rotary(position: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines, (…, head_width / 2), of rotary positions (Su et al. 2021, eq. 15)."""
+    exponent = torch.arange(0, head_width, 2, device=position.device) / head_width
+    angle = position.unsqueeze(-1) * (10_000.0**-exponent)
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return `x`, (B, H, S, head_width), turned by its position's angles."""
+    a, b = x.chunk(2, dim=-1)
+    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
+class ChunkAttention(nn.Module):
+    """Self-attention; `cache` holds the rotated keys and the values of earlier steps."""
+
+    def __init__(self, *, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(
+        self, x: Tensor, angles: tuple[Tensor, Tensor], mask: Tensor, cache: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return (B, S, D) and this call's keys and values, (B, 2, H, S, head_width).
+
+        Args:
+            x: (B, S, D).
+            angles: cosines and sines that broadcast to (B, H, S, head_width / 2).
+            mask: bool, broadcasts to (B, H, S, left + S); True where a query may look.
+            cache: (B, 2, H, left, head_width), put before this call's keys and values.
+        """
+        B, S, D = x.shape
+        q, k, v = self.project(x).view(B, S, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
+        q, k = rotate(q, *angles), rotate(k, *angles)
+        fresh = torch.stack((k, v), dim=1)
+        if cache is not None:
+            k, v = torch.cat((cache.to(fresh.dtype), fresh), dim=3).unbind(1)
+        out = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.output(out.transpose(1, 2).reshape(B, S, D)), fresh

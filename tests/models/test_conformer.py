@@ -1,0 +1,104 @@
+"""The chunked Conformer: streamed equals whole, and nobody sees what they must not see."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from steno_models.encoders.conformer import Conformer, ConformerOptions, Context
+from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
+
+OPTIONS = ConformerOptions(
+    bins=16, width=16, layers=2, heads=2, feed_forward=24, kernel=5, subsampling_channels=3
+)
+
+
+@pytest.fixture(scope="module")
+def conformer() -> Conformer:
+    torch.manual_seed(1)
+    return Conformer(OPTIONS).eval()
+
+
+def whole(conformer: Conformer, features: Tensor, context: Context) -> Tensor:
+    lengths = torch.tensor([steps_of(len(features))])
+    with torch.inference_mode():
+        return conformer(features.unsqueeze(0), lengths, context)[-1][0]
+
+
+def streamed(conformer: Conformer, features: Tensor, context: Context) -> Tensor:
+    state, out = conformer.start(context), []
+    chunk = context.chunk_steps * FACTOR
+    begin, end = 0, CONTEXT_FRAMES - FACTOR + chunk
+    while begin < len(features):
+        [(steps, state)] = conformer.step([(features[begin:end], state)], context)
+        out.append(steps)
+        begin, end = end, end + chunk
+    return torch.cat(out)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    frames=st.integers(CONTEXT_FRAMES, 150),
+    chunk=st.integers(1, 12),
+    left=st.integers(0, 20),
+    seed=st.integers(0, 1000),
+)
+def test_streamed_output_equals_whole_output_under_the_same_chunk_mask(
+    conformer: Conformer, frames: int, chunk: int, left: int, seed: int
+) -> None:
+    features = torch.randn(frames, 16, generator=torch.Generator().manual_seed(seed))
+    context = Context(chunk, left)
+    expected = whole(conformer, features, context)
+    found = streamed(conformer, features, context)
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_streams_in_one_batch_do_not_touch_each_other(conformer: Conformer) -> None:
+    context = Context(4, 8)
+    torch.manual_seed(2)
+    first, second = torch.randn(19, 16), torch.randn(11, 16)
+    alone = [conformer.step([(x, conformer.start(context))], context)[0] for x in (first, second)]
+    together = conformer.step(
+        [(first, conformer.start(context)), (second, conformer.start(context))], context
+    )
+    for (a, a_state), (b, b_state) in zip(alone, together, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+        torch.testing.assert_close(a_state.attention, b_state.attention, atol=1e-5, rtol=0)
+        torch.testing.assert_close(a_state.convolution, b_state.convolution, atol=1e-5, rtol=0)
+        assert a_state.steps == b_state.steps
+
+
+def test_padding_changes_nothing(conformer: Conformer) -> None:
+    torch.manual_seed(3)
+    features = torch.randn(50, 16)
+    steps = steps_of(50)
+    padded = torch.cat((features, torch.randn(33, 16)))
+    with torch.inference_mode():
+        expected = conformer(features.unsqueeze(0), torch.tensor([steps]), Context(6, 6))[-1]
+        found = conformer(padded.unsqueeze(0), torch.tensor([steps]), Context(6, 6))[-1]
+    torch.testing.assert_close(found[:, :steps], expected, atol=1e-5, rtol=0)
+
+
+def test_a_step_has_no_gradient_from_beyond_its_chunk(conformer: Conformer) -> None:
+    features = torch.randn(1, 60, 16, requires_grad=True)
+    lengths = torch.tensor([steps_of(60)])
+    out = conformer(features, lengths, Context(4, 4))[-1]
+    out[0, 5].sum().backward()  # its chunk is the steps 4 … 7
+    assert features.grad is not None
+    seen = features.grad[0].abs().sum(1).nonzero().flatten()
+    assert int(seen.max()) == 7 * FACTOR + CONTEXT_FRAMES - 1
+
+
+def test_more_than_a_chunk_at_once_is_refused(conformer: Conformer) -> None:
+    context = Context(2, 2)
+    with pytest.raises(ValueError, match="expected at most 2 steps, found 4"):
+        conformer.step([(torch.randn(19, 16), conformer.start(context))], context)
+
+
+def test_too_few_frames_for_a_step_wait_in_the_state(conformer: Conformer) -> None:
+    context = Context(2, 2)
+    [(out, state)] = conformer.step([(torch.randn(6, 16), conformer.start(context))], context)
+    assert out.shape == (0, 16)
+    assert len(state.features) == 6
