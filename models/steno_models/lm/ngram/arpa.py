@@ -12,7 +12,8 @@ import numpy as np
 from steno_models.errors import DataError
 from steno_models.lm.ngram.backoff import LN_10, NEVER, BackoffModel
 from steno_models.lm.ngram.corpus import SPECIAL_WORDS, UNKNOWN, open_text
-from steno_models.lm.ngram.trie import DoubleArray, assemble
+from steno_models.lm.ngram.kernels import DoubleArray
+from steno_models.lm.ngram.trie import assemble
 from steno_models.types import IntArray
 
 _COUNT = re.compile(r"ngram\s+(\d+)\s*=\s*(\d+)")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from steno_models.lm.ngram import kernels
-from steno_models.lm.ngram.trie import DoubleArray, Trie
+from steno_models.lm.ngram.kernels import DoubleArray
+from steno_models.lm.ngram.trie import Trie
 
 LN_10 = float(np.log(10.0))
 # What ARPA files say of a word that is never predicted, such as <s>.
@@ -29,7 +30,7 @@ class BackoffModel:
     backoff: DoubleArray
 
     def lower_log_prob(self, k: int) -> DoubleArray:
-        """Return ln p(w | h') for each n-gram hw of level `k`, h' being h without its first word."""
+        """Return ln p(w | h') for each n-gram hw of level `k`; h' is h less its first word."""
         trie = self.trie
         nodes = trie.level(k)
         out = np.empty(nodes.stop - nodes.start)

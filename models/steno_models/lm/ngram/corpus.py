@@ -2,12 +2,14 @@
 
 import bz2
 import gzip
+import io
 import lzma
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
+import msgspec
 import numpy as np
 
 from steno_models.errors import DataError
@@ -22,6 +24,7 @@ SPECIAL_WORDS = (BEGIN, END, UNKNOWN)
 SentenceSplitter = Callable[[str], Iterable[str]]
 
 _SENTENCE_END = -1
+_SENTENCE_MARKS = (".", "?", "!", '"', "”")
 _BLOCK_CHARS = 1 << 20
 
 
@@ -85,21 +88,50 @@ class CorpusReader:
         return Corpus(tuple(self._numbers), tokens)
 
 
-def text_blocks(path: Path) -> Iterator[str]:
+def text_blocks(path: Path, report: Callable[[int], None] | None = None) -> Iterator[str]:
     """Iterate over the text of `path` (plain, .gz, .bz2 or .xz) in blocks of about 1 MB.
 
     Blocks end where a line ends a sentence, so that none is cut through.
+
+    Args:
+        path: UTF-8 text.
+        report: is told after each block how many bytes of the file have been read.
     """
     try:
-        with open_text(path) as file:
-            yield from _blocks(file)
+        with path.open("rb") as raw, _unpacked(raw, path.suffix) as file:
+            for block in _blocks(file):
+                yield block
+                if report is not None:
+                    report(raw.tell())
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise DataError(f"expected UTF-8 text in {path}, found none readable: {error}") from error
 
 
+def open_text(path: Path) -> TextIO:
+    """Return `path` opened as UTF-8 text, unpacked as its suffix says (.xz, .gz, .bz2)."""
+    return _unpacked(path.open("rb"), path.suffix)
+
+
+def transcripts(path: Path) -> Iterator[str]:
+    """Iterate over the texts of a manifest, a JSON object with a "text" on each line."""
+    decoder = msgspec.json.Decoder(_Entry)
+    with open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decoder.decode(line).text
+            except msgspec.DecodeError as error:
+                raise DataError(
+                    f'{path}:{number}: expected {{"text": …}}, found: {error}'
+                ) from error
+
+
+class _Entry(msgspec.Struct):
+    text: str
+
+
 def _blocks(file: TextIO) -> Iterator[str]:
     while lines := file.readlines(_BLOCK_CHARS):
-        while lines[-1].strip() and not lines[-1].rstrip().endswith((".", "?", "!", '"', "”")):
+        while lines[-1].strip() and not lines[-1].rstrip().endswith(_SENTENCE_MARKS):
             line = file.readline()
             if not line:
                 break
@@ -107,14 +139,13 @@ def _blocks(file: TextIO) -> Iterator[str]:
         yield "".join(lines)
 
 
-def open_text(path: Path) -> TextIO:
-    """Return `path` opened as UTF-8 text, unpacked as its suffix says (.xz, .gz, .bz2)."""
-    match path.suffix:
+def _unpacked(raw: BinaryIO, suffix: str) -> TextIO:
+    match suffix:
         case ".xz":
-            return lzma.open(path, "rt", encoding="utf-8")
+            return io.TextIOWrapper(lzma.LZMAFile(raw), encoding="utf-8")
         case ".gz":
-            return gzip.open(path, "rt", encoding="utf-8")
+            return io.TextIOWrapper(gzip.GzipFile(fileobj=raw), encoding="utf-8")
         case ".bz2":
-            return bz2.open(path, "rt", encoding="utf-8")
+            return io.TextIOWrapper(bz2.BZ2File(raw), encoding="utf-8")
         case _:
-            return path.open(encoding="utf-8")
+            return io.TextIOWrapper(raw, encoding="utf-8")

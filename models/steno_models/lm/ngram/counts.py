@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steno_models.lm.ngram.trie import ROOT, Mask, NodeArray, Trie
+from steno_models.lm.ngram.kernels import NodeArray
+from steno_models.lm.ngram.trie import Trie
 from steno_models.types import IntArray, LongArray
 
 
@@ -35,65 +36,36 @@ def count(tokens: IntArray, *, vocabulary: tuple[str, ...], order: int) -> Count
     begin = V - 3
     is_begin = tokens == begin
     unigrams = np.bincount(tokens, minlength=V)
-    levels = _Levels(
-        raw=[np.array([len(tokens) - unigrams[begin]]), unigrams],
-        word=[np.zeros(1, np.uint32), np.arange(V, dtype=np.uint32)],
-        suffix=[np.zeros(1, np.uint32), np.full(V, ROOT, np.uint32)],
-        child_begin=[np.ones(1, np.uint32)],
-        first_node=[0, 1],
-    )
+    raw = [np.array([len(tokens) - unigrams[begin]]), unigrams]
+    trie = Trie.of_words(V)
     nodes = tokens.astype(np.uint32) + np.uint32(1)  # of the k-gram that ends at each token
     valid = np.ones(len(tokens), bool)
     for _ in range(2, order + 1):
+        # A longer n-gram ends where one ended at the previous token, but <s> follows nothing.
         valid[1:] = valid[:-1] & ~is_begin[1:]
         valid[:1] = False
-        nodes = levels.grow(nodes, tokens, valid, V)
-    return Counts(vocabulary, levels.trie(), np.concatenate(levels.raw))
-
-
-@dataclass(frozen=True, slots=True)
-class _Levels:
-    """The columns of a trie that grows by whole levels."""
-
-    raw: list[LongArray]
-    word: list[NodeArray]
-    suffix: list[NodeArray]
-    child_begin: list[NodeArray]
-    first_node: list[int]
-
-    def grow(self, nodes: NodeArray, tokens: IntArray, valid: Mask, V: int) -> NodeArray:
-        """Add the next level; return the node of each position's n-gram one word longer.
-
-        Args:
-            nodes: (N,) of the n-grams that end at each token; junk where there was none.
-            tokens: (N,) word ids.
-            valid: (N,) whether a longer n-gram ends there.
-            V: the number of words.
-        """
         ends = np.flatnonzero(valid)
-        first, above = self.first_node[-1], len(self.word[-1])
-        keys = (nodes[ends - 1].astype(np.int64) - first) * V + tokens[ends]
-        distinct, number, raw = np.unique(keys, return_inverse=True, return_counts=True)
-        del keys
-        below = first + above
-        suffix = np.zeros(len(distinct), np.uint32)
-        suffix[number] = nodes[ends]
-        families = np.searchsorted(distinct, np.arange(above, dtype=np.int64) * V)
-        self.child_begin.append((below + families).astype(np.uint32))
-        self.raw.append(raw)
-        self.word.append((distinct % V).astype(np.uint32))
-        self.suffix.append(suffix)
-        self.first_node.append(below)
-        longer = np.zeros(len(tokens), np.uint32)
-        longer[ends] = below + number
-        return longer
+        trie, longer, occurrences = _next_level(trie, nodes[ends - 1], nodes[ends], tokens[ends])
+        nodes[ends] = longer
+        raw.append(occurrences)
+    return Counts(vocabulary, trie, np.concatenate(raw))
 
-    def trie(self) -> Trie:
-        """Return the finished trie."""
-        end = self.first_node[-1] + len(self.word[-1])
-        return Trie(
-            level_begin=np.array([*self.first_node, end], np.int64),
-            word=np.concatenate(self.word),
-            child_begin=np.concatenate([*self.child_begin, [end]]).astype(np.uint32),
-            suffix=np.concatenate(self.suffix),
-        )
+
+def _next_level(
+    trie: Trie, parents: NodeArray, suffixes: NodeArray, words: IntArray
+) -> tuple[Trie, NodeArray, LongArray]:
+    """Return `trie` with the next level, the nodes of its occurrences, and how many each has.
+
+    Args:
+        trie: all shorter n-grams.
+        parents: (n,) the node of each occurrence without its last word.
+        suffixes: (n,) the node of each occurrence without its first word.
+        words: (n,) the last word of each.
+    """
+    V, first = trie.num_words, len(trie)
+    keys = parents.astype(np.int64) * V + words
+    distinct, number, occurrences = np.unique(keys, return_inverse=True, return_counts=True)
+    suffix = np.empty(len(distinct), np.uint32)
+    suffix[number] = suffixes
+    grown = trie.grow(distinct // V, distinct % V, suffix)
+    return grown, (first + number).astype(np.uint32), occurrences

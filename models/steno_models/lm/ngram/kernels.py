@@ -9,9 +9,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from steno_models.lm.ngram.trie import DoubleArray, NodeArray
 from steno_models.types import IntArray, LongArray
 
+DoubleArray = NDArray[np.float64]
+NodeArray = NDArray[np.uint32]
+
+ROOT = 0  # the empty history
 NEVER_CODE = 0  # of a probability: the word is never predicted
 NO_BACKOFF_CODE = 0  # of a back-off weight: exactly 1
 
@@ -41,6 +44,23 @@ class NgramArrays(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
+def _search(child_begin: NodeArray, words: NodeArray, node: int, word: int) -> int:
+    """Return the child of `node` whose last word is `word`, -1 where there is none."""
+    low = np.int64(child_begin[node])
+    high = np.int64(child_begin[node + 1])
+    while low < high:
+        middle = (low + high) >> 1
+        found = np.int64(words[middle])
+        if found == word:
+            return int(middle)
+        if found < word:
+            low = middle + 1
+        else:
+            high = middle
+    return -1
+
+
+@njit(nogil=True, cache=True)
 def level_of(lm: NgramArrays, node: int) -> int:
     """Return how many words the n-gram `node` has."""
     level = 0
@@ -54,9 +74,9 @@ def log_prob(lm: NgramArrays, node: int) -> float:
     """Return ln p(last word of `node` | the words before it)."""
     code = np.int64(lm.log_prob[node])
     if code == NEVER_CODE:
-        return -99.0 * np.log(10.0)
+        return float(-99.0 * np.log(10.0))
     level = level_of(lm, node)
-    return lm.log_prob_book[level, 0] + (code - 1) * lm.log_prob_book[level, 1]
+    return float(lm.log_prob_book[level, 0] + (code - 1) * lm.log_prob_book[level, 1])
 
 
 @njit(nogil=True, cache=True)
@@ -68,28 +88,17 @@ def backoff(lm: NgramArrays, node: int) -> float:
     if code == NO_BACKOFF_CODE:
         return 0.0
     level = level_of(lm, node)
-    return lm.backoff_book[level, 0] + (code - 1) * lm.backoff_book[level, 1]
+    return float(lm.backoff_book[level, 0] + (code - 1) * lm.backoff_book[level, 1])
 
 
 @njit(nogil=True, cache=True)
 def find_child(lm: NgramArrays, node: int, word: int) -> int:
     """Return the node of the n-gram `node` followed by `word`, -1 where there is none."""
-    if node == 0:
+    if node == ROOT:
         return 1 + word if 0 <= word < lm.level_begin[2] - 1 else -1
     if node >= lm.child_begin.shape[0] - 1:
         return -1
-    low = np.int64(lm.child_begin[node])
-    high = np.int64(lm.child_begin[node + 1])
-    while low < high:
-        middle = (low + high) >> 1
-        found = np.int64(lm.word[middle])
-        if found == word:
-            return middle
-        if found < word:
-            low = middle + 1
-        else:
-            high = middle
-    return -1
+    return int(_search(lm.child_begin, lm.word, node, word))
 
 
 @njit(nogil=True, cache=True)
@@ -97,7 +106,8 @@ def is_history(lm: NgramArrays, node: int) -> bool:
     """Return whether `node` as a history tells more than its endings do."""
     if node >= lm.backoff.shape[0]:
         return False
-    return lm.child_begin[node] < lm.child_begin[node + 1] or lm.backoff[node] != NO_BACKOFF_CODE
+    has_children = lm.child_begin[node] < lm.child_begin[node + 1]
+    return bool(has_children or lm.backoff[node] != NO_BACKOFF_CODE)
 
 
 @njit(nogil=True, cache=True)
@@ -111,17 +121,17 @@ def advance(lm: NgramArrays, state: int, word: int) -> tuple[int, float]:
     node = find_child(lm, state, word)
     while node < 0:
         total += backoff(lm, state)
-        state = np.int64(lm.suffix[state])
+        state = int(np.int64(lm.suffix[state]))
         node = find_child(lm, state, word)
     total += log_prob(lm, node)
     while node > 0 and not is_history(lm, node):
-        node = np.int64(lm.suffix[node])
+        node = int(np.int64(lm.suffix[node]))
     return node, total
 
 
 @njit(nogil=True, cache=True)
 def score_tokens(lm: NgramArrays, state: int, tokens: IntArray, out: DoubleArray) -> int:
-    """Fill `out`, (N,), with ln p of each of `tokens`, (N,), from `state`; return the last state."""
+    """Fill `out`, (N,), with ln p of each of `tokens`, (N,), from `state`; return the last."""
     for i in range(tokens.shape[0]):
         state, out[i] = advance(lm, state, np.int64(tokens[i]))
     return state
@@ -153,3 +163,31 @@ def lower_log_probs(
             total += backoffs[history]
             history = np.int64(suffix[history])
         out[i] = total
+
+
+@njit(nogil=True, cache=True)
+def find_children(
+    child_begin: NodeArray, word: NodeArray, nodes: LongArray, words: LongArray, out: LongArray
+) -> None:
+    """Fill `out`, (n,), with the children of `nodes` by `words`, -1 where there is none."""
+    for i in range(out.shape[0]):
+        inner = 0 <= nodes[i] < child_begin.shape[0] - 1
+        out[i] = _search(child_begin, word, nodes[i], words[i]) if inner else -1
+
+
+@njit(nogil=True, cache=True)
+def link_endings(
+    child_begin: NodeArray, word: NodeArray, suffix: NodeArray, parents: LongArray, out: NodeArray
+) -> None:
+    """Fill `out`, (n,), with the suffix links of the last n nodes, whose parents are given.
+
+    The link of hw is the longest of h'w, h''w, … that there is; every word is a unigram.
+    """
+    first = word.shape[0] - out.shape[0]
+    for i in range(out.shape[0]):
+        history = np.int64(suffix[parents[i]])
+        node = _search(child_begin, word, history, np.int64(word[first + i]))
+        while node < 0:
+            history = np.int64(suffix[history])
+            node = _search(child_begin, word, history, np.int64(word[first + i]))
+        out[i] = node

@@ -14,7 +14,8 @@ import numpy as np
 from steno_models.errors import ConfigError
 from steno_models.lm.ngram.backoff import NEVER, BackoffModel
 from steno_models.lm.ngram.counts import Counts
-from steno_models.lm.ngram.trie import DoubleArray, Mask, Trie
+from steno_models.lm.ngram.kernels import DoubleArray
+from steno_models.lm.ngram.trie import Mask, Trie
 from steno_models.types import LongArray
 
 _LOG = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def estimate(
     trie = counts.trie
     kept = _kept(counts, min_counts)
     log_prob = np.zeros(len(trie))
-    backoff = np.zeros(len(trie.child_begin) - 1)
+    backoff = np.zeros(trie.num_histories)
     lower = np.zeros(1)
     for k in range(1, trie.order + 1):
         adjusted = adjusted_counts(counts, k)

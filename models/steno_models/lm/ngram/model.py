@@ -12,7 +12,6 @@ from steno_models.lm.ngram.backoff import BackoffModel
 from steno_models.lm.ngram.binary import open_binary, write_binary
 from steno_models.lm.ngram.kernels import NgramArrays
 from steno_models.lm.ngram.quantise import quantise
-from steno_models.lm.ngram.trie import ROOT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +69,7 @@ class NgramModel:
     def start_state(self) -> int:
         """The state at the start of a sentence, after <s>."""
         node = 1 + self.begin_word
-        return node if kernels.is_history(self.arrays, node) else ROOT
+        return node if kernels.is_history(self.arrays, node) else kernels.ROOT
 
     def word_id(self, text: str) -> int:
         """Return the number of the word `text`, that of <unk> where the vocabulary lacks it."""

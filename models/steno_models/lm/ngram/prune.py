@@ -17,7 +17,8 @@ import numpy as np
 
 from steno_models.lm.ngram.backoff import BackoffModel
 from steno_models.lm.ngram.counts import Counts
-from steno_models.lm.ngram.trie import DoubleArray, Mask
+from steno_models.lm.ngram.kernels import DoubleArray
+from steno_models.lm.ngram.trie import Mask
 
 # Histories that leave less than this to the lower order hold (nearly) the whole vocabulary.
 _LEAST_MASS = 1e-9
@@ -28,7 +29,9 @@ def history_log_probs(counts: Counts, model: BackoffModel) -> DoubleArray:
 
     `model` must hold the same n-grams as `counts`.
     """
-    return np.log(np.maximum(counts.raw[: len(model.backoff)], 0.5) / counts.raw[0])
+    occurrences = np.maximum(counts.raw[: len(model.backoff)], 0.5)
+    history: DoubleArray = np.log(occurrences / counts.raw[0])
+    return history
 
 
 def chained_log_probs(model: BackoffModel) -> DoubleArray:

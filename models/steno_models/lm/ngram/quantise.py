@@ -5,12 +5,14 @@ Half a step is the largest error: 1.3e-4 for a range of 17 (natural logarithms),
 base 10.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.lm.ngram.backoff import NEVER, BackoffModel
-from steno_models.lm.ngram.kernels import NgramArrays
-from steno_models.lm.ngram.trie import DoubleArray, Mask
+from steno_models.lm.ngram.kernels import DoubleArray, NgramArrays
+from steno_models.lm.ngram.trie import Mask
 
 Codes = NDArray[np.uint16]
 
@@ -45,7 +47,7 @@ def _encode(
     """Return the codes of `values`, (nodes,), and the (levels, 2) rows (low, step)."""
     codes = np.zeros(len(values), np.uint16)
     book = np.zeros((len(level_begin) - 1, 2))
-    for level, (begin, end) in enumerate(zip(level_begin[:-1], level_begin[1:], strict=True)):
+    for level, (begin, end) in enumerate(pairwise(level_begin)):
         here = np.flatnonzero(~special[begin:end]) + begin
         if not len(here):
             continue

@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import DataError
+from steno_models.lm.ngram import kernels
+from steno_models.lm.ngram.kernels import DoubleArray, NodeArray
 from steno_models.types import IntArray, LongArray
 
-NodeArray = NDArray[np.uint32]
-DoubleArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-ROOT = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,16 @@ class Trie:
     child_begin: NodeArray
     suffix: NodeArray
 
+    @classmethod
+    def of_words(cls, V: int) -> "Trie":
+        """Return the trie of `V` unigrams."""
+        return cls(
+            level_begin=np.array([0, 1, 1 + V]),
+            word=np.concatenate([[0], np.arange(V)]).astype(np.uint32),
+            child_begin=np.array([1, 1 + V], np.uint32),
+            suffix=np.zeros(1 + V, np.uint32),
+        )
+
     @property
     def order(self) -> int:
         """The length of the longest n-grams."""
@@ -46,8 +54,13 @@ class Trie:
 
     @property
     def num_words(self) -> int:
-        """The number of words in the vocabulary."""
+        """V, the number of words in the vocabulary."""
         return int(self.level_begin[2] - self.level_begin[1])
+
+    @property
+    def num_histories(self) -> int:
+        """The number of nodes below the top order ("inner" in the shapes)."""
+        return len(self.child_begin) - 1
 
     def __len__(self) -> int:
         """Return the number of nodes."""
@@ -60,33 +73,58 @@ class Trie:
     def parents(self, k: int) -> LongArray:
         """Return the parent of each node of level `k`."""
         above = self.level(k - 1)
-        children = np.diff(self.child_begin[above.start : above.stop + 1].astype(np.int64))
-        return np.repeat(np.arange(above.start, above.stop), children)
+        return np.repeat(np.arange(above.start, above.stop), self.num_children()[above])
 
     def num_children(self) -> LongArray:
         """Return (inner,) the number of children of each node below the top order."""
-        return np.diff(self.child_begin.astype(np.int64))
+        begins = self.child_begin.astype(np.int64)
+        children: LongArray = begins[1:] - begins[:-1]
+        return children
 
     def sum_over_children(self, values: DoubleArray, k: int) -> DoubleArray:
         """Return the sums of `values`, one for each node of level `k`, by parent in level k - 1."""
         above = self.level(k - 1)
         parents = self.parents(k) - above.start
-        return np.bincount(parents, weights=values, minlength=above.stop - above.start)
+        sums = np.bincount(parents, weights=values, minlength=above.stop - above.start)
+        return sums.astype(np.float64)
+
+    def children(self, nodes: LongArray, words: LongArray) -> LongArray:
+        """Return (n,) the child of each of `nodes` by each of `words`; -1 where there is none."""
+        out = np.empty(len(nodes), np.int64)
+        kernels.find_children(self.child_begin, self.word, nodes, words, out)
+        return out
 
     def find(self, ngrams: IntArray) -> LongArray:
         """Return (n,) the nodes of `ngrams`, (n, k) word ids; -1 where there is none."""
-        n, k = ngrams.shape
-        if k > self.order:
-            return np.full(n, -1, np.int64)
-        nodes = ngrams[:, 0].astype(np.int64) + 1
-        for j in range(2, k + 1):
-            level = self.level(j)
-            keys = self.parents(j) * self.num_words + self.word[level]
-            wanted = nodes * self.num_words + ngrams[:, j - 1]
-            place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            found = (nodes >= 0) & (keys[place] == wanted) if len(keys) else np.zeros(n, bool)
-            nodes = np.where(found, level.start + place, -1)
+        nodes = np.zeros(len(ngrams), np.int64)
+        for column in ngrams.T.astype(np.int64):
+            nodes = self.children(nodes, column)
         return nodes
+
+    def grow(self, parents: LongArray, words: LongArray, suffix: NodeArray | None = None) -> "Trie":
+        """Return the trie with one more level.
+
+        Args:
+            parents: (n,) nodes of the top level, ascending.
+            words: (n,) word ids, ascending among those of one parent.
+            suffix: (n,) the suffix links where they are known; otherwise they are looked up.
+        """
+        top = self.level(self.order)
+        end = top.stop + len(parents)
+        begins = top.stop + np.searchsorted(parents, np.arange(top.start, top.stop))
+        grown = Trie(
+            level_begin=np.append(self.level_begin, end),
+            word=np.concatenate([self.word, words.astype(np.uint32)]),
+            child_begin=np.concatenate([self.child_begin[:-1], begins, [end]]).astype(np.uint32),
+            suffix=np.concatenate([self.suffix, np.zeros(len(parents), np.uint32)]),
+        )
+        if suffix is None:
+            kernels.link_endings(
+                grown.child_begin, grown.word, grown.suffix, parents, grown.suffix[top.stop :]
+            )
+        else:
+            grown.suffix[top.stop :] = suffix
+        return grown
 
     def keep(self, kept: Mask) -> "Trie":
         """Return the trie of the nodes that `kept`, (nodes,), marks, renumbered.
@@ -97,60 +135,60 @@ class Trie:
         suffix = self.suffix
         for _ in range(self.order):
             suffix = np.where(kept[suffix], suffix, self.suffix[suffix])
-        families = np.append(kept[: len(self.child_begin) - 1], True)
+        histories = np.append(kept[: self.num_histories], np.True_)
         return Trie(
             level_begin=begins[self.level_begin],
             word=self.word[kept],
-            child_begin=begins[self.child_begin[families]].astype(np.uint32),
+            child_begin=begins[self.child_begin[histories]].astype(np.uint32),
             suffix=begins[suffix[kept]].astype(np.uint32),
         )
 
 
-def assemble(num_words: int, ngrams: Sequence[IntArray]) -> tuple[Trie, list[LongArray]]:
+def assemble(V: int, ngrams: Sequence[IntArray]) -> tuple[Trie, list[LongArray]]:
     """Return the trie of all unigrams and of `ngrams`, and which row went where.
 
     Args:
-        num_words: V, the size of the vocabulary.
+        V: the size of the vocabulary.
         ngrams: (n, k) word ids for k = 2, 3, …, each n-gram once and in any order; the first
             k - 1 words of each must be an n-gram too, the last k - 1 need not.
 
     Returns:
         The trie and, for each of `ngrams`, (n,) the row that each node of that level came from.
     """
-    trie = Trie(
-        level_begin=np.array([0, 1, 1 + num_words]),
-        word=np.concatenate([[0], np.arange(num_words)]).astype(np.uint32),
-        child_begin=np.array([1, 1 + num_words], np.uint32),
-        suffix=np.zeros(1 + num_words, np.uint32),
-    )
+    trie = Trie.of_words(V)
     rows = []
     for longer in ngrams:
-        trie, order = _with_level(trie, longer)
+        parents = trie.find(longer[:, :-1])
+        keys = parents * V + longer[:, -1]
+        order = np.argsort(keys, kind="stable")
+        parents, keys, words = parents[order], keys[order], longer[order]
+        if len(parents) and parents[0] < 0:
+            raise DataError(f"expected each n-gram's history, found none of {words[0].tolist()}")
+        if (keys[1:] == keys[:-1]).any():
+            twice = words[1:][keys[1:] == keys[:-1]][0]
+            raise DataError(f"expected every n-gram once, found {twice.tolist()} twice")
+        trie = trie.grow(parents, words[:, -1].astype(np.int64))
         rows.append(order)
     return trie, rows
 
 
-def _with_level(trie: Trie, ngrams: IntArray) -> tuple[Trie, LongArray]:
-    """Return `trie` with one more level and the row of `ngrams` at each of its places."""
-    V, top = trie.num_words, trie.level(trie.order)
-    parents = trie.find(ngrams[:, :-1])
-    keys = parents * V + ngrams[:, -1]
-    order = np.argsort(keys, kind="stable")
-    parents, keys, ngrams = parents[order], keys[order], ngrams[order]
-    if len(parents) and parents[0] < 0:
-        raise DataError(f"expected the history of every n-gram, found none of {ngrams[0].tolist()}")
-    if (keys[1:] == keys[:-1]).any():
-        twice = ngrams[1:][keys[1:] == keys[:-1]][0]
-        raise DataError(f"expected every n-gram once, found {twice.tolist()} twice")
-    suffix = trie.find(ngrams[:, 1:])
-    for start in range(2, ngrams.shape[1]):
-        suffix = np.where(suffix >= 0, suffix, trie.find(ngrams[:, start:]))
-    end = top.stop + len(ngrams)
-    begins = top.stop + np.searchsorted(parents, np.arange(top.start, top.stop))
-    grown = Trie(
-        level_begin=np.append(trie.level_begin, end),
-        word=np.concatenate([trie.word, ngrams[:, -1].astype(np.uint32)]),
-        child_begin=np.concatenate([trie.child_begin[:-1], begins, [end]]).astype(np.uint32),
-        suffix=np.concatenate([trie.suffix, suffix.astype(np.uint32)]),
-    )
-    return grown, order
+def unite(tries: Sequence[Trie]) -> tuple[Trie, list[LongArray]]:
+    """Return the trie of all n-grams of `tries` and, for each, where its nodes are in it.
+
+    All must be of one vocabulary and one order.
+    """
+    V = tries[0].num_words
+    union = Trie.of_words(V)
+    places = [np.zeros(len(trie), np.int64) for trie in tries]
+    for trie, place in zip(tries, places, strict=True):
+        place[trie.level(1)] = np.arange(1, 1 + V)
+    for k in range(2, tries[0].order + 1):
+        keys = [
+            place[trie.parents(k)] * V + trie.word[trie.level(k)]
+            for trie, place in zip(tries, places, strict=True)
+        ]
+        distinct = np.unique(np.concatenate(keys))
+        union = union.grow(distinct // V, distinct % V)
+        for trie, place, own in zip(tries, places, keys, strict=True):
+            place[trie.level(k)] = union.level(k).start + np.searchsorted(distinct, own)
+    return union, places
