@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -13,8 +14,17 @@ FOUND_CHARS = 80
 Fields = Mapping[str, msgspec.inspect.Type]
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where a value breaks its declaration, and how."""
+
+    where: str
+    expected: str
+    found: str
+
+
 def explain(text: bytes | str, error: Exception, types: Mapping[str, type]) -> WireError:
-    """Return the error of a text frame that is none of `types`, with what was found there."""
+    """Return the error of a text frame that is none of `types`, which are named by their tag."""
     try:
         found: object = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -24,21 +34,32 @@ def explain(text: bytes | str, error: Exception, types: Mapping[str, type]) -> W
             expected='a JSON object such as {"type": "start"}',
             found=f"{shorten(text)!r} ({error})",
         )
-    complaint, _, path = str(error).partition(" - at `$")
-    keys = re.findall(r"\w+", path)
-    unknown = re.search(r"unknown field `(.*)`", complaint)
-    tag = str(_item(found, "type"))
-    expected = _expectation(complaint, keys, tag, types)
-    if unknown:
-        keys.append(unknown[1])
-    for key in keys:
-        found = _item(found, key)
+    tag = _item(found, "type")
+    if "`$.type`" in str(error):
+        fault = Fault("type", "one of " + ", ".join(types), shorten(msgspec.json.encode(tag)))
+    else:
+        fault = describe(found, error, types.get(str(tag)))
     return WireError(
         "invalid_message",
-        f"{'.'.join(keys) or 'the message'} is not understood",
-        expected=expected,
-        found=f"a field {unknown[1]}" if unknown else shorten(msgspec.json.encode(found)),
+        f"{fault.where or 'the message'} is not understood",
+        expected=fault.expected,
+        found=fault.found,
     )
+
+
+def describe(value: object, error: Exception, declared: type | None) -> Fault:
+    """Return the fault that msgspec's `error` tells of in `value`, which should be `declared`."""
+    complaint, _, path = str(error).partition(" - at `$")
+    keys = re.findall(r"\w+", path)
+    fields = _fields(declared, keys)
+    unknown = re.search(r"unknown field `(.*)`", complaint)
+    if unknown:
+        where = ".".join([*keys, unknown[1]])
+        return Fault(where, "one of " + ", ".join(fields or ["type"]), f"a field {unknown[1]}")
+    for key in keys:
+        value = _item(value, key)
+    found = shorten(msgspec.json.encode(value))
+    return Fault(".".join(keys), _expectation(complaint, keys, declared), found)
 
 
 def shorten(text: bytes | str) -> str:
@@ -58,23 +79,19 @@ def _item(value: object, key: str) -> object:
     return value
 
 
-def _expectation(complaint: str, keys: list[str], tag: str, types: Mapping[str, type]) -> str:
-    """Return what would have been right, from msgspec's complaint and the declared types."""
-    if complaint.startswith("Invalid value") and keys == ["type"]:
-        return "one of " + ", ".join(types)
+def _expectation(complaint: str, keys: list[str], declared: type | None) -> str:
+    """Return what would have been right, from msgspec's complaint and the declared type."""
     if complaint.startswith("Invalid enum value"):
-        return "one of " + ", ".join(_enum_values(_fields(types[tag], keys[:-1])[keys[-1]]))
+        return "one of " + ", ".join(_enum_values(_fields(declared, keys[:-1])[keys[-1]]))
     missing = re.search(r"missing required field `(.*)`", complaint)
     if missing:
         return f"a field {missing[1]}"
-    if "unknown field" in complaint:
-        return "one of " + (", ".join(_fields(types[tag], keys)) or "type")
     return complaint.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
 
 
-def _fields(message: type, keys: list[str]) -> Fields:
-    """Return the fields, name to type, of the struct found in `message` by way of `keys`."""
-    fields: Fields = _declared(msgspec.inspect.type_info(message))
+def _fields(declared: type | None, keys: list[str]) -> Fields:
+    """Return the fields, name to type, of the struct found in `declared` by way of `keys`."""
+    fields: Fields = _declared(msgspec.inspect.type_info(declared)) if declared else {}
     for key in keys:
         if key in fields:
             fields = _declared(fields[key])

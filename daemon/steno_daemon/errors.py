@@ -1,5 +1,7 @@
 """What can go wrong in the daemon, by whose fault it is."""
 
+from collections.abc import Sequence
+
 
 class StenoDaemonError(Exception):
     """Anything that this package reports to its caller."""
@@ -40,8 +42,16 @@ class OverloadedError(StenoDaemonError):
 
 
 class UnknownModelError(StenoDaemonError):
-    """A session asks for a language model that is not loaded."""
+    """A session asks for a language model that is not loaded.
 
+    Attributes:
+        expected: names of those that are.
+        found: the name that was asked for.
+    """
 
-class EngineError(StenoDaemonError):
-    """The recogniser failed on the work of one session."""
+    def __init__(self, *, expected: Sequence[str], found: str) -> None:
+        super().__init__(
+            f"there is no such language model: expected one of {', '.join(expected)}, found {found}"
+        )
+        self.expected = expected
+        self.found = found

@@ -80,6 +80,8 @@ class EndpointReason(StrEnum):
     """The client asked."""
     STOP = "stop"
     """The stream ended."""
+    FAILED = "failed"
+    """The recogniser failed; an `error` follows."""
 
 
 class ErrorCode(StrEnum):
@@ -168,7 +170,10 @@ class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
 
 
 class Finalize(_Client, frozen=True, kw_only=True, tag="finalize"):
-    """Ends the utterance now; the session goes on."""
+    """Ends the utterance now; the session goes on.
+
+    An `acknowledged` with every sample sent before follows when their words are final.
+    """
 
 
 class Stop(_Client, frozen=True, kw_only=True, tag="stop"):

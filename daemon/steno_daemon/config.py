@@ -1,0 +1,113 @@
+"""The configuration of the daemon: one TOML file, every field with its default.
+
+[server]
+port = 8765
+[engine]
+bundle = "en"
+max_sessions = 4
+[endpointing]
+trailing_silence_ms = 700
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from steno_daemon.complaints import describe
+from steno_daemon.errors import ConfigError
+from steno_daemon.wire import Endpointing
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every table of the file has in common."""
+
+
+class ServerConfig(_Section, frozen=True, kw_only=True):
+    """Where to listen, and what a client may do."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8765
+    """0 lets the system choose."""
+    max_frame_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 4 * 1024 * 1024
+    backlog_s: Seconds = 10.0
+    """Audio of one session that may wait to be decoded before its client has to."""
+    idle_timeout_s: Seconds = 300.0
+    """A session that gets no message for so long is ended."""
+    drain_timeout_s: Seconds = 20.0
+    """How long a shutdown waits for the last words of running sessions."""
+    origins: tuple[str, ...] = ()
+    """Web pages that may connect, besides those of this machine, such as "https://example.org"."""
+
+
+class EngineConfig(_Section, frozen=True, kw_only=True):
+    """What decodes, and for how many."""
+
+    bundle: str = "en"
+    """Name of a bundle that is shipped, or path of a directory."""
+    max_sessions: Count | None = None
+    """Sessions at once; left out, the daemon measures at its start how many keep up."""
+    headroom: Annotated[float, msgspec.Meta(gt=0, le=64)] = 0.7
+    """Share of one core that sessions may fill when the limit is measured."""
+    max_batch: Count = 32
+    """Sessions that are decoded together."""
+    chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] = 640
+    """Decoding step of sessions that wish none."""
+
+
+class LogConfig(_Section, frozen=True, kw_only=True):
+    """What to write to standard error; transcripts only at debug."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    engine: EngineConfig = EngineConfig()
+    endpointing: Endpointing = Endpointing()
+    log: LogConfig = LogConfig()
+
+
+Tables = Mapping[str, Mapping[str, object]]
+
+
+def load(path: Path | None, overrides: Tables | None = None) -> Config:
+    """Return the configuration: a TOML file, if there is one, and what goes over it.
+
+    Raises:
+        ConfigError: there is no such file, or something in it cannot be.
+    """
+    tables = _read(path) if path else {}
+    for name, table in (overrides or {}).items():
+        below = tables.get(name, {})
+        if isinstance(below, dict):
+            tables[name] = {**below, **table}
+    try:
+        return msgspec.convert(tables, Config)
+    except msgspec.ValidationError as error:
+        fault = describe(tables, error, Config)
+        where = f"{fault.where}: " if fault.where else ""
+        raise ConfigError(
+            f"the configuration is wrong: {where}expected {fault.expected}, found {fault.found}"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, object]:
+    """Return the tables of a TOML file."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the configuration: expected a file at {path}, found: {error.strerror}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"expected TOML in {path}, found: {error}") from error

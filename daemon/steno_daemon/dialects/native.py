@@ -1,0 +1,57 @@
+"""The daemon's own dialect: the messages of `wire.py` as text frames, audio as binary frames."""
+
+from collections.abc import Iterable, Iterator
+
+from steno_daemon.dialects.dialect import Frame
+from steno_daemon.errors import WireError
+from steno_daemon.session import Session
+from steno_daemon.wire import (
+    Configure,
+    Finalize,
+    Ping,
+    ServerMessage,
+    Start,
+    Stop,
+    decode_client,
+    encode,
+)
+
+PIECE_BYTES = 32 * 1024
+
+
+class NativeDialect:
+    """The native messages."""
+
+    def pieces(self, frame: Frame) -> Iterator[Frame]:
+        """Return audio in pieces of a second or so, and a message whole."""
+        if isinstance(frame, str):
+            yield frame
+            return
+        for start in range(0, len(frame), PIECE_BYTES):
+            yield frame[start : start + PIECE_BYTES]
+
+    def receive(self, session: Session, piece: Frame) -> None:
+        """Tell the session what a piece says; a message that is none becomes an `error`."""
+        if isinstance(piece, bytes):
+            session.receive_audio(piece)
+            return
+        try:
+            message = decode_client(piece)
+        except WireError as error:
+            session.complain(error)
+            return
+        match message:
+            case Start():
+                session.receive_start(message)
+            case Configure(endpointing=endpointing):
+                session.receive_configure(endpointing)
+            case Finalize():
+                session.receive_finalize()
+            case Stop():
+                session.receive_stop()
+            case Ping(id=number):
+                session.receive_ping(number)
+
+    def encode(self, event: ServerMessage) -> Iterable[Frame]:
+        """Return the event as one text frame."""
+        return (encode(event),)

@@ -1,0 +1,258 @@
+"""The one thread that owns the models.
+
+Sessions hand in work, one piece at a time each; the thread takes all that is ready, the earliest
+due first, through the recogniser as one batch and gives the results back to the event loop. So the
+queue is never longer than the number of admitted sessions, and that number is limited by what was
+measured at the start. Where a batch fails, its pieces are tried one by one: only the session whose
+work is at fault hears of it.
+"""
+
+import asyncio
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from steno_daemon.endpoint import SAMPLE_RATE
+from steno_daemon.errors import OverloadedError
+from steno_daemon.segmenter import Work
+from steno_daemon.session import Decoding
+from steno_models.features.fbank import fbank
+from steno_models.recogniser import Update
+from steno_models.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOptions:
+    """How a segment is decoded."""
+
+    n_best: int = 1
+    chunk_steps: int | None = None
+    language_model: str = "general"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Features of one stream with the state before them."""
+
+    features: FloatArray
+    state: object
+    is_last: bool
+
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 5.0
+SESSIONS_MAX = 1_000
+
+
+class Recogniser(Protocol):
+    """What the engine needs of `steno_models.recogniser.Recogniser`."""
+
+    def start(self, options: DecodeOptions) -> object:
+        """Return the state before the first frame of a segment."""
+
+    def step(self, work: Sequence[Chunk]) -> list[tuple[Update, object]]:
+        """Return what is known after each piece of work, and the state after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the recogniser answered."""
+
+    update: Update
+    state: object
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why it did not."""
+
+    message: str
+
+
+Outcome: TypeAlias = Done | Failed
+
+
+@dataclass(eq=False, slots=True)
+class Seat:
+    """The right of one session to hand in work."""
+
+    name: str
+    taken: bool = True
+
+
+@dataclass(order=True, slots=True)
+class Job:
+    """Work of a session: the earliest due comes first, then the one that came first."""
+
+    due_s: float
+    number: int
+    seat: Seat = field(compare=False)
+    work: Work = field(compare=False)
+    decoding: Decoding = field(compare=False)
+    deliver: Callable[[Outcome], None] = field(compare=False)
+
+
+def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, object]:
+    """Return the result of one piece of work, computed here and now."""
+    return recogniser.step([_chunk(recogniser, work, decoding)])[0]
+
+
+def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
+    state = work.state
+    if state is None:
+        state = recogniser.start(
+            DecodeOptions(
+                n_best=decoding.n_best,
+                chunk_steps=decoding.chunk_steps,
+                language_model=decoding.language_model,
+            )
+        )
+    return Chunk(work.features, state, work.is_last)
+
+
+def measure(recogniser: Recogniser, decoding: Decoding, *, audio_s: float = 4.0) -> float:
+    """Return the real-time factor: seconds of work for one second of sound, after a warm-up."""
+    rng = np.random.default_rng(0)
+    time_s = np.arange(int(audio_s * SAMPLE_RATE)) / SAMPLE_RATE
+    syllables = 0.1 * np.sin(np.pi * 4 * time_s) ** 2  # noise that rises and falls as speech does
+    features = fbank((syllables * rng.standard_normal(len(time_s))).astype(np.float32))
+    work = Work(features, None, is_last=True, position=len(time_s))
+    perform(recogniser, work, decoding)  # the first call compiles
+    began = time.perf_counter()
+    perform(recogniser, work, decoding)
+    return (time.perf_counter() - began) / audio_s
+
+
+def capacity(real_time_factor: float, *, headroom: float) -> int:
+    """Return how many sessions keep up if all speak at once and `headroom` of a core is theirs."""
+    return int(min(SESSIONS_MAX, max(1, headroom / max(real_time_factor, 1e-6))))
+
+
+class Engine:
+    """Decodes for up to `max_sessions` sessions of the running event loop at once.
+
+    Args:
+        recogniser: nothing else may call it while the engine runs.
+        max_sessions: how many are admitted.
+        max_batch: how many pieces of work go through the recogniser together.
+    """
+
+    def __init__(self, recogniser: Recogniser, *, max_sessions: int, max_batch: int = 32) -> None:
+        self.max_sessions = max_sessions
+        self._recogniser = recogniser
+        self._max_batch = max_batch
+        self._seats: set[Seat] = set()
+        self._jobs: list[Job] = []
+        self._jobs_seen = 0
+        self._ready = threading.Condition()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        # A daemon thread: a recogniser that hangs cannot keep the process from leaving.
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are admitted now."""
+        return len(self._seats)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    async def close(self, *, timeout_s: float = 5.0) -> None:
+        """End the thread after its present batch; a hanging one is left behind."""
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        await asyncio.to_thread(self._thread.join, timeout_s)
+        if self._thread.is_alive():
+            logger.warning("the engine did not end within %s s, leaving it behind", timeout_s)
+
+    def admit(self, name: str) -> Seat:
+        """Return a seat for a session.
+
+        Raises:
+            OverloadedError: all are taken.
+        """
+        if len(self._seats) >= self.max_sessions:
+            raise OverloadedError(
+                f"the daemon is busy: expected fewer than {self.max_sessions} sessions, "
+                f"found {len(self._seats)}",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        seat = Seat(name)
+        self._seats.add(seat)
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        """Give a seat back; its work is dropped."""
+        seat.taken = False
+        self._seats.discard(seat)
+
+    def submit(
+        self,
+        seat: Seat,
+        work: Work,
+        decoding: Decoding,
+        *,
+        due_s: float,
+        deliver: Callable[[Outcome], None],
+    ) -> None:
+        """Queue a piece of work; `deliver` is called on the event loop with its outcome."""
+        with self._ready:
+            self._jobs_seen += 1
+            job = Job(due_s, self._jobs_seen, seat, work, decoding, deliver)
+            heapq.heappush(self._jobs, job)
+            self._ready.notify()
+
+    def _run(self) -> None:
+        while batch := self._collect():
+            self._deliver(list(zip(batch, self._perform(batch), strict=True)))
+
+    def _collect(self) -> list[Job]:
+        """Wait for work; return what is ready, the earliest due first, or nothing at the end."""
+        batch: list[Job] = []
+        with self._ready:
+            while not batch:
+                self._ready.wait_for(lambda: self._jobs or self._closing)
+                if self._closing:
+                    return []
+                while self._jobs and len(batch) < self._max_batch:
+                    job = heapq.heappop(self._jobs)
+                    if job.seat.taken:
+                        batch.append(job)
+        return batch
+
+    def _perform(self, batch: Sequence[Job]) -> list[Outcome]:
+        """Return the outcome of each job: all at once, or one by one where that fails."""
+        try:
+            return self._step(batch)
+        except Exception:
+            if len(batch) > 1:
+                logger.warning("a batch of %d failed, trying one by one", len(batch))
+                return [outcome for job in batch for outcome in self._perform([job])]
+            logger.exception("the recogniser failed on the session %s", batch[0].seat.name)
+            return [Failed("the recogniser failed on this audio; the log of the daemon has more")]
+
+    def _step(self, batch: Sequence[Job]) -> list[Outcome]:
+        chunks = [_chunk(self._recogniser, job.work, job.decoding) for job in batch]
+        results = self._recogniser.step(chunks)
+        return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]
+
+    def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> None:
+        """Hand the outcomes to the event loop, if it is still there."""
+
+        def hand_over() -> None:
+            for job, outcome in outcomes:
+                if job.seat.taken:
+                    job.deliver(outcome)
+
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(hand_over)

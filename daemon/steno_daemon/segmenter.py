@@ -1,0 +1,361 @@
+"""From samples to segments: what is speech, what to decode next, and where an utterance ends.
+
+One cursor moves through the stream in blocks of 10 ms. Everything is decided at positions that
+depend on the audio alone: while a piece of work is out, the cursor waits for its update. So the
+speed of the engine and the cutting of the input change nothing in what is heard.
+
+    no segment      the cursor looks for speech; found, it opens a segment a pre-roll earlier
+    a segment       every 80 ms its new features go out as work; on the update the rules decide
+    it ends         the last work goes out; words that lie behind the cut belong to the next one
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from steno_daemon.endpoint import (
+    SAMPLE_RATE,
+    SHORT_PAUSE_SAMPLES,
+    Rules,
+    Situation,
+    decide,
+    widest_gap,
+)
+from steno_daemon.tape import Tape
+from steno_daemon.wire import EndpointReason
+from steno_models.features.fbank import StreamingFbank
+from steno_models.types import FloatArray
+from steno_models.vad.decision import SpeechStart, VadOptions
+from steno_models.vad.webrtc import VoiceActivityDetector
+
+if TYPE_CHECKING:
+    from steno_models.recogniser import Alternative, Update, Word
+
+BLOCK_SAMPLES = 160
+DECISION_SAMPLES = 8 * BLOCK_SAMPLES
+STEP_SAMPLES = 640
+SUSPICION = 0.1
+"""Share of frames that sound like speech above which silence may be the start of a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Features of a segment for the recogniser.
+
+    Attributes:
+        features: (T, F) float32, those since the last work; T may be 0.
+        state: what the recogniser gave back last; None opens a segment.
+        is_last: whether the segment ends with them.
+        position: sample of the stream up to which they reach.
+    """
+
+    features: FloatArray
+    state: object | None
+    is_last: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Speech began at `position`."""
+
+    segment: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The hypothesis of a segment changed; its steps count from `origin`."""
+
+    segment: int
+    origin: int
+    update: "Update"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A segment ended at `position` with these words."""
+
+    segment: int
+    origin: int
+    position: int
+    reason: EndpointReason
+    words: "tuple[Word, ...]"
+    alternatives: "tuple[Alternative, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """Every word before `position` is final, as the client asked."""
+
+    position: int
+
+
+Happening: TypeAlias = Opened | Heard | Ended | Finalized
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """Something to do when the cursor comes to `position`: new rules, or an end."""
+
+    position: int
+    rules: Rules | None = None
+    end: EndpointReason | None = None
+
+
+@dataclass(slots=True)
+class _Segment:
+    """The segment that is being decoded.
+
+    Attributes:
+        origin: its first sample.
+        fed: sample up to which features went out.
+        number: None as long as nobody heard of it: it continues another, and may stay silent.
+        update: the newest one.
+        stable_words: how many words were called stable so far.
+        ending: why it ends, once that is decided.
+    """
+
+    origin: int
+    fed: int
+    number: int | None = None
+    fbank: StreamingFbank = field(default_factory=StreamingFbank)
+    state: object | None = None
+    update: "Update | None" = None
+    stable_words: int = 0
+    ending: EndpointReason | None = None
+
+
+def _detector(rules: Rules) -> VoiceActivityDetector:
+    """Return a detector that tells of every short pause; the rules wait for longer ones."""
+    return VoiceActivityDetector(
+        VadOptions(
+            aggressiveness=rules.vad_aggressiveness,
+            hangover_ms=1000 * SHORT_PAUSE_SAMPLES // SAMPLE_RATE,
+        )
+    )
+
+
+class Segmenter:
+    """The audio side of a session: samples in, work and happenings out."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._tape = Tape()
+        self._commands: deque[_Command] = deque()
+        self._vad = _detector(rules)
+        self._vad_origin = 0  # where the detector began to listen
+        self._in_speech = False
+        self._turned = 0  # where speech or silence began last
+        self._cursor = 0
+        self._floor = 0  # where the last segment ended: nothing is decoded twice
+        self._segment: _Segment | None = None
+        self._segments = 0
+        self._next_decision = 0
+        self._waiting = False
+        self._happenings: list[Happening] = []
+        self.settled = 0
+        self.finished = False
+
+    @property
+    def pending_samples(self) -> int:
+        """Audio that was received and not looked at yet."""
+        return self._tape.end - self._cursor
+
+    def append(self, samples: FloatArray) -> None:
+        """Add samples, (N,) at 16 kHz, at the end of the stream."""
+        self._tape.append(samples)
+
+    def change_rules(self, rules: Rules, position: int) -> None:
+        """Apply other rules from `position` on."""
+        self._commands.append(_Command(position, rules=rules))
+
+    def finalize(self) -> None:
+        """End the open segment after what was received so far."""
+        self._commands.append(_Command(self._tape.end, end=EndpointReason.FINALIZE))
+
+    def stop(self) -> None:
+        """End the stream after what was received so far."""
+        self._commands.append(_Command(self._tape.end, end=EndpointReason.STOP))
+
+    def happenings(self) -> list[Happening]:
+        """Return what happened since the last call."""
+        happened, self._happenings = self._happenings, []
+        return happened
+
+    def work_to_do(self) -> Work | None:
+        """Return the next work, unless one is out or audio is short of it."""
+        if self._waiting:
+            return None
+        while True:
+            segment = self._segment
+            if segment is None:
+                self.settled = self._cursor
+            elif segment.ending is not None or self._cursor >= self._next_decision:
+                return self._hand_out(segment)
+            if not self._move():
+                return None
+
+    def work_done(self, update: "Update", state: object) -> None:
+        """Take the result of the work that is out."""
+        segment = self._segment
+        self._waiting = False
+        if segment is None:
+            return
+        segment.state = state
+        if segment.ending is not None:
+            self._close(segment, segment.ending, update)
+            return
+        segment.update = update
+        segment.stable_words = max(segment.stable_words, update.stable_words)
+        self.settled = self._cursor
+        self._next_decision = self._cursor + DECISION_SAMPLES
+        if update.words:
+            self._announce(segment, segment.origin)
+        if segment.number is not None:
+            self._happenings.append(Heard(segment.number, segment.origin, update))
+        segment.ending = decide(self._rules, self._situation(segment, update))
+
+    def abandon(self) -> None:
+        """End the open segment with the words that are known: its work failed."""
+        self._waiting = False
+        segment = self._segment
+        if segment is None:
+            return
+        self._segment = None
+        self._report(segment, self._cursor, EndpointReason.FAILED, segment.update)
+
+    def _hand_out(self, segment: _Segment) -> Work:
+        """Return the features since the last work of the segment."""
+        features = segment.fbank.accept(self._tape.read(segment.fed, self._cursor))
+        segment.fed = self._cursor
+        self._waiting = True
+        return Work(features, segment.state, segment.ending is not None, self._cursor)
+
+    def _move(self) -> bool:
+        """Move the cursor by a block or obey a command; say whether there was anything to do."""
+        stop_at = self._commands[0].position if self._commands else None
+        if stop_at is not None and stop_at <= self._cursor:
+            self._obey(self._commands[0])
+            return True
+        end = self._cursor + BLOCK_SAMPLES
+        if stop_at is not None:
+            end = min(end, stop_at)
+        if end > self._tape.end:
+            return False
+        self._listen(end)
+        return True
+
+    def _listen(self, end: int) -> None:
+        """Let the detector hear the samples up to `end`; open a segment where speech begins."""
+        events = self._vad.accept(self._tape.read(self._cursor, end))
+        self._cursor = end
+        for event in events:
+            self._in_speech = isinstance(event, SpeechStart)
+            self._turned = self._vad_origin + event.sample
+            if self._in_speech:
+                self._speech_starts()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the audio that no segment can need any more."""
+        lookback = self._rules.pre_roll_samples + self._vad.options.lookback_samples
+        keep = self._segment.origin if self._segment else self._cursor - lookback
+        self._tape.forget_before(max(self._floor, keep))
+
+    def _speech_starts(self) -> None:
+        """Open a segment with its pre-roll, or announce the silent one that is open."""
+        pre_roll = self._turned - self._rules.pre_roll_samples
+        segment = self._segment or self._open(max(self._floor, pre_roll, self._tape.start))
+        self._announce(segment, self._turned)
+
+    def _open(self, origin: int) -> _Segment:
+        self._segment = _Segment(origin=origin, fed=origin)
+        self._next_decision = self._cursor + DECISION_SAMPLES
+        return self._segment
+
+    def _announce(self, segment: _Segment, position: int) -> None:
+        """Give the segment its number and tell of it, once."""
+        if segment.number is None:
+            segment.number = self._segments
+            self._segments += 1
+            self._happenings.append(Opened(segment.number, max(position, segment.origin)))
+
+    def _obey(self, command: _Command) -> None:
+        """Do what a command says at this position; an end waits until its segment is closed."""
+        segment = self._segment
+        if command.end is not None and segment is not None and segment.origin < command.position:
+            segment.ending = command.end
+            return
+        self._commands.popleft()
+        if command.rules is not None:
+            self._change_rules(command.rules)
+        if command.end is EndpointReason.FINALIZE:
+            self._happenings.append(Finalized(command.position))
+        self.finished = self.finished or command.end is EndpointReason.STOP
+
+    def _change_rules(self, rules: Rules) -> None:
+        """Apply other rules from here on; another detector starts with what it hears now."""
+        if rules.vad_aggressiveness != self._rules.vad_aggressiveness:
+            self._vad = _detector(rules)
+            self._vad_origin = self._turned = self._cursor
+            self._in_speech = False
+        self._rules = rules
+
+    def _silence_samples(self) -> int:
+        """Return since when it is silent for sure: 0 where a word may have begun."""
+        if self._in_speech or self._vad.speech_fraction > SUSPICION:
+            return 0
+        return self._cursor - self._turned
+
+    def _situation(self, segment: _Segment, update: "Update") -> Situation:
+        return Situation(
+            length_samples=self._cursor - segment.origin,
+            silence_samples=self._silence_samples(),
+            blank_samples=update.trailing_blank_steps * STEP_SAMPLES,
+            has_words=bool(update.words),
+        )
+
+    def _close(self, segment: _Segment, reason: EndpointReason, update: "Update") -> None:
+        """End the segment; what lies behind the cut, or is still being said, opens the next one."""
+        cut = self._cut(segment, reason, update)
+        end = self._cursor if cut is None else segment.origin + cut * STEP_SAMPLES
+        self._segment = None
+        self._floor = end
+        self._report(segment, end, reason, update)
+        if end < self._cursor or (self._in_speech and reason is not EndpointReason.STOP):
+            self._open(end)
+
+    def _cut(self, segment: _Segment, reason: EndpointReason, update: "Update") -> int | None:
+        """Return the encoder step to cut at where speech goes on, None for right here."""
+        if not self._in_speech or segment.update is None:
+            return None
+        if reason is EndpointReason.BLANK_SILENCE:
+            return segment.update.steps - segment.update.trailing_blank_steps // 2
+        if reason is EndpointReason.MAX_UTTERANCE:
+            steps = (self._cursor - segment.origin) // STEP_SAMPLES
+            return widest_gap(update.words, steps=steps, first=segment.stable_words)
+        return None
+
+    def _report(
+        self, segment: _Segment, end: int, reason: EndpointReason, update: "Update | None"
+    ) -> None:
+        """Tell of the end of a segment that somebody heard of, with the words before the end."""
+        words = update.words if update else ()
+        if words:
+            self._announce(segment, segment.origin)
+        if segment.number is None:
+            return
+        last_step = -(-(end - segment.origin) // STEP_SAMPLES)
+        kept = tuple(
+            word
+            for index, word in enumerate(words)
+            if index < segment.stable_words or word.start_step < last_step
+        )
+        alternatives = tuple(
+            replace(entry, words=tuple(w for w in entry.words if w.start_step < last_step))
+            for entry in (update.alternatives if update else ())
+        )
+        self._happenings.append(
+            Ended(segment.number, segment.origin, end, reason, kept, alternatives)
+        )

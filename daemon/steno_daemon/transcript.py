@@ -1,0 +1,93 @@
+"""Words of the recogniser, counted in encoder steps, as the messages that a client reads."""
+
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from steno_daemon import wire
+from steno_daemon.endpoint import SAMPLE_RATE
+from steno_daemon.segmenter import STEP_SAMPLES, Ended, Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from steno_models.recogniser import Alternative, Word
+
+UNNUMBERED = -1
+"""The `seq` of an event until it is sent."""
+
+
+def partial(heard: Heard, *, word_times: bool) -> wire.Partial:
+    """Return the hypothesis so far."""
+    words = heard.update.words
+    return wire.Partial(
+        seq=UNNUMBERED,
+        segment=heard.segment,
+        text=text_of(words),
+        stable_chars=len(text_of(words[: heard.update.stable_words])),
+        start=seconds(heard.origin + words[0].start_step * STEP_SAMPLES)
+        if words
+        else seconds(heard.origin),
+        words=timed(words, heard.origin) if word_times else None,
+    )
+
+
+def final(ended: Ended, *, word_times: bool, n_best: int) -> wire.Final:
+    """Return the words of a segment that has some."""
+    words = timed(ended.words, ended.origin, ended.position)
+    return wire.Final(
+        seq=UNNUMBERED,
+        segment=ended.segment,
+        text=text_of(ended.words),
+        start=words[0].start,
+        end=words[-1].end,
+        confidence=_confidence(ended.words),
+        words=words if word_times else None,
+        alternatives=_alternatives(ended.alternatives, n_best) if n_best > 1 else None,
+    )
+
+
+def text_of(words: "Sequence[Word]") -> str:
+    """Return the words as one line."""
+    return " ".join(word.text for word in words)
+
+
+def seconds(position: int) -> float:
+    """Return a position in seconds, to a tenth of a millisecond."""
+    return round(position / SAMPLE_RATE, 4)
+
+
+def timed(words: "Sequence[Word]", origin: int, end: int | None = None) -> tuple[wire.Word, ...]:
+    """Return the words with their place in the stream, none behind `end`."""
+
+    def place(step: int) -> float:
+        position = origin + step * STEP_SAMPLES
+        return seconds(position if end is None else min(position, end))
+
+    return tuple(
+        wire.Word(
+            text=word.text,
+            start=place(word.start_step),
+            end=place(word.end_step),
+            confidence=round(word.confidence, 4),
+        )
+        for word in words
+    )
+
+
+def _confidence(words: "Sequence[Word]") -> float:
+    """Return the mean confidence of the words, 0 for none."""
+    return round(fmean(word.confidence for word in words), 4) if words else 0.0
+
+
+def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.Alternative, ...]:
+    """Return the best entries, each text once."""
+    best: dict[str, wire.Alternative] = {}
+    for entry in entries:
+        text = text_of(entry.words)
+        best.setdefault(
+            text,
+            wire.Alternative(
+                text=text, confidence=_confidence(entry.words), score=round(entry.log_score, 4)
+            ),
+        )
+    return tuple(best.values())[:n_best]
