@@ -8,5 +8,6 @@ known, the states form a graph, and the forced alignment is its best path:
 
 topology.py the graph of an utterance; gmm.py the emissions; model.py emissions and transitions;
 kernels.py Viterbi and forward-backward; align.py alignments as values and files; frames.py the
-observations; train.py flat start and EM (Viterbi and Baum-Welch).
+observations; corpus.py from manifests to examples and to aligned corpora; train.py flat start and
+EM (Viterbi and Baum-Welch).
 """

@@ -86,6 +86,8 @@ class PhoneModel:
 
     def _emissions(self, frames: FloatArray, graph: Graph) -> tuple[FloatArray, IntArray]:
         """Return (T, C) log-likelihoods of the states in the graph, and each node's column."""
+        if len(frames) == 0:
+            raise DataError("expected frames for all words, found none")
         states, columns = np.unique(graph.states, return_inverse=True)
         return self.gmm.log_likelihoods(frames, states), columns.astype(np.int32)
 

@@ -18,7 +18,7 @@ PAUSE_LEVEL = 0.3  # of the way from the quiet to the loud frames of an utteranc
 
 
 @dataclass(frozen=True, slots=True)
-class Utterance:
+class Example:
     """What one recording teaches: `frames`, (T, D), and the `graph` of its words."""
 
     frames: FloatArray
@@ -48,14 +48,14 @@ SCHEDULE = (
 )
 
 
-def train(utterances: Sequence[Utterance], schedule: Sequence[Stage] = SCHEDULE) -> PhoneModel:
+def train(examples: Sequence[Example], schedule: Sequence[Stage] = SCHEDULE) -> PhoneModel:
     """Return a model of the phones, trained from a flat start.
 
     Args:
-        utterances: the easy (short) ones first; those too short for their words are left out.
+        examples: the easy (short) ones first; those too short for their words are left out.
         schedule: how the mixtures grow.
     """
-    usable = [u for u in utterances if len(u.frames) >= len(shortest_path(u.graph))]
+    usable = [u for u in examples if len(u.frames) >= len(shortest_path(u.graph))]
     if not usable:
         raise DataError("expected recordings that are long enough for their words, found none")
     first = _first(usable, schedule[0].share)
@@ -72,13 +72,13 @@ def train(utterances: Sequence[Utterance], schedule: Sequence[Stage] = SCHEDULE)
     return model
 
 
-def viterbi_round(model: PhoneModel, utterances: Sequence[Utterance]) -> PhoneModel:
+def viterbi_round(model: PhoneModel, examples: Sequence[Example]) -> PhoneModel:
     """Return the model estimated from the best paths of `model`."""
-    return _estimate(model, utterances, [model.best_path(u.frames, u.graph) for u in utterances])
+    return _estimate(model, examples, [model.best_path(u.frames, u.graph) for u in examples])
 
 
 def baum_welch_round(
-    model: PhoneModel, utterances: Iterable[Utterance], variance_floor: F64
+    model: PhoneModel, examples: Iterable[Example], variance_floor: F64
 ) -> tuple[PhoneModel, float]:
     """Return the model estimated from all paths, and the log-likelihood of the old one.
 
@@ -87,7 +87,7 @@ def baum_welch_round(
     statistics = Statistics(model.gmm)
     stays, visits = np.zeros(len(model.stay_probs)), np.zeros(len(model.stay_probs))
     total = 0.0
-    for u in utterances:
+    for u in examples:
         posteriors = model.posteriors(u.frames, u.graph)
         total += posteriors.log_likelihood
         np.add.at(stays, u.graph.states, posteriors.loops)
@@ -99,11 +99,11 @@ def baum_welch_round(
     return PhoneModel(gmm, _stay_probs(stays, visits, model.stay_probs)), total
 
 
-def flat_path(utterance: Utterance) -> IntArray:
+def flat_path(example: Example) -> IntArray:
     """Return (T,) nodes: pauses at the ends by loudness, the words in equal parts between them."""
-    T, graph = len(utterance.frames), utterance.graph
+    T, graph = len(example.frames), example.graph
     nodes = np.array(shortest_path(graph), np.int32)
-    begin, end = _loud_part(utterance.frames[:, 0])
+    begin, end = _loud_part(example.frames[:, 0])
     if end - begin < len(nodes):
         begin, end = 0, T
     inner = nodes[np.arange(end - begin) * len(nodes) // (end - begin)]
@@ -120,13 +120,13 @@ def _loud_part(energy: FloatArray) -> tuple[int, int]:
     return (int(above[0]), int(above[-1]) + 1) if len(above) else (0, len(energy))
 
 
-def _first(utterances: Sequence[Utterance], share: float) -> Sequence[Utterance]:
-    return utterances[: max(1, round(share * len(utterances)))]
+def _first(examples: Sequence[Example], share: float) -> Sequence[Example]:
+    return examples[: max(1, round(share * len(examples)))]
 
 
-def _flat_model(utterances: Sequence[Utterance]) -> PhoneModel:
+def _flat_model(examples: Sequence[Example]) -> PhoneModel:
     """Return one Gaussian for all states: the mean and variance of all frames."""
-    frames = np.concatenate([u.frames for u in utterances])
+    frames = np.concatenate([u.frames for u in examples])
     shape = (NUM_STATES, 1, frames.shape[1])
     gmm = DiagonalGmm(
         log_weights=np.zeros((NUM_STATES, 1)),
@@ -139,13 +139,13 @@ def _flat_model(utterances: Sequence[Utterance]) -> PhoneModel:
 
 
 def _estimate(
-    model: PhoneModel, utterances: Sequence[Utterance], paths: Sequence[IntArray]
+    model: PhoneModel, examples: Sequence[Example], paths: Sequence[IntArray]
 ) -> PhoneModel:
     """Return the model of greatest likelihood for these paths (two rounds of EM inside states)."""
-    frames = np.concatenate([u.frames for u in utterances])
-    states = np.concatenate([u.graph.states[p] for u, p in zip(utterances, paths, strict=True)])
+    frames = np.concatenate([u.frames for u in examples])
+    states = np.concatenate([u.graph.states[p] for u, p in zip(examples, paths, strict=True)])
     stays = np.zeros(len(model.stay_probs))
-    for u, path in zip(utterances, paths, strict=True):
+    for u, path in zip(examples, paths, strict=True):
         np.add.at(stays, u.graph.states[path[1:][path[1:] == path[:-1]]], 1.0)
     visits = np.bincount(states, minlength=len(stays)).astype(np.float64)
     floor = VARIANCE_FLOOR * frames.var(axis=0, dtype=np.float64)
