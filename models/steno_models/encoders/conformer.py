@@ -5,14 +5,15 @@ A block is half a feed-forward, self-attention, a causal convolution and half a 
 chunk, so a chunk never waits for more than its own frames and those of the last step's context.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import glu
+from torch.nn.functional import glu, pad
 
 from steno_models.encoders.attention import ChunkAttention, chunk_mask, rotary
-from steno_models.encoders.subsampling import Subsampling
+from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, Subsampling, steps_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
