@@ -1,0 +1,10 @@
+"""Where speech begins and ends in a stream of 16 kHz sound, cheaply enough to run all day.
+
+A frame counts as speech if WebRTC's detector (Gaussian mixtures on six sub-band energies) says so
+and its level stands clear of a noise floor, the lowest level of the last two seconds (the minimum
+statistics of Martin 2001): steady noise, which WebRTC calls speech, sinks into its own floor.
+
+    levels.py    noise floor and peak of what was heard lately, as a value
+    decision.py  votes of frames to starts and ends, as a value; options and events
+    webrtc.py    VoiceActivityDetector: samples in, events out
+"""
