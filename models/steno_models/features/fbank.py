@@ -22,17 +22,25 @@ __all__ = [
     "SAMPLE_RATE",
     "StreamingFbank",
     "fbank",
+    "mel_options",
 ]
 
 NUM_BINS = 80
 
 
+def mel_options() -> knf.MelBanksOptions:
+    """Return the filter bank: its bins and the band that they share."""
+    options = knf.MelBanksOptions()
+    options.num_bins = NUM_BINS
+    options.low_freq = 20.0
+    options.high_freq = -400.0  # counted from 8 kHz
+    return options
+
+
 def _options() -> knf.FbankOptions:
     options = knf.FbankOptions()
     options.frame_opts = frame_options()
-    options.mel_opts.num_bins = NUM_BINS
-    options.mel_opts.low_freq = 20.0
-    options.mel_opts.high_freq = -400.0  # counted from 8 kHz
+    options.mel_opts = mel_options()
     return options
 
 
