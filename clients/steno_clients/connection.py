@@ -42,7 +42,7 @@ async def open_connection(url: str, timeout_s: float) -> ClientConnection:
         return await open_websocket(
             url,
             open_timeout=timeout_s,
-            ping_timeout=2 * timeout_s,  # a ping waits behind the audio that was sent before it
+            ping_timeout=4 * timeout_s,  # a ping waits behind the audio that was sent before it
             close_timeout=min(2.0, timeout_s),
             compression=None,
             proxy=None if _is_local(url) else True,

@@ -1,0 +1,244 @@
+"""The microphone: through a real PulseAudio without sound hardware, and through fakes that fail."""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from steno_clients.__main__ import main
+from steno_clients.errors import MicrophoneError
+from steno_clients.microphone import _WAITING_BLOCKS_MAX, _Buffer, list_devices, open_microphone
+
+if TYPE_CHECKING:
+    from tests.clients.conftest import CountingDaemon
+
+CLIP = "librivox/sense_and_sensibility_01_austen_64kb-0880.flac"
+
+
+@pytest.fixture(scope="module")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a private PulseAudio whose loudspeaker is its microphone."""
+    for program in ("pulseaudio", "paplay"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}, which is not installed")
+    home = tmp_path_factory.mktemp("hall")
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
+        "PULSE_RUNTIME_PATH": str(home),
+        "PULSE_SERVER": f"unix:{home}/socket",
+        "PULSE_SOURCE": "hall.monitor",
+    }
+    subprocess.run(
+        [
+            *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--disable-shm=yes"),
+            *("-L", f"module-native-protocol-unix auth-anonymous=1 socket={home}/socket"),
+            *("-L", "module-null-sink sink_name=hall rate=16000 channels=1"),
+            f"--log-target=file:{home}/log",
+        ],
+        env=environment,
+        check=True,
+        timeout=120,
+    )
+    yield environment
+    os.kill(int((home / "pid").read_text()), signal.SIGTERM)
+
+
+@pytest.fixture
+def pulse_device(hall: dict[str, str]) -> str:
+    """The name under which PortAudio finds PulseAudio."""
+    found = subprocess.run(
+        [sys.executable, "-m", "steno_clients", "caption", "--list-devices"],
+        env=hall,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if "PortAudio library" in found.stderr:
+        pytest.skip("needs the PortAudio library (libportaudio2)")
+    if "pulse" not in found.stdout:
+        pytest.skip("needs PulseAudio as an ALSA device (libasound2-plugins)")
+    return "pulse"
+
+
+def _best_match(recording: NDArray[np.float64], piece: NDArray[np.float64]) -> float:
+    """Returns the highest correlation of the piece with any stretch of the recording, at most 1."""
+    size = len(recording) + len(piece)
+    product = np.fft.rfft(recording, size) * np.fft.rfft(piece, size).conj()
+    overlap = np.fft.irfft(product, size)[: len(recording) - len(piece) + 1]
+    energy = np.convolve(recording**2, np.ones(len(piece)), "valid")
+    return float(np.max(overlap / np.sqrt((energy + 1e-9) * (piece**2).sum())))
+
+
+async def test_what_the_loudspeaker_plays_reaches_the_daemon(
+    hall: dict[str, str], pulse_device: str, daemon: "CountingDaemon", clips: Path
+) -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "steno_clients", "caption", "--events"),
+        *("--url", daemon.url, "--device", pulse_device),
+        env=hall,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    async with asyncio.timeout(180):
+        while json.loads(await program.stdout.readline())["type"] != "acknowledged":
+            pass  # until the microphone is open
+        player = await asyncio.create_subprocess_exec("paplay", str(clips / CLIP), env=hall)
+        assert await player.wait() == 0
+        program.send_signal(signal.SIGINT)
+        rest = (await program.stdout.read()).splitlines()
+        assert await program.wait() == 0
+    assert json.loads(rest[-1])["type"] == "closed"
+    clip, rate = soundfile.read(clips / CLIP)
+    assert daemon.starts[0].rate == rate
+    recording = np.frombuffer(daemon.audio[0], "<i2") / 32768
+    pieces = [clip[i : i + rate // 2] for i in range(0, len(clip) - rate // 2, rate // 2)]
+    assert np.median([_best_match(recording, piece) for piece in pieces]) > 0.99
+
+
+class FakeStream:
+    """A device that records `blocks` ramps and is then unplugged."""
+
+    def __init__(self, *, blocks: int, **options: object) -> None:
+        self.options = options
+        self._blocks = blocks
+
+    def __enter__(self) -> Self:
+        size, callback = self.options["blocksize"], self.options["callback"]
+        assert isinstance(size, int)
+        assert callable(callback)
+        for number in range(self._blocks):
+            samples = np.arange(number * size, (number + 1) * size, dtype=np.float32)
+            callback(samples[:, None] / 1e6, size, None, None)
+        finished = self.options["finished_callback"]
+        assert callable(finished)
+        finished()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+Install = Callable[..., ModuleType]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Puts a sounddevice in place with one microphone, which records at one rate alone."""
+
+    def put(*, rate: int = 16_000, blocks: int = 3, present: bool = True) -> ModuleType:
+        fake = ModuleType("sounddevice")
+        inputs = [
+            {"name": "Loudspeaker", "max_input_channels": 0, "default_samplerate": 48e3},
+            {"name": "Desk", "max_input_channels": 2, "default_samplerate": float(rate)},
+        ]
+
+        class PortAudioError(Exception):
+            pass
+
+        def query_devices(device: object = None, kind: str | None = None) -> object:
+            if kind is None:
+                return inputs
+            if not present:
+                raise ValueError(f"No input device matching {device!r}")
+            return inputs[1]
+
+        def check_input_settings(_: object, *, channels: int, samplerate: int) -> None:
+            assert channels == 1
+            if samplerate != rate:
+                raise PortAudioError("Invalid sample rate")
+
+        vars(fake).update(
+            PortAudioError=PortAudioError,
+            query_devices=query_devices,
+            check_input_settings=check_input_settings,
+            default=SimpleNamespace(device=(1, 0)),
+            InputStream=lambda **options: FakeStream(blocks=blocks, **options),
+        )
+        monkeypatch.setitem(sys.modules, "sounddevice", fake)
+        return fake
+
+    return put
+
+
+async def test_blocks_come_in_order_until_the_device_goes(install: Install) -> None:
+    install()
+    async with open_microphone("Desk") as blocks:
+        heard = [await anext(blocks) for _ in range(3)]
+        with pytest.raises(MicrophoneError, match="found that it stopped"):
+            await anext(blocks)
+    np.testing.assert_allclose(np.concatenate(heard), np.arange(3 * 640) / 1e6, rtol=1e-6)
+
+
+async def test_a_device_of_another_rate_is_resampled(install: Install) -> None:
+    install(rate=48_000, blocks=50)
+    samples = np.zeros(0, np.float32)
+    async with open_microphone("1") as blocks:
+        while len(samples) < 40 * 640:
+            samples = np.append(samples, await anext(blocks))
+    middle = np.arange(len(samples))[2_000:-2_000]
+    np.testing.assert_allclose(samples[middle], 3 * middle / 1e6, atol=1e-4)
+
+
+async def test_a_missing_device_is_named(install: Install) -> None:
+    install(present=False)
+    with pytest.raises(MicrophoneError, match=r"expected a microphone \(Attic\), found none"):
+        async with open_microphone("Attic"):
+            pass
+
+
+def test_devices_that_record_are_listed(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install()
+    assert list_devices() == ["*  1  Desk  (2 in, 16000 Hz)"]
+    assert main(["caption", "--list-devices"]) == 0
+    assert capsys.readouterr().out == "*  1  Desk  (2 in, 16000 Hz)\n"
+
+
+def test_a_machine_that_cannot_record_says_so(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vars(install())["query_devices"] = list
+    assert main(["caption", "--list-devices"]) == 1
+    assert capsys.readouterr().err == "steno: expected a microphone, found none\n"
+
+
+def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(MicrophoneError, match=r"pip install 'steno-asr\[microphone\]'"):
+        list_devices()
+
+
+def test_the_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MicrophoneError, match="install libportaudio2"):
+        list_devices()
+
+
+async def test_a_stalled_reader_loses_the_oldest_audio_and_hears_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    buffer = _Buffer(asyncio.get_running_loop())
+    with caplog.at_level(logging.WARNING):
+        for number in range(_WAITING_BLOCKS_MAX + 2):
+            buffer._put(np.full(1, number, np.float32))
+    assert (await buffer.get()).tolist() == [2.0]
+    assert caplog.messages == ["audio of the microphone gets lost: the daemon is too slow"]
