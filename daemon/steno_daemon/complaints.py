@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 import msgspec
 
@@ -112,7 +111,11 @@ def _declared(info: msgspec.inspect.Type) -> Fields:
 
 
 def _enum_values(info: msgspec.inspect.Type) -> tuple[str, ...]:
-    """Return the values of an enum type."""
-    if isinstance(info, msgspec.inspect.EnumType) and issubclass(info.cls, StrEnum):
-        return tuple(info.cls)
-    return ()
+    """Return the values of an enum or literal type."""
+    match info:
+        case msgspec.inspect.EnumType():
+            return tuple(str(member.value) for member in info.cls)
+        case msgspec.inspect.LiteralType():
+            return tuple(str(value) for value in info.values)
+        case _:
+            return ()

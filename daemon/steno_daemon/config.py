@@ -57,8 +57,8 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     """Share of one core that sessions may fill when the limit is measured."""
     max_batch: Count = 32
     """Sessions that are decoded together."""
-    chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] = 640
-    """Decoding step of sessions that wish none."""
+    chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
+    """Decoding step of sessions that wish none; left out, the one the bundle was made for."""
 
 
 class LogConfig(_Section, frozen=True, kw_only=True):

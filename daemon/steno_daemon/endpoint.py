@@ -102,6 +102,6 @@ def widest_gap(words: "Sequence[Word]", *, steps: int, first: int) -> int:
     starts = [*(word.start_step for word in words[1:]), steps]
     gaps = [
         (start - word.end_step, (word.end_step + start) // 2)
-        for word, start in list(zip(words, starts, strict=True))[max(first, 1) - 1 :]
+        for word, start in list(zip(words, starts, strict=False))[max(first, 1) - 1 :]
     ]
     return max((gap for gap in gaps if gap[1] > steps // 2), default=(0, steps))[1]

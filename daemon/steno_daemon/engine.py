@@ -21,29 +21,10 @@ import numpy as np
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.errors import OverloadedError
 from steno_daemon.segmenter import Work
-from steno_daemon.session import Decoding
+from steno_daemon.session import STEP_MS, Decoding
 from steno_models.features.fbank import fbank
-from steno_models.recogniser import Update
-from steno_models.types import FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeOptions:
-    """How a segment is decoded."""
-
-    n_best: int = 1
-    chunk_steps: int | None = None
-    language_model: str = "general"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Features of one stream with the state before them."""
-
-    features: FloatArray
-    state: object
-    is_last: bool
-
+from steno_models.recogniser import DecodeOptions, State, Update
+from steno_models.recogniser import Work as Chunk
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +32,31 @@ RETRY_AFTER_S = 5.0
 SESSIONS_MAX = 1_000
 
 
+class HasChunk(Protocol):
+    """How much a recogniser decodes at a time."""
+
+    @property
+    def chunk_steps(self) -> int:
+        """Encoder steps of a chunk."""
+
+
 class Recogniser(Protocol):
     """What the engine needs of `steno_models.recogniser.Recogniser`."""
 
-    def start(self, options: DecodeOptions) -> object:
+    @property
+    def context(self) -> HasChunk:
+        """The chunk of streams that wish none."""
+
+    def start(self, options: DecodeOptions) -> State:
         """Return the state before the first frame of a segment."""
 
-    def step(self, work: Sequence[Chunk]) -> list[tuple[Update, object]]:
+    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
         """Return what is known after each piece of work, and the state after it."""
+
+
+def own_chunk_ms(recogniser: Recogniser) -> int:
+    """Return the decoding step that the recogniser was made for."""
+    return recogniser.context.chunk_steps * STEP_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Done:
     """What the recogniser answered."""
 
     update: Update
-    state: object
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class Job:
     deliver: Callable[[Outcome], None] = field(compare=False)
 
 
-def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, object]:
+def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, State]:
     """Return the result of one piece of work, computed here and now."""
     return recogniser.step([_chunk(recogniser, work, decoding)])[0]
 
@@ -161,6 +159,11 @@ class Engine:
     def sessions(self) -> int:
         """How many sessions are admitted now."""
         return len(self._seats)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to work."""

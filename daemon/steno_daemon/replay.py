@@ -9,7 +9,7 @@ import msgspec
 
 from steno_daemon import wire
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.engine import Recogniser, perform
+from steno_daemon.engine import Recogniser, own_chunk_ms, perform
 from steno_daemon.session import Offer, Session
 from steno_models.types import FloatArray
 
@@ -32,7 +32,7 @@ def replay(
     wish = msgspec.structs.replace(
         start or wire.Start(), encoding=wire.Encoding.PCM_F32LE, rate=SAMPLE_RATE, channels=1
     )
-    session = Session("replay", Offer())
+    session = Session("replay", Offer(chunk_ms=own_chunk_ms(recogniser)))
     session.receive_start(wish)
     data = samples.astype("<f4")
     for begin in range(0, len(data), block_samples):

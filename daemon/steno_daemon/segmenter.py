@@ -29,7 +29,7 @@ from steno_models.vad.decision import SpeechStart, VadOptions
 from steno_models.vad.webrtc import VoiceActivityDetector
 
 if TYPE_CHECKING:
-    from steno_models.recogniser import Alternative, Update, Word
+    from steno_models.recogniser import Alternative, State, Update, Word
 
 BLOCK_SAMPLES = 160
 DECISION_SAMPLES = 8 * BLOCK_SAMPLES
@@ -50,7 +50,7 @@ class Work:
     """
 
     features: FloatArray
-    state: object | None
+    state: "State | None"
     is_last: bool
     position: int
 
@@ -120,7 +120,7 @@ class _Segment:
     fed: int
     number: int | None = None
     fbank: StreamingFbank = field(default_factory=StreamingFbank)
-    state: object | None = None
+    state: "State | None" = None
     update: "Update | None" = None
     stable_words: int = 0
     ending: EndpointReason | None = None
@@ -196,7 +196,7 @@ class Segmenter:
             if not self._move():
                 return None
 
-    def work_done(self, update: "Update", state: object) -> None:
+    def work_done(self, update: "Update", state: "State") -> None:
         """Take the result of the work that is out."""
         segment = self._segment
         self._waiting = False

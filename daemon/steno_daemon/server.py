@@ -18,7 +18,7 @@ from steno_daemon import notify, wire
 from steno_daemon.config import Config, EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import Rules
-from steno_daemon.engine import Engine, Recogniser, capacity, measure
+from steno_daemon.engine import Engine, Recogniser, capacity, measure, own_chunk_ms
 from steno_daemon.errors import ConfigError
 from steno_daemon.session import STEP_MS, Decoding, Offer
 from steno_daemon.stream import Backlog, Stream
@@ -81,7 +81,8 @@ def url_of(bound: socket.socket) -> str:
 
 def sessions_limit(config: EngineConfig, recogniser: Recogniser) -> int:
     """Return how many sessions to admit: what is configured, or what keeps up by measurement."""
-    factor = measure(recogniser, Decoding(chunk_steps=max(1, round(config.chunk_ms / STEP_MS))))
+    chunk_ms = config.chunk_ms or own_chunk_ms(recogniser)
+    factor = measure(recogniser, Decoding(chunk_steps=max(1, round(chunk_ms / STEP_MS))))
     measured = capacity(factor, headroom=config.headroom)
     limit = config.max_sessions or measured
     logger.info(
@@ -116,23 +117,29 @@ class Daemon:
             max_batch=self._config.engine.max_batch,
         )
         engine.start()
+        try:
+            await self._serve(engine, ready)
+        finally:
+            await engine.close()
+
+    async def _serve(self, engine: Engine, ready: Callable[[str], None]) -> None:
+        """Let clients in until `stop`, then see them out."""
         transport = self._transport(engine)
         server = await transport.listen(self._bound)
         self._status = "ok"
-        notify.ready(f"{url_of(self._bound)}, up to {limit} sessions")
+        notify.ready(f"{url_of(self._bound)}, up to {engine.max_sessions} sessions")
         ready(url_of(self._bound))
         await self._stop.wait()
         self._status = "draining"
         notify.stopping()
         logger.info("going down: %d sessions say their last words", engine.sessions)
         await transport.drain(server, self._config.server.drain_timeout_s)
-        await engine.close()
 
     def _transport(self, engine: Engine) -> WebSocketTransport:
         server = self._config.server
         offer = Offer(
             domains=Domains(self._model.language_models),
-            chunk_ms=self._config.engine.chunk_ms,
+            chunk_ms=self._config.engine.chunk_ms or own_chunk_ms(self._model.recogniser),
             rules=Rules().changed(self._config.endpointing),
         )
         backlog = Backlog(audio_s=server.backlog_s)
@@ -142,7 +149,7 @@ class Daemon:
 
         def health() -> dict[str, object]:
             return {
-                "status": self._status,
+                "status": self._status if engine.is_alive else "failed",
                 "version": program_version(),
                 "protocol": wire.PROTOCOL_VERSION,
                 "bundle": f"{self._model.name} {self._model.version}",

@@ -33,7 +33,7 @@ from steno_daemon.transcript import UNNUMBERED, final, partial, seconds
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
-    from steno_models.recogniser import Update
+    from steno_models import recogniser
 
 STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
 ACKNOWLEDGE_SAMPLES = SAMPLE_RATE
@@ -126,7 +126,9 @@ class Session:
 
     @property
     def undecoded_s(self) -> float:
-        """Seconds of audio that were received and not looked at yet."""
+        """Seconds of audio that were received and not looked at yet; a closed session has none."""
+        if self.state is State.CLOSED:
+            return 0.0
         return self._segmenter.pending_samples / SAMPLE_RATE
 
     def receive_start(self, start: wire.Start) -> None:
@@ -216,7 +218,7 @@ class Session:
         self._report()
         return work
 
-    def work_done(self, update: "Update", state: object) -> None:
+    def work_done(self, update: "recogniser.Update", state: "recogniser.State") -> None:
         """Take the result of the work that is out."""
         if self.state is not State.CLOSED:
             self._segmenter.work_done(update, state)

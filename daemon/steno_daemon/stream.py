@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from steno_daemon import wire
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Done, Engine, Failed, Outcome, Seat
-from steno_daemon.session import Offer, Session
+from steno_daemon.session import Offer, Session, State
 
 EVENTS_MAX = 1_000
 
@@ -96,7 +96,9 @@ class Stream:
         )
 
     def _wake(self) -> None:
-        """Wake who waits for events or for room."""
+        """Wake who waits for events or for room; a closed session needs its seat no more."""
+        if self.session.state is State.CLOSED:
+            self.leave()
         if self.session.waiting_events:
             self._news.set()
         if self._has_room():

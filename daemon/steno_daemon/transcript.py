@@ -80,7 +80,7 @@ def _confidence(words: "Sequence[Word]") -> float:
 
 
 def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.Alternative, ...]:
-    """Return the best entries, each text once."""
+    """Return the best entries that say anything, each text once."""
     best: dict[str, wire.Alternative] = {}
     for entry in entries:
         text = text_of(entry.words)
@@ -90,4 +90,4 @@ def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.A
                 text=text, confidence=_confidence(entry.words), score=round(entry.log_score, 4)
             ),
         )
-    return tuple(best.values())[:n_best]
+    return tuple(entry for text, entry in best.items() if text)[:n_best]

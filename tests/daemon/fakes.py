@@ -7,12 +7,13 @@ one does, so a word that is cut or fed twice shows in the text.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
 from steno_daemon import wire
-from steno_daemon.engine import Chunk, DecodeOptions
-from steno_models.recogniser import Alternative, Update, Word
+from steno_models.recogniser import Alternative, DecodeOptions, State, Update, Word
+from steno_models.recogniser import Work as Chunk
 from steno_models.types import FloatArray
 
 RATE = 16_000
@@ -41,6 +42,12 @@ def hum(note: str, seconds: float = WORD_S) -> FloatArray:
     return np.asarray(0.3 * tone / np.abs(tone).max() * envelope, np.float32)
 
 
+def murmur(seconds: float) -> FloatArray:
+    """What a voice activity detector takes for a voice and the fake takes for silence."""
+    pieces = [np.concatenate([0.06 * hum("do", 0.2), silence(0.05)])] * round(seconds / 0.25)
+    return np.concatenate(pieces)
+
+
 def speak(
     text: str, *, lead_s: float = 0.6, tail_s: float = 1.2, gap_s: float = GAP_S
 ) -> FloatArray:
@@ -67,21 +74,30 @@ class FakeState:
     steps: tuple[FloatArray, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class FakeContext:
+    """Its chunk."""
+
+    chunk_steps: int = 16
+
+
 class FakeRecogniser:
-    """Hears notes."""
+    """Hears notes; its states only pass for those of the real one."""
+
+    context = FakeContext()
 
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def start(self, options: DecodeOptions) -> FakeState:
-        return FakeState(options.chunk_steps or 16, options.n_best)
+    def start(self, options: DecodeOptions) -> State:
+        return cast("State", FakeState(options.chunk_steps or 16, options.n_best))
 
-    def step(self, work: Sequence[Chunk]) -> list[tuple[Update, object]]:
+    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
         self.batches.append(len(work))
         return [self._step(chunk) for chunk in work]
 
-    def _step(self, chunk: Chunk) -> tuple[Update, FakeState]:
-        state = chunk.state
+    def _step(self, chunk: Chunk) -> tuple[Update, State]:
+        state: object = chunk.state
         assert isinstance(state, FakeState)
         assert chunk.features.ndim == 2
         assert chunk.features.shape[1] == 80
@@ -91,7 +107,7 @@ class FakeRecogniser:
         spectra = frames[:ready].reshape(-1, STEP_FRAMES, 80).mean(axis=1)
         steps = (*state.steps, *spectra)
         after = FakeState(state.chunk_steps, state.n_best, frames[ready:], steps)
-        return _update(steps, is_last=chunk.is_last, n_best=state.n_best), after
+        return _update(steps, is_last=chunk.is_last, n_best=state.n_best), cast("State", after)
 
 
 def _update(steps: Sequence[FloatArray], *, is_last: bool, n_best: int) -> Update:
