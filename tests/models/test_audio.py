@@ -238,6 +238,9 @@ def test_files_that_are_no_recordings_are_refused(tmp_path: Path) -> None:
         read_file(tmp_path / "text.wav")
     with pytest.raises(DataError, match="can read in the open file, found"):
         read_file(io.BytesIO(b"these are no samples"))
+    (tmp_path / "picture.ppm").write_bytes(b"P6 2 2 255\n" + bytes(12))
+    with pytest.raises(DataError, match=r"expected sound in .*picture\.ppm, found none"):
+        read_file(tmp_path / "picture.ppm")
     with pytest.raises(DataError, match="at least one sample, found 0 s"):
         next(stream_file(tmp_path / "text.wav", 0))
 
