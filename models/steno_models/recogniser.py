@@ -4,7 +4,29 @@ The daemon and the evaluation share it. State is a value: a stream owns its stat
 its next features and gets the next state back; models are shared and immutable.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from steno_models.ctc.model import CtcModel
+from steno_models.encoders.conformer import ConformerState, Context
+from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
+from steno_models.errors import ConfigError
+from steno_models.features.cmvn import GlobalCmvn
+from steno_models.search.hypothesis import Hypothesis, SearchWord
+from steno_models.search.search import BeamSearch
+from steno_models.search.state import SearchState
+from steno_models.types import FloatArray
+
+# Normalised features stay within this many standard deviations, so that digital silence, far
+# below anything recorded, is just the quietest sound there is.
+FEATURE_LIMIT = 4.0
+# Frames of silence after the last sample of a segment: the encoder's look-ahead, and time for the
+# last phone's spike, which a streaming CTC model places late.
+TAIL_FRAMES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +71,200 @@ class Update:
     steps: int
     trailing_blank_steps: int
     alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodeOptions:
+    """What a stream may ask for.
+
+    Attributes:
+        n_best: how many alternatives at the end of a segment.
+        chunk_steps: encoder steps decoded at a time; the recogniser's own where None.
+        language_model: the name of one that is loaded.
+    """
+
+    n_best: int = 1
+    chunk_steps: int | None = None
+    language_model: str = "general"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one segment carries from call to call.
+
+    Attributes:
+        options: what was asked for.
+        frames: (t, F) normalised frames that wait for their chunk.
+        encoder: the encoder's state.
+        search: the search's state.
+        trailing_blank_steps: see `Update`.
+    """
+
+    options: DecodeOptions
+    frames: FloatArray
+    encoder: ConformerState
+    search: SearchState
+    trailing_blank_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """New features of one stream: (T, F) log-mel energies, any T; `is_last` ends the segment."""
+
+    features: FloatArray
+    state: State
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A lexicon and language model ready to search, and the spelling of its word ids."""
+
+    search: BeamSearch
+    words: Sequence[str]
+
+
+class Calibration(Protocol):
+    """Turns what the search knows of a word into a probability."""
+
+    def probability(self, word: SearchWord) -> float:
+        """Return the probability, 0 to 1, that `word` is right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recogniser:
+    """A trained model that decodes any number of streams, one call at a time.
+
+    Attributes:
+        acoustic: log probabilities of tokens.
+        cmvn: normalises the features as in training.
+        language_models: by name.
+        context: chunk and left context where a stream does not say otherwise.
+        calibration: gives words their confidence.
+        blank: the token of silence.
+    """
+
+    acoustic: CtcModel
+    cmvn: GlobalCmvn
+    language_models: Mapping[str, LanguageModel]
+    context: Context
+    calibration: Calibration
+    blank: int = field(default=0)
+
+    def start(self, options: DecodeOptions) -> State:
+        """Return the state at the start of a segment.
+
+        Raises:
+            ConfigError: no such language model, or an impossible chunk.
+        """
+        language_model = self._language_model(options)
+        if options.chunk_steps is not None and options.chunk_steps < 1:
+            raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
+        return State(
+            options,
+            np.zeros((0, len(self.cmvn.mean)), np.float32),
+            self.acoustic.start(self._context(options)),
+            language_model.search.start(),
+        )
+
+    def step(self, work: Sequence[Work]) -> list[tuple[Update, State]]:
+        """Return what is known of each stream after its new features, and its next state.
+
+        Streams of equal chunk size go through the encoder together; left-overs short of a chunk
+        wait in the state, unless the segment ends.
+        """
+        states = [self._with_frames(item) for item in work]
+        while ready := [i for i, item in enumerate(work) if self._ready(states[i], item.is_last)]:
+            first = self._context(states[ready[0]].options)
+            batch = [i for i in ready if self._context(states[i].options) == first]
+            decoded = self._decode([states[i] for i in batch], first)
+            for i, state in zip(batch, decoded, strict=True):
+                states[i] = state
+        return [
+            (self._update(state, is_last=item.is_last), state)
+            for item, state in zip(work, states, strict=True)
+        ]
+
+    def _with_frames(self, work: Work) -> State:
+        frames = np.clip(self.cmvn.apply(work.features), -FEATURE_LIMIT, FEATURE_LIMIT)
+        parts = [work.state.frames, frames]
+        if work.is_last:
+            parts.append(np.full((TAIL_FRAMES, frames.shape[1]), -FEATURE_LIMIT, np.float32))
+        return replace(work.state, frames=np.concatenate(parts))
+
+    def _frames_of_chunk(self, state: State) -> int:
+        """Return how many frames beyond those in the encoder's state complete its next chunk."""
+        chunk = self._context(state.options).chunk_steps
+        return (chunk - 1) * FACTOR + CONTEXT_FRAMES - len(state.encoder.features)
+
+    def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
+        """Return whether a chunk can be decoded: a whole one, or the last."""
+        if len(state.frames) >= self._frames_of_chunk(state):
+            return True
+        return is_last and steps_of(len(state.encoder.features) + len(state.frames)) > 0
+
+    def _decode(self, states: list[State], context: Context) -> list[State]:
+        """Return `states` after one chunk of each, through the encoder as one batch."""
+        taken = [self._frames_of_chunk(state) for state in states]
+        work = [
+            (torch.from_numpy(state.frames[:n]), state.encoder)
+            for state, n in zip(states, taken, strict=True)
+        ]
+        return [
+            self._searched(
+                replace(state, frames=state.frames[n:], encoder=encoder), log_probs.numpy()
+            )
+            for state, n, (log_probs, encoder) in zip(
+                states, taken, self.acoustic.step(work, context), strict=True
+            )
+        ]
+
+    def _searched(self, state: State, log_probs: FloatArray) -> State:
+        """Return `state` after the search took `log_probs`, (S, V)."""
+        search = self._language_model(state.options).search
+        spoken = np.flatnonzero(log_probs.argmax(1) != self.blank)
+        blanks = len(log_probs) - 1 - int(spoken[-1]) if len(spoken) else len(log_probs)
+        return replace(
+            state,
+            search=search.step(log_probs, state.search),
+            trailing_blank_steps=blanks + (0 if len(spoken) else state.trailing_blank_steps),
+        )
+
+    def _update(self, state: State, *, is_last: bool) -> Update:
+        language_model = self._language_model(state.options)
+        search = language_model.search
+        alternatives: tuple[Alternative, ...] = ()
+        if is_last:
+            found = search.finish(state.search, max(1, state.options.n_best))
+            alternatives = tuple(self._alternative(one, language_model.words) for one in found)
+            words = alternatives[0].words if alternatives else ()
+            stable = len(words)
+        else:
+            words = self._alternative(search.best(state.search), language_model.words).words
+            stable = min(len(words), search.stable_words(state.search))
+        return Update(words, stable, state.search.step, state.trailing_blank_steps, alternatives)
+
+    def _alternative(self, hypothesis: Hypothesis, spelling: Sequence[str]) -> Alternative:
+        return Alternative(
+            tuple(self._word(word, spelling) for word in hypothesis.words), hypothesis.log_score
+        )
+
+    def _word(self, word: SearchWord, spelling: Sequence[str]) -> Word:
+        return Word(
+            spelling[word.word],
+            word.start_step,
+            word.end_step,
+            self.calibration.probability(word),
+        )
+
+    def _language_model(self, options: DecodeOptions) -> LanguageModel:
+        try:
+            return self.language_models[options.language_model]
+        except KeyError:
+            known = ", ".join(sorted(self.language_models))
+            raise ConfigError(
+                f"expected one of the language models {known}, found {options.language_model}"
+            ) from None
+
+    def _context(self, options: DecodeOptions) -> Context:
+        return replace(self.context, chunk_steps=options.chunk_steps or self.context.chunk_steps)

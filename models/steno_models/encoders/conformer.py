@@ -192,9 +192,7 @@ class Conformer(nn.Module):
         o, like = self.options, self.subsampling.output.weight
         return ConformerState(
             features=like.new_zeros(0, o.bins),
-            attention=like.new_zeros(
-                o.layers, 2, o.heads, context.left_steps, o.width // o.heads
-            ),
+            attention=like.new_zeros(o.layers, 2, o.heads, context.left_steps, o.width // o.heads),
             convolution=like.new_zeros(o.layers, o.width, o.kernel - 1),
             steps=0,
         )

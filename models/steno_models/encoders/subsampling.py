@@ -1,6 +1,7 @@
 """Four-fold subsampling in time by two strided 2-D convolutions."""
 
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 FACTOR = 4
 # Encoder step s sees the frames 4s … 4s + 6, by two unpadded kernels of 3 with stride 2.
@@ -19,14 +20,17 @@ class Subsampling(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(1, channels, 3, stride=2)
         self.second = nn.Conv2d(channels, channels, 3, stride=2)
+        for convolution in (self.first, self.second):
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            nn.init.zeros_(convolution.bias)
         left_bins = ((bins - 1) // 2 - 1) // 2
         self.output = nn.Linear(channels * left_bins, width)
-        self.activation = nn.SiLU()
+        self.norm = nn.LayerNorm(width)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, S, D); no step sees a frame outside its own seven."""
-        x = self.activation(self.first(features.unsqueeze(1)))
-        x = self.activation(self.second(x))
+        x = relu(self.first(features.unsqueeze(1)))
+        x = relu(self.second(x))
         B, C, S, F = x.shape
-        out: Tensor = self.output(x.transpose(1, 2).reshape(B, S, C * F))
+        out: Tensor = self.norm(self.output(x.transpose(1, 2).reshape(B, S, C * F)))
         return out

@@ -1,0 +1,73 @@
+"""`steno-models`: everything that happens offline, one subcommand each."""
+
+import sys
+from collections.abc import Sequence
+
+from steno_models.errors import StenoModelsError
+
+HELP = """usage: steno-models COMMAND …
+
+Train and measure speech and language models.
+
+commands (each has its own --help):
+  train      train a model from one TOML file
+  evaluate   measure a bundle on a manifest: error rate, speed, delays
+  bench      measure what each part of recognition costs, as ratios
+  bundle     put trained parts together as a bundle, or check one
+  manifest   turn a corpus on disk into a manifest
+  lm         estimate, prune and measure n-gram language models
+  g2p        train the grapheme-to-phoneme model
+"""
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Run one subcommand; only what it needs is imported."""
+    match command:
+        case "train":
+            from steno_models.ctc.train import main as train
+
+            return train(arguments)
+        case "evaluate":
+            from steno_models.evaluate import main as evaluate
+
+            return evaluate(arguments)
+        case "bench":
+            from steno_models.bench import main as bench
+
+            return bench(arguments)
+        case "bundle":
+            from steno_models.bundle_command import main as bundle
+
+            return bundle(arguments)
+        case "manifest":
+            from steno_models.training.manifest_command import main as manifest
+
+            return manifest(arguments)
+        case "lm":
+            from steno_models.lm.ngram.build import main as lm
+
+            return lm(arguments)
+        case "g2p":
+            from steno_models.text.g2p_train import main as g2p
+
+            return g2p(arguments)
+        case "-h" | "--help":
+            print(HELP, end="")
+            return 0
+        case other:
+            print(f"expected a command, found {other}\n\n{HELP}", end="", file=sys.stderr)
+            return 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `steno-models`; 0 if it went well, 1 on an error, 2 on a wrong call."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        return run(given[0], given[1:])
+    except StenoModelsError as error:
+        print(f"steno-models {given[0]}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

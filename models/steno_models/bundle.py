@@ -1,0 +1,265 @@
+"""A trained model as a directory: the only file that knows all families.
+
+    bundle.toml          what it is, how to decode with it, and the SHA-256 of every other file
+    model.safetensors    weights, float16
+    cmvn.safetensors     feature normalisation
+    tokens.txt           "symbol id"
+    lm/NAME.bin          an n-gram language model, mapped into memory
+    lm/NAME.lexicon.txt  its vocabulary in the order of its word ids, "word P1 P2 …"
+    MODEL_CARD.md        where it comes from and what it was measured to do
+
+Nothing is ever unpickled, and nothing is used whose hash is not the one in bundle.toml.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from steno_models.errors import BundleError, DataError
+from steno_models.recogniser import LanguageModel, Recogniser
+
+BUNDLES = Path(__file__).parent / "bundles"
+DESCRIPTION = "bundle.toml"
+
+
+class EncoderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The encoder's shape, field by field that of `ConformerOptions`."""
+
+    bins: int
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int
+    kernel: int
+    subsampling_channels: int
+
+
+class StreamingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much the encoder sees at a time, in steps of 40 ms."""
+
+    chunk_steps: int
+    left_steps: int
+
+
+class SearchSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How wide to search and how to weigh; see `SearchOptions`."""
+
+    beam: float
+    max_tokens: int
+    lm_weight: float
+    word_score: float
+    blank_penalty: float
+    posterior_scale: float
+
+
+class CalibrationSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The logistic regression from what the search knows of a word to its confidence."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What bundle.toml holds."""
+
+    name: str
+    version: str
+    language: str
+    family: str
+    language_models: tuple[str, ...]
+    encoder: EncoderSection
+    streaming: StreamingSection
+    search: SearchSection
+    calibration: CalibrationSection
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A loaded bundle.
+
+    Attributes:
+        path: its directory.
+        description: what bundle.toml says.
+        recogniser: ready to decode.
+    """
+
+    path: Path
+    description: Description
+    recogniser: Recogniser
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.description.name
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+        return self.description.version
+
+    @property
+    def language_models(self) -> tuple[str, ...]:
+        """The names of its language models."""
+        return self.description.language_models
+
+
+def find(bundle: str | Path) -> Path:
+    """Return the directory of `bundle`: a path, or the name of an embedded one.
+
+    Raises:
+        BundleError: there is none.
+    """
+    for path in (Path(bundle), BUNDLES / str(bundle)):
+        if (path / DESCRIPTION).is_file():
+            return path
+    embedded = sorted(path.parent.name for path in BUNDLES.glob(f"*/{DESCRIPTION}"))
+    raise BundleError(
+        f"expected a directory with {DESCRIPTION} or the name of an embedded bundle "
+        f"({', '.join(embedded) or 'none'}), found {bundle}"
+    )
+
+
+def describe(path: Path) -> Description:
+    """Return what the bundle.toml in `path` says.
+
+    Raises:
+        BundleError: it is not TOML, or not of this form.
+    """
+    file = path / DESCRIPTION
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+        return msgspec.convert(found, Description)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BundleError(f"expected a TOML file at {file}, found: {error}") from error
+    except msgspec.ValidationError as error:
+        raise BundleError(f"expected a bundle's description in {file}, found: {error}") from error
+
+
+def check_files(path: Path, files: Mapping[str, str]) -> None:
+    """Check that every file of the bundle is there and is the one that was bundled.
+
+    Raises:
+        BundleError: naming the files that are missing or changed.
+    """
+    wrong = [problem for name, digest in files.items() if (problem := _problem(path, name, digest))]
+    if wrong:
+        raise BundleError(f"bundle {path} is damaged: {'; '.join(wrong)}")
+
+
+def _problem(path: Path, name: str, digest: str) -> str | None:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        return f"{name}: expected a path inside the bundle"
+    file = path / name
+    if not file.is_file():
+        return f"{name}: expected a file, found none"
+    found = file_digest(file)
+    return (
+        None if found == digest else f"{name}: expected sha256 {digest[:12]}…, found {found[:12]}…"
+    )
+
+
+def file_digest(file: Path) -> str:
+    """Return the SHA-256 of `file` in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def load(bundle: str | Path) -> Bundle:
+    """Return the loaded bundle at a path or of an embedded name.
+
+    Raises:
+        BundleError: a file is missing, truncated or changed, or the family is unknown.
+    """
+    path = find(bundle)
+    description = describe(path)
+    check_files(path, description.files)
+    try:
+        match description.family:
+            case "ctc":
+                return Bundle(path, description, _load_ctc(path, description))
+            case other:
+                raise BundleError(f"expected a model family of: ctc, found {other} in {path}")
+    except (DataError, RuntimeError, KeyError, ValueError) as error:
+        raise BundleError(f"bundle {path} does not fit together: {error}") from error
+
+
+def _load_ctc(path: Path, description: Description) -> Recogniser:
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    from steno_models.ctc.model import CtcModel  # noqa: PLC0415
+    from steno_models.encoders.conformer import ConformerOptions, Context  # noqa: PLC0415
+    from steno_models.features.cmvn import GlobalCmvn  # noqa: PLC0415
+    from steno_models.search.confidence import Calibration  # noqa: PLC0415
+    from steno_models.text.tokens import TokenTable  # noqa: PLC0415
+
+    tokens = TokenTable.read(path / "tokens.txt")
+    encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
+    model = CtcModel(encoder, len(tokens)).eval().requires_grad_(requires_grad=False)
+    weights = load_file(path / "model.safetensors")
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    streaming = description.streaming
+    return Recogniser(
+        acoustic=model,
+        cmvn=GlobalCmvn.load(path / "cmvn.safetensors"),
+        language_models={
+            name: load_language_model(path / "lm", name, tokens.symbols, description.search)
+            for name in description.language_models
+        },
+        context=Context(streaming.chunk_steps, streaming.left_steps),
+        calibration=Calibration(
+            weights=description.calibration.weights, bias=description.calibration.bias
+        ),
+        blank=tokens.blank,
+    )
+
+
+def load_language_model(
+    folder: Path, name: str, symbols: tuple[str, ...], section: SearchSection
+) -> LanguageModel:
+    """Return the language model NAME.bin of `folder` with its lexicon, ready to search.
+
+    Args:
+        folder: where NAME.bin and NAME.lexicon.txt are.
+        name: the language model's name.
+        symbols: the tokens of the acoustic model, by id.
+        section: how to search.
+    """
+    from steno_models.lm.ngram.model import NgramModel  # noqa: PLC0415
+    from steno_models.search.options import SearchOptions  # noqa: PLC0415
+    from steno_models.search.search import BeamSearch  # noqa: PLC0415
+    from steno_models.search.topology import ctc  # noqa: PLC0415
+    from steno_models.search.tree import LexiconTree  # noqa: PLC0415
+
+    model = NgramModel.open(folder / f"{name}.bin")
+    ids = {symbol: i for i, symbol in enumerate(symbols)}
+    words = model.vocabulary[:-3]
+    search = BeamSearch(
+        LexiconTree.build(_pronunciations(folder / f"{name}.lexicon.txt", words, ids)),
+        model.arrays,
+        topology=ctc(len(symbols)),
+        start_state=model.start_state,
+        end_word=model.end_word,
+        options=SearchOptions(**msgspec.structs.asdict(section)),
+    )
+    return LanguageModel(search, words)
+
+
+def _pronunciations(
+    file: Path, words: tuple[str, ...], ids: Mapping[str, int]
+) -> list[list[list[int]]]:
+    """Return the pronunciations of each of `words` as token ids, from the lexicon in `file`."""
+    found: dict[str, list[list[int]]] = {word: [] for word in words}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        word, *phones = line.split()
+        try:
+            found[word].append([ids[phone] for phone in phones])
+        except KeyError as error:
+            raise DataError(
+                f"expected words and phones of the bundle at {file}:{number}, found {error}"
+            ) from error
+    return list(found.values())

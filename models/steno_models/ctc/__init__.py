@@ -1,0 +1,10 @@
+"""Connectionist temporal classification (Graves et al. 2006).
+
+    p(y | x) = Σ over alignments a of y:  Π over steps s:  p(a_s | x),   a_s a token or the blank
+
+Units are phones; the words come from the search through the lexicon.
+
+    model.py   encoder and output layer, whole and streaming: log probabilities of tokens
+    loss.py    the CTC loss of the last and of a middle layer, and the frame loss on alignments
+    train.py   from a configuration file to a bundle's weights
+"""

@@ -1,0 +1,263 @@
+"""How well a bundle recognises a manifest, and how fast: whole files, or streamed as a client does.
+
+    steno-models evaluate --bundle en --manifest dev.jsonl [--streaming] [--chunk-ms 640] [--json]
+
+Whole: every file is one segment. Streamed: every file goes through a real session in blocks of
+20 ms, so voice activity, endpoints and partials are those of the daemon. Then the report also has
+the delay from the end of a word to its first appearance, the delay from the end of speech to the
+final, and how much the partials took back.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from steno_models import bundle
+from steno_models.audio import read_file
+from steno_models.features.fbank import SAMPLE_RATE, fbank
+from steno_models.recogniser import DecodeOptions, Recogniser, Work
+from steno_models.text.normalise import normalise
+from steno_models.text.wer import ErrorRate, word_error_rate
+from steno_models.training.manifest import read_manifest
+from steno_models.types import FloatArray
+
+
+Event = object
+Replay = Callable[[Recogniser, FloatArray, int], Iterator[tuple[int, Event]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Delays of one or many recordings, in seconds, and how much was taken back.
+
+    Attributes:
+        words: from the end of a word to its first appearance as it stayed.
+        finals: from the end of the last word to its final.
+        shown: words that partials newly showed.
+        revised: words that a later partial or final changed.
+    """
+
+    words: list[float] = field(default_factory=list)
+    finals: list[float] = field(default_factory=list)
+    shown: int = 0
+    revised: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was recognised in one recording, and what it cost."""
+
+    text: str
+    compute_s: float
+    latency: Latency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of an evaluation; `audio_s` and `compute_s` are totals."""
+
+    wer: ErrorRate
+    audio_s: float
+    compute_s: float
+    memory_mb: float
+    latency: Latency | None
+    references: tuple[str, ...]
+    hypotheses: tuple[str, ...]
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work for one second of sound."""
+        return self.compute_s / self.audio_s if self.audio_s else 0.0
+
+
+def hear_whole(recogniser: Recogniser, samples: FloatArray, options: DecodeOptions) -> Heard:
+    """Return what is recognised in `samples`, (N,), decoded as one segment."""
+    began = time.perf_counter()
+    work = Work(fbank(samples), recogniser.start(options), is_last=True)
+    [(update, _)] = recogniser.step([work])
+    return Heard(" ".join(word.text for word in update.words), time.perf_counter() - began)
+
+
+def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
+    """Return what a session said, from its events with the samples received before each."""
+    began = time.perf_counter()
+    texts, latency = [], Latency()
+    showing: list[tuple[str, float]] = []  # words of the last partial, when each came
+    for samples, event in events:
+        kind = type(event).__name__
+        if kind not in {"Partial", "Final"}:
+            continue
+        words = [word.text for word in event.words or ()]  # type: ignore[attr-defined]
+        kept = _common(words, [text for text, _ in showing])
+        latency = _counted(latency, shown=len(words) - kept, revised=len(showing) - kept)
+        now = samples / SAMPLE_RATE
+        showing = showing[:kept] + [(text, now) for text in words[kept:]]
+        if kind == "Final":
+            ends = [word.end for word in event.words or ()]  # type: ignore[attr-defined]
+            latency.words.extend(at - end for (_, at), end in zip(showing, ends, strict=True))
+            latency.finals.append(now - ends[-1])
+            texts.append(event.text)  # type: ignore[attr-defined]
+            showing = []
+    return Heard(" ".join(texts), time.perf_counter() - began, latency)
+
+
+def _common(first: list[str], second: list[str]) -> int:
+    """Return how many leading words are equal."""
+    pairs = zip(first, second, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+
+
+def _counted(latency: Latency, *, shown: int, revised: int) -> Latency:
+    return Latency(latency.words, latency.finals, latency.shown + shown, latency.revised + revised)
+
+
+def _sum(parts: Sequence[Latency]) -> Latency:
+    return Latency(
+        [delay for part in parts for delay in part.words],
+        [delay for part in parts for delay in part.finals],
+        sum(part.shown for part in parts),
+        sum(part.revised for part in parts),
+    )
+
+
+def session_replay() -> Replay:
+    """Return the replay that an installed daemon offers.
+
+    Raises:
+        SystemExit: no daemon is installed.
+    """
+    found = list(entry_points(group="steno.streaming", name="evaluate"))
+    if not found:
+        raise SystemExit("--streaming needs the daemon: pip install 'steno-asr[daemon]'")
+    replay: Replay = found[0].load()
+    return replay
+
+
+def evaluate(
+    manifest: Path, hear: Callable[[FloatArray], Heard], progress: Progress | None = None
+) -> Report:
+    """Return how well `hear` recognises the recordings of `manifest`.
+
+    Raises:
+        DataError: a manifest line or a recording is missing or malformed.
+    """
+    utterances = read_manifest(manifest)
+    task = progress.add_task("recognising", total=len(utterances)) if progress else None
+    heard, audio_s = [], 0.0
+    for utterance in utterances:
+        samples = read_file(utterance.audio)
+        begin = round(utterance.offset_s * SAMPLE_RATE)
+        samples = samples[begin : begin + round(utterance.duration_s * SAMPLE_RATE)]
+        heard.append(hear(samples))
+        audio_s += len(samples) / SAMPLE_RATE
+        if progress and task is not None:
+            progress.advance(task)
+    references = tuple(normalise(utterance.text) for utterance in utterances)
+    hypotheses = tuple(one.text for one in heard)
+    latencies = [one.latency for one in heard if one.latency]
+    return Report(
+        wer=word_error_rate(references, hypotheses),
+        audio_s=audio_s,
+        compute_s=sum(one.compute_s for one in heard),
+        memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        latency=_sum(latencies) if latencies else None,
+        references=references,
+        hypotheses=hypotheses,
+    )
+
+
+def figures(report: Report) -> dict[str, float]:
+    """Return the report's numbers by name, rates as fractions and delays in seconds."""
+    wer = report.wer
+    numbers = {
+        "wer": wer.rate,
+        "wer_low": wer.low,
+        "wer_high": wer.high,
+        "substitutions": wer.substitutions,
+        "deletions": wer.deletions,
+        "insertions": wer.insertions,
+        "reference_words": wer.reference_length,
+        "audio_s": report.audio_s,
+        "real_time_factor": report.real_time_factor,
+        "memory_mb": report.memory_mb,
+    }
+    if report.latency and report.latency.finals:
+        latency = report.latency
+        for name, delays in (("word", latency.words), ("final", latency.finals)):
+            numbers[f"{name}_delay_p50_s"] = float(np.percentile(delays, 50))
+            numbers[f"{name}_delay_p95_s"] = float(np.percentile(delays, 95))
+        numbers["revision_rate"] = latency.revised / max(1, latency.shown)
+    return numbers
+
+
+def _table(report: Report, title: str) -> Table:
+    table = Table(title=title, show_header=False)
+    table.add_row("word error rate", str(report.wer))
+    numbers = figures(report)
+    for name in ("substitutions", "deletions", "insertions", "reference_words"):
+        table.add_row(name.replace("_", " "), f"{numbers[name]:.0f}")
+    for name in list(numbers)[7:]:
+        table.add_row(name.replace("_", " "), f"{numbers[name]:.3f}")
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="steno-models evaluate",
+        description="Measure a bundle on a manifest: word error rate with its 95 % interval, "
+        "speed on one core, memory; with --streaming also the delays a viewer sees.",
+    )
+    parser.add_argument("--bundle", default="en", help="a bundle's name or directory")
+    parser.add_argument("--manifest", type=Path, required=True, help="a JSON lines manifest")
+    parser.add_argument("--streaming", action="store_true", help="through a session, in 20 ms")
+    parser.add_argument("--chunk-ms", type=int, help="decoding step (default: the bundle's)")
+    parser.add_argument("--language-model", default="general")
+    parser.add_argument("--threads", type=int, default=1, help="for the encoder (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--hypotheses", type=Path, help="write reference and hypothesis lines")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `steno-models evaluate`."""
+    import torch  # noqa: PLC0415
+
+    asked = _parser().parse_args(arguments)
+    torch.set_num_threads(asked.threads)
+    recogniser = bundle.load(asked.bundle).recogniser
+    steps = max(1, round(asked.chunk_ms / 40)) if asked.chunk_ms else None
+    options = DecodeOptions(chunk_steps=steps, language_model=asked.language_model)
+    hear_whole(recogniser, np.zeros(SAMPLE_RATE, np.float32), options)  # what compiles, compiles
+    replay = session_replay() if asked.streaming else None
+
+    def hear(samples: FloatArray) -> Heard:
+        if replay is None:
+            return hear_whole(recogniser, samples, options)
+        return hear_streamed(replay(recogniser, samples, steps or recogniser.context.chunk_steps))
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as progress:
+        report = evaluate(asked.manifest, hear, progress)
+    if asked.hypotheses:
+        pairs = zip(report.references, report.hypotheses, strict=True)
+        lines = (f"REF {reference}\nHYP {hypothesis}\n" for reference, hypothesis in pairs)
+        asked.hypotheses.write_text("\n".join(lines), encoding="utf-8")
+    if asked.json:
+        json.dump(figures(report), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        Console().print(_table(report, f"{asked.bundle} on {asked.manifest}"))
+    return 0
