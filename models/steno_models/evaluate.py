@@ -32,7 +32,6 @@ from steno_models.text.wer import ErrorRate, word_error_rate
 from steno_models.training.manifest import read_manifest
 from steno_models.types import FloatArray
 
-
 Event = object
 Replay = Callable[[Recogniser, FloatArray, int], Iterator[tuple[int, Event]]]
 

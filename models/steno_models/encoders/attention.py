@@ -17,7 +17,7 @@ def chunk_mask(steps: int, *, chunk: int, left: int, device: torch.device) -> Te
 
 
 def rotary(position: Tensor, head_width: int) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines, (…, head_width / 2), of rotary positions (Su et al. 2021, eq. 15)."""
+    """Return cosines and sines, (…, head_width / 2), of positions (Su et al. 2021, eq. 15)."""
     exponent = torch.arange(0, head_width, 2, device=position.device) / head_width
     angle = position.unsqueeze(-1) * (10_000.0**-exponent)
     return angle.cos(), angle.sin()

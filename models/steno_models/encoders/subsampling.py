@@ -22,7 +22,6 @@ class Subsampling(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, stride=2)
         for convolution in (self.first, self.second):
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            nn.init.zeros_(convolution.bias)
         left_bins = ((bins - 1) // 2 - 1) // 2
         self.output = nn.Linear(channels * left_bins, width)
         self.norm = nn.LayerNorm(width)
