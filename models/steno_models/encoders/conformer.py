@@ -177,8 +177,6 @@ class Conformer(nn.Module):
         mask = chunk_mask(
             S, chunk=context.chunk_steps, left=context.left_steps, device=x.device
         ) & (position < lengths.view(B, 1, 1, 1))
-        # A padded step sees itself, so that no row of the softmax is empty.
-        mask = mask | torch.eye(S, dtype=torch.bool, device=x.device)
         angles = rotary(position, self.head_width)
         past = x.new_zeros(B, self.options.width, self.options.kernel - 1)
         outputs = []
