@@ -156,6 +156,12 @@ class _Training:
         checkpoint = self._checkpoints.latest()
         if checkpoint is not None:
             self._restore(checkpoint)
+        (steps,) = self._ranks.summed([self._step])
+        if steps != self._step * self._ranks.world_size:
+            raise ConfigError(
+                f"expected all ranks to see the checkpoints in {self._options.folder}, "
+                f"found another than step {self._step} on some"
+            )
         self._stepper.join()
         if self._ranks.is_first:
             self._log = RunLog(self._log_path, after_step=self._step)
@@ -178,6 +184,7 @@ class _Training:
                     self._after_step(result, bar)
             if stop:
                 self._save()
+        self._ranks.summed([0.0])  # nobody goes on before the first rank has written everything
         return Outcome(self._step, self._step < total_steps, self._dev)
 
     @property
