@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (StenoDaemonError, StenoModelsError) as error:
         print(f"stenod: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ import msgspec
 from steno_daemon import wire
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Recogniser, own_chunk_ms, perform
-from steno_daemon.session import Offer, Session
+from steno_daemon.session import STEP_MS, Offer, Session
 from steno_models.types import FloatArray
 
 
@@ -41,6 +41,14 @@ def replay(
         yield from _events(session, recogniser, begin + len(block))
     session.receive_stop()
     yield from _events(session, recogniser, len(data))
+
+
+def evaluate(
+    recogniser: Recogniser, samples: FloatArray, chunk_steps: int
+) -> Iterator[tuple[int, wire.ServerMessage]]:
+    """Yield the events of a recording with the times of words, decoded `chunk_steps` at a time."""
+    start = wire.Start(word_times=True, chunk_ms=chunk_steps * STEP_MS)
+    return replay(recogniser, samples, start=start)
 
 
 def _events(

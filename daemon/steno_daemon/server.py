@@ -95,14 +95,33 @@ def sessions_limit(config: EngineConfig, recogniser: Recogniser) -> int:
 
 
 class Daemon:
-    """Serves a model on a bound socket until it is told to stop."""
+    """Serves a model on a bound socket until it is told to stop; lives on the event loop.
 
-    def __init__(self, config: Config, model: Model, bound: socket.socket) -> None:
+    Attributes:
+        engine: decodes for everybody.
+        transport: lets clients in.
+    """
+
+    def __init__(
+        self, config: Config, model: Model, bound: socket.socket, *, max_sessions: int
+    ) -> None:
         self._config = config
         self._model = model
         self._bound = bound
         self._stop = asyncio.Event()
         self._status = "starting"
+        self.engine = Engine(
+            model.recogniser, max_sessions=max_sessions, max_batch=config.engine.max_batch
+        )
+        self._offer = Offer(
+            domains=Domains(model.language_models),
+            chunk_ms=config.engine.chunk_ms or own_chunk_ms(model.recogniser),
+            rules=Rules().changed(config.endpointing),
+        )
+        limits = Limits(
+            config.server.max_frame_bytes, config.server.idle_timeout_s, config.server.origins
+        )
+        self.transport = WebSocketTransport(self._open_stream, self._health, limits)
 
     def stop(self) -> None:
         """Begin to go down, gently."""
@@ -110,56 +129,35 @@ class Daemon:
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`; `ready` is called with the address once clients may come."""
-        limit = await asyncio.to_thread(sessions_limit, self._config.engine, self._model.recogniser)
-        engine = Engine(
-            self._model.recogniser,
-            max_sessions=limit,
-            max_batch=self._config.engine.max_batch,
-        )
-        engine.start()
+        self.engine.start()
         try:
-            await self._serve(engine, ready)
+            server = await self.transport.listen(self._bound)
+            self._status = "ok"
+            url = url_of(self._bound)
+            notify.ready(f"{url}, up to {self.engine.max_sessions} sessions")
+            ready(url)
+            await self._stop.wait()
+            self._status = "draining"
+            notify.stopping()
+            logger.info("going down: %d sessions say their last words", self.engine.sessions)
+            await self.transport.drain(server, self._config.server.drain_timeout_s)
         finally:
-            await engine.close()
+            await self.engine.close()
 
-    async def _serve(self, engine: Engine, ready: Callable[[str], None]) -> None:
-        """Let clients in until `stop`, then see them out."""
-        transport = self._transport(engine)
-        server = await transport.listen(self._bound)
-        self._status = "ok"
-        notify.ready(f"{url_of(self._bound)}, up to {engine.max_sessions} sessions")
-        ready(url_of(self._bound))
-        await self._stop.wait()
-        self._status = "draining"
-        notify.stopping()
-        logger.info("going down: %d sessions say their last words", engine.sessions)
-        await transport.drain(server, self._config.server.drain_timeout_s)
+    def _open_stream(self, name: str) -> Stream:
+        backlog = Backlog(audio_s=self._config.server.backlog_s)
+        return Stream(name, self._offer, self.engine, backlog)
 
-    def _transport(self, engine: Engine) -> WebSocketTransport:
-        server = self._config.server
-        offer = Offer(
-            domains=Domains(self._model.language_models),
-            chunk_ms=self._config.engine.chunk_ms or own_chunk_ms(self._model.recogniser),
-            rules=Rules().changed(self._config.endpointing),
-        )
-        backlog = Backlog(audio_s=server.backlog_s)
-
-        def open_stream(name: str) -> Stream:
-            return Stream(name, offer, engine, backlog)
-
-        def health() -> dict[str, object]:
-            return {
-                "status": self._status if engine.is_alive else "failed",
-                "version": program_version(),
-                "protocol": wire.PROTOCOL_VERSION,
-                "bundle": f"{self._model.name} {self._model.version}",
-                "models": self._model.language_models,
-                "sessions": engine.sessions,
-                "max_sessions": engine.max_sessions,
-            }
-
-        limits = Limits(server.max_frame_bytes, server.idle_timeout_s, server.origins)
-        return WebSocketTransport(open_stream, health, limits)
+    def _health(self) -> dict[str, object]:
+        return {
+            "status": self._status if self.engine.is_alive else "failed",
+            "version": program_version(),
+            "protocol": wire.PROTOCOL_VERSION,
+            "bundle": f"{self._model.name} {self._model.version}",
+            "models": self._model.language_models,
+            "sessions": self.engine.sessions,
+            "max_sessions": self.engine.max_sessions,
+        }
 
 
 def obey_signals(daemon: Daemon) -> None:
@@ -182,6 +180,7 @@ async def serve(
     config: Config, model: Model, bound: socket.socket, *, ready: Callable[[str], None]
 ) -> None:
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
-    daemon = Daemon(config, model, bound)
+    limit = await asyncio.to_thread(sessions_limit, config.engine, model.recogniser)
+    daemon = Daemon(config, model, bound, max_sessions=limit)
     obey_signals(daemon)
     await daemon.run(ready)

@@ -69,13 +69,16 @@ class WebSocketTransport:
         open_stream: gives a new session of that name its stream.
         health: what `/healthz` answers.
         limits: of every connection.
+
+    Attributes:
+        streams: the sessions that have a connection now.
     """
 
     def __init__(self, open_stream: OpenStream, health: Health, limits: Limits) -> None:
         self._open_stream = open_stream
         self._health = health
         self._limits = limits
-        self._streams: set[Stream] = set()
+        self.streams: set[Stream] = set()
 
     async def listen(self, bound: socket.socket) -> Server:
         """Begin to accept connections on a bound socket."""
@@ -95,14 +98,14 @@ class WebSocketTransport:
     async def drain(self, server: Server, timeout_s: float) -> None:
         """Accept nobody more, let every session say what it heard, and end them."""
         server.close(close_connections=False)
-        for stream in self._streams:
+        for stream in self.streams:
             stream.session.end(CloseReason.SHUTDOWN)
             stream.advance()
         try:
             async with asyncio.timeout(timeout_s):
                 await server.wait_closed()
         except TimeoutError:
-            logger.warning("%d sessions did not end within %s s", len(self._streams), timeout_s)
+            logger.warning("%d sessions did not end within %s s", len(self.streams), timeout_s)
             for connection in server.connections:
                 connection.transport.abort()
             await server.wait_closed()
@@ -128,7 +131,7 @@ class WebSocketTransport:
         log = logging.LoggerAdapter(logger, {"session": name})
         stream = self._open_stream(name)
         dialect = NativeDialect()
-        self._streams.add(stream)
+        self.streams.add(stream)
         log.info("session %s: connected", name)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -138,7 +141,7 @@ class WebSocketTransport:
                 reader.cancel()
                 writer.cancel()
         finally:
-            self._streams.discard(stream)
+            self.streams.discard(stream)
             stream.leave()
             log.info("session %s: gone, close code %s", name, connection.close_code)
 

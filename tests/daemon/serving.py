@@ -1,0 +1,119 @@
+"""A daemon in the test's own event loop, on a port that the system chose."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from steno_daemon import wire
+from steno_daemon.config import Config, ServerConfig
+from steno_daemon.engine import Recogniser
+from steno_daemon.server import Daemon, Model, bind, url_of
+
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running daemon and its address."""
+
+    daemon: Daemon
+    url: str
+    task: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        self.daemon.stop()
+        async with asyncio.timeout(PATIENCE_S):
+            await self.task
+
+    async def get(self, path: str) -> tuple[str, bytes]:
+        """The status line and the body that a plain request gets."""
+        host, port = self.url.removeprefix("ws://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return head.split(b"\r\n")[0].decode(), body
+
+    async def health(self) -> dict[str, object]:
+        _, body = await self.get("/healthz")
+        found = json.loads(body)
+        assert isinstance(found, dict)
+        return found
+
+    async def sessions_are(self, count: int) -> None:
+        """Wait until that many sessions run."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (await self.health())["sessions"] != count:
+                pass
+
+    async def nobody_is_left(self) -> None:
+        """Wait until no connection, session or task of one is left."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.daemon.transport.streams:
+                await self.health()
+        assert self.daemon.engine.sessions == 0
+        running = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+        assert not {name for name in running if name.endswith(("_read", "_write"))}
+
+
+@asynccontextmanager
+async def serving(
+    recogniser: Recogniser, server: ServerConfig | None = None, *, max_sessions: int = 10
+) -> AsyncIterator[Served]:
+    config = Config(server=server or ServerConfig())
+    bound = bind("127.0.0.1", 0)
+    model = Model("notes", "1", ("general",), recogniser)
+    daemon = Daemon(config, model, bound, max_sessions=max_sessions)
+    ready = asyncio.Event()
+    task = asyncio.create_task(daemon.run(lambda _: ready.set()))
+    served = Served(daemon, url_of(bound), task)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await ready.wait()
+        yield served
+    finally:
+        await served.stop()
+
+
+class Talk:
+    """A client that sends what a test says and keeps what it hears."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.events: list[wire.ServerMessage] = []
+
+    async def say(self, *messages: wire.ClientMessage | bytes | str) -> None:
+        for message in messages:
+            plain = message if isinstance(message, bytes | str) else wire.encode(message)
+            await self.connection.send(plain)
+
+    async def hear(self, kind: type[wire.ServerMessage]) -> wire.ServerMessage:
+        """Wait for the next event of a kind."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                event = wire.decode_server(await self.connection.recv())
+                self.events.append(event)
+                if isinstance(event, kind):
+                    return event
+
+    async def rest(self) -> list[wire.ServerMessage]:
+        """Hear everything until the daemon closes, and check the numbers."""
+        with suppress(ConnectionClosed):
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    self.events.append(wire.decode_server(await self.connection.recv()))
+        assert [event.seq for event in self.events] == list(range(len(self.events)))
+        return self.events
+
+
+@asynccontextmanager
+async def talking(url: str) -> AsyncIterator[Talk]:
+    async with connect(url, ping_interval=None, close_timeout=PATIENCE_S, proxy=None) as socket:
+        yield Talk(socket)
