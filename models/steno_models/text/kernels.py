@@ -1,14 +1,25 @@
-"""Compiled loops of the text room: the edit distance."""
+"""Compiled loops of the text room: edit distance, graphone alignment, pronunciation search."""
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from steno_models.types import ByteArray, IntArray
+from steno_models.types import ByteArray, FloatArray, IntArray, LongArray
+
+DoubleArray = NDArray[np.float64]
+HashArray = NDArray[np.uint64]
 
 HIT, SUBSTITUTION, DELETION, INSERTION = 0, 1, 2, 3
 # One error outweighs every hit of an utterance, so that among the alignments with the fewest
 # errors the one with most hits wins.
 _ERROR = 1 << 32
+NUM_PHONES = 39
+# A letter stands with no phone, with one, or with two: so many graphones it can make.
+PARTS = 1 + NUM_PHONES + NUM_PHONES * NUM_PHONES
+# An odd multiplier (Knuth's golden ratio) keeps phone strings apart in 64 bits.
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -43,3 +54,265 @@ def edits(reference: IntArray, hypothesis: IntArray) -> ByteArray:
             j -= 1
         length += 1
     return path[:length][::-1].copy()
+
+
+class Automaton(NamedTuple):
+    """A back-off n-gram over graphones, one node for each history and each n-gram (one trie).
+
+    Nodes lie in breadth-first order; the first V are the unigrams, so a token is its own node.
+
+    Attributes:
+        token: (N,) the last token of the node's n-gram.
+        log_prob: (N,) ln p(last token | the tokens before it).
+        backoff: (N,) ln of what shorter histories share, when the node is the history.
+        first_child: (N + 1,) where the node's continuations begin, in order of token.
+        shorter: (N,) the node without its first token, -1 for unigrams.
+    """
+
+    token: IntArray
+    log_prob: FloatArray
+    backoff: FloatArray
+    first_child: IntArray
+    shorter: IntArray
+
+
+class Graphones(NamedTuple):
+    """Which tokens write a letter and which phones they sound; phones count from 1, 0 is none.
+
+    Attributes:
+        begin: (LETTERS + 1,) the tokens of letter l are begin[l] up to begin[l + 1].
+        first: (V,) first phone of each token.
+        second: (V,) second phone.
+    """
+
+    begin: IntArray
+    first: IntArray
+    second: IntArray
+
+
+@numba.njit(nogil=True, cache=True)
+def graphone_code(letter: int, phones: IntArray, count: int) -> int:
+    """Return the number of the pair of `letter` and the first `count` (0, 1, 2) of `phones`."""
+    if count == 0:
+        part = 0
+    elif count == 1:
+        part = 1 + phones[0]
+    else:
+        part = 1 + NUM_PHONES + phones[0] * NUM_PHONES + phones[1]
+    return letter * PARTS + part
+
+
+@numba.njit(nogil=True, cache=True)
+def expect(
+    letters: IntArray,
+    letter_begin: LongArray,
+    phones: IntArray,
+    phone_begin: LongArray,
+    prob: DoubleArray,
+    counts: DoubleArray,
+) -> float:
+    """Add the expected count of each graphone to `counts`; return the log-likelihood.
+
+    The forward-backward algorithm over the segmentations of each word, a graphone taking one
+    letter and up to two phones. Words without any segmentation count nothing.
+
+    Args:
+        letters: letters of all words end to end; word n has letter_begin[n] to letter_begin[n+1].
+        letter_begin: (words + 1,).
+        phones: phones of all words, likewise.
+        phone_begin: (words + 1,).
+        prob: (codes,) probability of each graphone.
+        counts: (codes,) what is added to.
+    """
+    log_likelihood = 0.0
+    for n in range(letter_begin.size - 1):
+        word = letters[letter_begin[n] : letter_begin[n + 1]]
+        sound = phones[phone_begin[n] : phone_begin[n + 1]]
+        L, P = word.size, sound.size
+        alpha = np.zeros((L + 1, P + 1))
+        beta = np.zeros((L + 1, P + 1))
+        alpha[0, 0] = 1.0
+        beta[L, P] = 1.0
+        for i in range(L):
+            for j in range(P + 1):
+                if alpha[i, j] == 0.0:
+                    continue
+                for size in range(min(2, P - j) + 1):
+                    code = graphone_code(word[i], sound[j:], size)
+                    alpha[i + 1, j + size] += alpha[i, j] * prob[code]
+        if alpha[L, P] == 0.0:
+            continue
+        log_likelihood += np.log(alpha[L, P])
+        for i in range(L - 1, -1, -1):
+            for j in range(P, -1, -1):
+                for size in range(min(2, P - j) + 1):
+                    code = graphone_code(word[i], sound[j:], size)
+                    rest = prob[code] * beta[i + 1, j + size]
+                    beta[i, j] += rest
+                    counts[code] += alpha[i, j] * rest / alpha[L, P]
+    return log_likelihood
+
+
+@numba.njit(nogil=True, cache=True)
+def segment(
+    letters: IntArray,
+    letter_begin: LongArray,
+    phones: IntArray,
+    phone_begin: LongArray,
+    prob: DoubleArray,
+) -> IntArray:
+    """Return the graphone of each letter, like `letters`, in each word's likeliest segmentation.
+
+    A word without any segmentation gets -1 throughout. Arguments as in `expect`.
+    """
+    codes = np.full(letters.size, -1, np.int32)
+    for n in range(letter_begin.size - 1):
+        begin = letter_begin[n]
+        word = letters[begin : letter_begin[n + 1]]
+        sound = phones[phone_begin[n] : phone_begin[n + 1]]
+        L, P = word.size, sound.size
+        best = np.zeros((L + 1, P + 1))
+        sizes = np.zeros((L + 1, P + 1), np.int64)
+        best[0, 0] = 1.0
+        for i in range(L):
+            for j in range(P + 1):
+                if best[i, j] == 0.0:
+                    continue
+                for size in range(min(2, P - j) + 1):
+                    score = best[i, j] * prob[graphone_code(word[i], sound[j:], size)]
+                    if score > best[i + 1, j + size]:
+                        best[i + 1, j + size] = score
+                        sizes[i + 1, j + size] = size
+        if best[L, P] == 0.0:
+            continue
+        j = P
+        for i in range(L, 0, -1):
+            size = sizes[i, j]
+            j -= size
+            codes[begin + i - 1] = graphone_code(word[i - 1], sound[j:], size)
+    return codes
+
+
+@numba.njit(nogil=True, cache=True)
+def advance(lm: Automaton, node: int, token: int, floor: float) -> tuple[float, int]:
+    """Return ln p(token | history of `node`) and the node after it; -inf once below `floor`."""
+    log_prob = 0.0
+    while node >= 0:
+        low, end = lm.first_child[node], lm.first_child[node + 1]
+        high = end
+        while low < high:
+            middle = (low + high) >> 1
+            if lm.token[middle] < token:
+                low = middle + 1
+            else:
+                high = middle
+        if low < end and lm.token[low] == token:
+            return log_prob + lm.log_prob[low], low
+        log_prob += lm.backoff[node]
+        if log_prob < floor:
+            return -np.inf, token
+        node = lm.shorter[node]
+    return log_prob + lm.log_prob[token], token
+
+
+@numba.njit(nogil=True, cache=True)
+def _keep(
+    node: IntArray, sound: HashArray, score: DoubleArray, width: int, floor: float
+) -> LongArray:
+    """Return which hypotheses stay: the best `width`, those that are alike summed into one."""
+    order = np.argsort(-score)
+    kept = np.empty(min(width, score.size), np.int64)
+    count = 0
+    for at in order:
+        if score[at] < floor:
+            break
+        twin = -1
+        for k in range(count):
+            if node[kept[k]] == node[at] and sound[kept[k]] == sound[at]:
+                twin = kept[k]
+                break
+        if twin >= 0:
+            score[twin] = np.logaddexp(score[twin], score[at])
+        elif count < width:
+            kept[count] = at
+            count += 1
+    return kept[:count]
+
+
+@numba.njit(nogil=True, cache=True)
+def decode(
+    letters: IntArray, lm: Automaton, graphones: Graphones, width: int, beam: float
+) -> tuple[IntArray, DoubleArray]:
+    """Return the likeliest phones of a word, (K, 2 L) filled up with 0, and their ln p(g, p), (K,).
+
+    A beam search, letter by letter. Hypotheses with the same phones and the same history are one:
+    their probabilities add up, for p(g, p) is a sum over segmentations (Bisani & Ney 2008,
+    section 2). Two rows can still spell the same phones where their histories differ.
+
+    Args:
+        letters: (L,) the word.
+        lm: the n-gram; token 0 ends a word, token 1 begins it.
+        graphones: what the tokens write and sound.
+        width: how many hypotheses are kept after each letter.
+        beam: how far below the best one, in ln p, a hypothesis may be.
+    """
+    L = letters.size
+    back = np.zeros((L + 1, width), np.int32)
+    made = np.zeros((L + 1, width), np.int32)
+    node = np.ones(1, np.int32)
+    sound = np.ones(1, np.uint64)
+    score = np.zeros(1)
+    for i in range(L):
+        begin, end = graphones.begin[letters[i]], graphones.begin[letters[i] + 1]
+        space = node.size * (end - begin)
+        new_node = np.empty(space, np.int32)
+        new_sound = np.empty(space, np.uint64)
+        new_score = np.empty(space)
+        parent = np.empty(space, np.int32)
+        token_of = np.empty(space, np.int32)
+        count = 0
+        best = -np.inf
+        for k in range(node.size):
+            if score[k] < best - beam:
+                break
+            for token in range(begin, end):
+                log_prob, after = advance(lm, node[k], token, best - beam - score[k])
+                total = score[k] + log_prob
+                if total < best - beam or total == -np.inf:
+                    continue
+                best = max(best, total)
+                mixed = sound[k]
+                if graphones.first[token]:
+                    mixed = mixed * _MIX + np.uint64(graphones.first[token])
+                if graphones.second[token]:
+                    mixed = mixed * _MIX + np.uint64(graphones.second[token])
+                new_node[count] = after
+                new_sound[count] = mixed
+                new_score[count] = total
+                parent[count] = k
+                token_of[count] = token
+                count += 1
+        kept = _keep(new_node[:count], new_sound[:count], new_score[:count], width, best - beam)
+        node, sound, score = new_node[kept], new_sound[kept], new_score[kept]
+        # sums may have changed the order
+        order = np.argsort(-score)
+        node, sound, score = node[order], sound[order], score[order]
+        kept = kept[order]
+        back[i + 1, : kept.size] = parent[kept]
+        made[i + 1, : kept.size] = token_of[kept]
+    out = np.zeros((node.size, 2 * L), np.int32)
+    for k in range(node.size):
+        score[k] += advance(lm, node[k], 0, -np.inf)[0]
+        at = k
+        length = 2 * L
+        for i in range(L, 0, -1):
+            token = made[i, at]
+            if graphones.second[token]:
+                length -= 1
+                out[k, length] = graphones.second[token]
+            if graphones.first[token]:
+                length -= 1
+                out[k, length] = graphones.first[token]
+            at = back[i, at]
+        out[k] = np.roll(out[k], -length)
+    return out, score
