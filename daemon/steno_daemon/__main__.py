@@ -82,12 +82,13 @@ def _serve(options: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    if options.check:
+        model = _load(settings.engine.bundle)
+        limit = server.sessions_limit(settings.engine, model)
+        print(f"ok: {model.name} {model.version}, up to {limit} sessions")
+        return 0
     with server.bind(settings.server.host, settings.server.port) as bound:
         model = _load(settings.engine.bundle)
-        if options.check:
-            limit = server.sessions_limit(settings.engine, model.recogniser)
-            print(f"ok: {model.name} {model.version}, up to {limit} sessions")
-            return 0
 
         def ready(url: str) -> None:
             print(f"ready: {url} {model.name} {model.version}", flush=True)

@@ -14,6 +14,11 @@ class Domains:
 
     names: tuple[str, ...]
 
+    @property
+    def default(self) -> str:
+        """The general one, or the first."""
+        return GENERAL if GENERAL in self.names else self.names[0]
+
     def check(self, name: str) -> None:
         """Check that there is a language model of that name.
 

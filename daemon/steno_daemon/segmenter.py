@@ -341,21 +341,20 @@ class Segmenter:
         self, segment: _Segment, end: int, reason: EndpointReason, update: "Update | None"
     ) -> None:
         """Tell of the end of a segment that somebody heard of, with the words before the end."""
-        words = update.words if update else ()
+        last_step = -(-(end - segment.origin) // STEP_SAMPLES)
+        words = tuple(
+            word
+            for index, word in enumerate(update.words if update else ())
+            if index < segment.stable_words or word.start_step < last_step
+        )
         if words:
             self._announce(segment, segment.origin)
         if segment.number is None:
             return
-        last_step = -(-(end - segment.origin) // STEP_SAMPLES)
-        kept = tuple(
-            word
-            for index, word in enumerate(words)
-            if index < segment.stable_words or word.start_step < last_step
-        )
         alternatives = tuple(
             replace(entry, words=tuple(w for w in entry.words if w.start_step < last_step))
             for entry in (update.alternatives if update else ())
         )
         self._happenings.append(
-            Ended(segment.number, segment.origin, end, reason, kept, alternatives)
+            Ended(segment.number, segment.origin, end, reason, words, alternatives)
         )

@@ -27,6 +27,8 @@ from steno_daemon.transports.websocket import Limits, WebSocketTransport
 logger = logging.getLogger(__name__)
 
 LEAVE_AT_ONCE = 130
+SPARE_CONNECTIONS = 16
+"""Connections beyond two a session: those that are refused need one to hear it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,14 @@ def url_of(bound: socket.socket) -> str:
     return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
 
 
-def sessions_limit(config: EngineConfig, recogniser: Recogniser) -> int:
+def sessions_limit(config: EngineConfig, model: Model) -> int:
     """Return how many sessions to admit: what is configured, or what keeps up by measurement."""
-    chunk_ms = config.chunk_ms or own_chunk_ms(recogniser)
-    factor = measure(recogniser, Decoding(chunk_steps=max(1, round(chunk_ms / STEP_MS))))
+    chunk_ms = config.chunk_ms or own_chunk_ms(model.recogniser)
+    decoding = Decoding(
+        language_model=Domains(model.language_models).default,
+        chunk_steps=max(1, round(chunk_ms / STEP_MS)),
+    )
+    factor = measure(model.recogniser, decoding)
     measured = capacity(factor, headroom=config.headroom)
     limit = config.max_sessions or measured
     logger.info(
@@ -119,7 +125,10 @@ class Daemon:
             rules=Rules().changed(config.endpointing),
         )
         limits = Limits(
-            config.server.max_frame_bytes, config.server.idle_timeout_s, config.server.origins
+            max_frame_bytes=config.server.max_frame_bytes,
+            idle_timeout_s=config.server.idle_timeout_s,
+            origins=config.server.origins,
+            max_connections=2 * max_sessions + SPARE_CONNECTIONS,
         )
         self.transport = WebSocketTransport(self._open_stream, self._health, limits)
 
@@ -180,7 +189,7 @@ async def serve(
     config: Config, model: Model, bound: socket.socket, *, ready: Callable[[str], None]
 ) -> None:
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
-    limit = await asyncio.to_thread(sessions_limit, config.engine, model.recogniser)
+    limit = await asyncio.to_thread(sessions_limit, config.engine, model)
     daemon = Daemon(config, model, bound, max_sessions=limit)
     obey_signals(daemon)
     await daemon.run(ready)

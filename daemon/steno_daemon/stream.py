@@ -1,12 +1,17 @@
 """One session at work: its audio goes to the engine piece by piece, its events to a transport."""
 
 import asyncio
+import logging
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from steno_daemon import wire
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Done, Engine, Failed, Outcome, Seat
 from steno_daemon.session import Offer, Session, State
+from steno_daemon.wire import ErrorCode
+
+logger = logging.getLogger(__name__)
 
 EVENTS_MAX = 1_000
 
@@ -24,8 +29,24 @@ class Backlog:
     events: int = EVENTS_MAX
 
 
+class SessionLog(logging.LoggerAdapter[logging.Logger]):
+    """Puts the session's name before every line."""
+
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, object]
+    ) -> tuple[str, MutableMapping[str, object]]:
+        """Return the line with the name."""
+        name = self.extra["session"] if self.extra else ""
+        return f"session {name}: {msg}", kwargs
+
+
 class Stream:
-    """Couples a `Session` to the `Engine`; lives on the event loop."""
+    """Couples a `Session` to the `Engine`; lives on the event loop.
+
+    Attributes:
+        session: the protocol and the audio.
+        log: for lines about this session; never with what was said.
+    """
 
     def __init__(self, name: str, offer: Offer, engine: Engine, backlog: Backlog) -> None:
         self.session = Session(name, offer, admit=self._take_seat)
@@ -34,6 +55,7 @@ class Stream:
         self._seat: Seat | None = None
         self._clock = asyncio.get_running_loop().time
         self._began_s = 0.0
+        self.log = SessionLog(logger, {"session": name})
         self._busy = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -69,6 +91,11 @@ class Stream:
         self._wake()
         return events
 
+    def break_off(self) -> None:
+        """End the session by a fault of the daemon, which the caller has put in the log."""
+        self.session.give_up(ErrorCode.INTERNAL, "the daemon has a fault; its log has more")
+        self._wake()
+
     def leave(self) -> None:
         """Let go of everything: nobody listens any more."""
         if self._seat is not None:
@@ -82,12 +109,16 @@ class Stream:
     def _take(self, outcome: Outcome) -> None:
         """Take the outcome of the work that was out, and go on."""
         self._busy = False
-        match outcome:
-            case Done(update, state):
-                self.session.work_done(update, state)
-            case Failed(message):
-                self.session.work_failed(message)
-        self.advance()
+        try:
+            match outcome:
+                case Done(update, state):
+                    self.session.work_done(update, state)
+                case Failed(message):
+                    self.session.work_failed(message)
+            self.advance()
+        except Exception:
+            self.log.exception("a fault of the daemon")
+            self.break_off()
 
     def _has_room(self) -> bool:
         return (

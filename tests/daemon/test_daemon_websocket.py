@@ -4,6 +4,8 @@ import asyncio
 import struct
 import threading
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from websockets.typing import Origin
 
 from steno_daemon import wire
 from steno_daemon.config import ServerConfig
+from steno_daemon.server import SPARE_CONNECTIONS
 from steno_daemon.wire import CloseReason, ErrorCode
 from steno_models.audio import resample
 from steno_models.recogniser import State, Update
@@ -242,6 +245,33 @@ async def test_a_full_daemon_refuses_and_admits_again_when_somebody_leaves() -> 
         async with talking(served.url) as third:
             await third.say(START)
             await third.hear(wire.Ready)
+
+
+async def test_more_connections_than_any_session_needs_are_turned_away() -> None:
+    async with serving(FakeRecogniser(), max_sessions=1) as served, AsyncExitStack() as open_ones:
+        for _ in range(2 + SPARE_CONNECTIONS):
+            await open_ones.enter_async_context(talking(served.url))
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(served.url, proxy=None)
+        assert caught.value.response.status_code == 503
+
+
+async def test_a_fault_of_the_daemon_ends_the_session_in_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Confused(FakeRecogniser):
+        def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
+            return [(cast("Update", None), state) for _, state in super().step(work)]
+
+    recogniser = FakeRecogniser()
+    async with serving(recogniser) as served, talking(served.url) as talk:
+        recogniser.step = Confused().step  # type: ignore[method-assign]
+        await talk.say(START, pcm(speak("do")))
+        events = await talk.rest()
+        assert isinstance(events[-2], wire.Error)
+        assert (events[-2].code, events[-2].fatal) == (ErrorCode.INTERNAL, True)
+        assert "a fault of the daemon" in caplog.text
+        await served.nobody_is_left()
 
 
 async def test_while_the_engine_stalls_everybody_is_still_answered() -> None:

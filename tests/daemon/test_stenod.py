@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.daemon.fakes import finals, pcm, speak
+from tests.daemon.fakes import FakeRecogniser, finals, pcm, speak
 from tests.daemon.serving import PATIENCE_S, talking
 
 from steno_daemon import wire
 from steno_daemon.__main__ import main
+from steno_daemon.server import Model
 from steno_daemon.wire import CloseReason
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +116,17 @@ def test_the_help_needs_no_torch() -> None:
         timeout=PATIENCE_S,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_check_loads_and_measures_and_leaves(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model("notes", "1", ("general",), FakeRecogniser())
+    monkeypatch.setattr("steno_daemon.__main__._load", lambda _: model)
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # a daemon may well be running
+        port = str(taken.getsockname()[1])
+        assert main(["--check", "--max-sessions", "3", "--port", port]) == 0
+    assert capsys.readouterr().out == "ok: notes 1, up to 3 sessions\n"
 
 
 def test_the_protocol_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ from websockets.typing import Origin
 from steno_daemon.dialects.dialect import Dialect
 from steno_daemon.dialects.native import NativeDialect
 from steno_daemon.stream import Stream
-from steno_daemon.wire import Closed, CloseReason, ErrorCode
+from steno_daemon.wire import Closed, CloseReason
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ HEALTH_PATH = "/healthz"
 PING_INTERVAL_S = 20
 # A pong waits behind the audio that a fast client sent before it, and that may be a minute's worth.
 PING_TIMEOUT_S = 120
-QUEUE_FRAMES = 8
+QUEUE_FRAMES = 4
 CLOSE_CODES = {
     CloseReason.STOPPED: 1000,
     CloseReason.IDLE: 1000,
@@ -55,11 +55,13 @@ class Limits:
         max_frame_bytes: the largest message; a larger one ends the connection with code 1009.
         idle_timeout_s: after so long without any message the session ends.
         origins: web pages that may connect besides those of this machine.
+        max_connections: further ones get the HTTP status 503.
     """
 
     max_frame_bytes: int = 4 * 1024 * 1024
     idle_timeout_s: float = 300.0
     origins: tuple[str, ...] = ()
+    max_connections: int = 100
 
 
 class WebSocketTransport:
@@ -123,16 +125,20 @@ class WebSocketTransport:
             return connection.respond(
                 HTTPStatus.NOT_FOUND, f"expected / or {HEALTH_PATH}, found {path}\n"
             )
+        if len(self.streams) >= self._limits.max_connections:
+            return connection.respond(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"expected fewer than {self._limits.max_connections} connections, try later\n",
+            )
         return None
 
     async def _converse(self, connection: ServerConnection) -> None:
         """Run one session from the first message to the end of its connection."""
         name = secrets.token_hex(8)
-        log = logging.LoggerAdapter(logger, {"session": name})
         stream = self._open_stream(name)
         dialect = NativeDialect()
         self.streams.add(stream)
-        log.info("session %s: connected", name)
+        stream.log.info("connected")
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read(connection, stream, dialect))
@@ -143,7 +149,7 @@ class WebSocketTransport:
         finally:
             self.streams.discard(stream)
             stream.leave()
-            log.info("session %s: gone, close code %s", name, connection.close_code)
+            stream.log.info("gone, close code %s", connection.close_code)
 
     async def _read(self, connection: ServerConnection, stream: Stream, dialect: Dialect) -> None:
         """Take what the client sends until it goes or is silent for too long."""
@@ -160,8 +166,8 @@ class WebSocketTransport:
         except TimeoutError:
             stream.session.end(CloseReason.IDLE)
         except Exception:
-            logger.exception("session %s: a message broke the session", stream.session.name)
-            stream.session.give_up(ErrorCode.INTERNAL, "the daemon has a fault; its log has more")
+            stream.log.exception("a fault of the daemon")
+            stream.break_off()
         stream.advance()
 
 
