@@ -1,9 +1,9 @@
 """Caption cues from finals, and their SubRip and WebVTT text: pure functions.
 
 A final is cut into cues of at most two lines of 42 characters by a shortest path over its words:
-first as few characters as possible that come faster than 17 a second, then few cues, cut at pauses
-and about equally full.
-Times are whole milliseconds since the start of the stream, so that cues never overlap by rounding.
+few cues, few characters that come faster than 17 a second, none that flashes by, cut at pauses, about
+equally full. Times are whole milliseconds since the start of the stream, so that cues never overlap
+by rounding.
 """
 
 import math
@@ -141,7 +141,7 @@ def _beginnings(words: Sequence[TimedWord], j: int) -> list[int]:
 
 
 def _cost(words: Sequence[TimedWord], i: int, j: int) -> float:
-    """Return what a cue of words i … j-1 costs: unreadable characters, then 1, then its looks."""
+    """Return what a cue of words i … j-1 costs: 1, and 1 for every character too fast to read."""
     chars = sum(len(word.text) + 1 for word in words[i:j]) - 1
     slack = max(0.0, 1 - chars / (MAX_LINES * LINE_CHARS))
     cost = 1 + 0.5 * slack**2
@@ -149,8 +149,9 @@ def _cost(words: Sequence[TimedWord], i: int, j: int) -> float:
         return cost
     shown_ms = max(words[j].start_ms, words[j - 1].end_ms) - words[i].start_ms
     unreadable = max(0.0, chars - READING_CHARS_PER_S * shown_ms / 1000)
-    pause_ms = words[j].start_ms - words[j - 1].end_ms
-    return cost + 10 * unreadable + 0.5 * (1 - min(max(pause_ms, 0), _PAUSE_MS) / _PAUSE_MS)
+    flash = max(0.0, 1 - shown_ms / MIN_CUE_MS)
+    pause_ms = max(0, words[j].start_ms - words[j - 1].end_ms)
+    return cost + unreadable + 3 * flash + 0.5 * max(0.0, 1 - pause_ms / _PAUSE_MS)
 
 
 def _fit(texts: Sequence[str]) -> tuple[str, ...]:

@@ -78,28 +78,24 @@ async def handshake(socket: ClientConnection, start: Start, timeout_s: float) ->
         DeadlineError: it says nothing.
         ProtocolError: it says something else.
     """
-    refusal: Error | None = None
     try:
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionClosed):  # receiving says it better
                 await socket.send(encode(start))
-            while True:
-                event = await receive(socket)
-                match event:
-                    case Ready():
-                        return event
-                    case Error():
-                        refusal = event
-                        if event.fatal:
-                            raise ServerError(event)
-                    case Closed():
-                        raise ServerError(refusal) if refusal else SessionEndedError(event.reason)
-                    case _:
-                        raise ProtocolError(f"expected `ready`, found `{_name(event)}`")
+            event = await receive(socket)
     except TimeoutError:
         raise DeadlineError(
             f"expected `ready` from the daemon within {timeout_s:g} s, found silence"
         ) from None
+    match event:
+        case Ready():
+            return event
+        case Error():  # fatal or not: this session is not the one that was wanted
+            raise ServerError(event)
+        case Closed():
+            raise SessionEndedError(event.reason)
+        case _:
+            raise ProtocolError(f"expected `ready`, found `{_name(event)}`")
 
 
 async def receive(socket: ClientConnection) -> ServerMessage:

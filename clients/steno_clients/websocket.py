@@ -224,6 +224,7 @@ class StenoClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._socket.send(message if isinstance(message, bytes) else encode(message))
+            await asyncio.sleep(0)  # a frame that found room at once has let nobody else run
         except TimeoutError:
             raise DeadlineError(
                 f"expected the daemon to take what is sent within {self._timeout_s:g} s, "

@@ -1,9 +1,11 @@
 """A daemon in the test's own event loop, and peers that are no good daemons."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -30,6 +32,10 @@ from steno_daemon.wire import (
     decode_client,
     encode,
 )
+
+REPOSITORY = str(Path(__file__).resolve().parents[2])
+if REPOSITORY not in sys.path:  # lets the tests share: `from tests.daemon.fakes import …`
+    sys.path.insert(0, REPOSITORY)
 
 READY = Ready(
     seq=0, session="s", version="1", models=("general",), chunk_ms=160, sample_rate=16_000

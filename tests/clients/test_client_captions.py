@@ -44,7 +44,7 @@ def _final(words: list[tuple[str, float, float]], *, segment: int = 0) -> Final:
 
 
 @st.composite
-def transcripts(draw: st.DrawFn, *, longest: int = 60) -> list[Final]:
+def transcripts(draw: st.DrawFn, *, longest: int = 40) -> list[Final]:
     """Finals of random words, one after the other, with pauses in and between them."""
     time = 0.0
     finals = []
@@ -60,7 +60,7 @@ def transcripts(draw: st.DrawFn, *, longest: int = 60) -> list[Final]:
 
 
 @given(transcripts())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_no_word_is_lost_and_every_cue_fits_two_lines(finals: list[Final]) -> None:
     shown = cues(finals)
     assert " ".join(" ".join(cue.lines) for cue in shown) == " ".join(f.text for f in finals)
@@ -70,7 +70,7 @@ def test_no_word_is_lost_and_every_cue_fits_two_lines(finals: list[Final]) -> No
 
 
 @given(transcripts())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_cues_go_forward_and_never_overlap(finals: list[Final]) -> None:
     shown = cues(finals)
     assert all(cue.start_ms < cue.end_ms for cue in shown)
@@ -78,7 +78,7 @@ def test_cues_go_forward_and_never_overlap(finals: list[Final]) -> None:
 
 
 @given(transcripts())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_cue_is_readable_wherever_there_is_silence_to_stay_in(finals: list[Final]) -> None:
     shown = cues(finals)
     for cue, following in pairwise(shown):
@@ -87,7 +87,7 @@ def test_a_cue_is_readable_wherever_there_is_silence_to_stay_in(finals: list[Fin
 
 
 @given(transcripts(longest=11))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_cuts_are_the_cheapest_of_all(finals: list[Final]) -> None:
     words = timed_words(finals[0])
 
@@ -174,7 +174,7 @@ def _read_with_ffmpeg(path: Path) -> list[Cue]:
 
 
 @given(transcripts(longest=20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_is_written_reads_back(finals: list[Final]) -> None:
     shown = cues(finals)
     assert _parse(srt(shown)) == shown
@@ -191,7 +191,7 @@ def test_ffmpeg_reads_the_same_cues(tmp_path: Path, form: str) -> None:
 
 
 @given(finals=transcripts(longest=20))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_growing_file_is_valid_after_every_final(
     tmp_path_factory: pytest.TempPathFactory, finals: list[Final]
 ) -> None:
