@@ -1,9 +1,9 @@
 """Caption cues from finals, and their SubRip and WebVTT text: pure functions.
 
 A final is cut into cues of at most two lines of 42 characters by a shortest path over its words:
-few cues, few characters that come faster than 17 a second, none that flashes by, cut at pauses, about
-equally full. Times are whole milliseconds since the start of the stream, so that cues never overlap
-by rounding.
+few cues, few characters that come faster than 17 a second, none that flashes by, cut at pauses,
+about equally full. Times are whole milliseconds since the start of the stream, so that cues never
+overlap by rounding.
 """
 
 import math
