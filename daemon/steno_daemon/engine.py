@@ -20,7 +20,7 @@ import numpy as np
 
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.errors import OverloadedError
-from steno_daemon.segmenter import Work
+from steno_daemon.happenings import Work
 from steno_daemon.session import STEP_MS, Decoding
 from steno_models.features.fbank import fbank
 from steno_models.recogniser import DecodeOptions, State, Update

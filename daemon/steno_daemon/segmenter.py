@@ -11,7 +11,7 @@ speed of the engine and the cutting of the input change nothing in what is heard
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from steno_daemon.endpoint import (
     SAMPLE_RATE,
@@ -21,6 +21,7 @@ from steno_daemon.endpoint import (
     decide,
     widest_gap,
 )
+from steno_daemon.happenings import STEP_SAMPLES, Ended, Finalized, Happening, Heard, Opened, Work
 from steno_daemon.tape import Tape
 from steno_daemon.wire import EndpointReason
 from steno_models.features.fbank import StreamingFbank
@@ -29,69 +30,12 @@ from steno_models.vad.decision import SpeechStart, VadOptions
 from steno_models.vad.webrtc import VoiceActivityDetector
 
 if TYPE_CHECKING:
-    from steno_models.recogniser import Alternative, State, Update, Word
+    from steno_models.recogniser import State, Update
 
 BLOCK_SAMPLES = 160
 DECISION_SAMPLES = 8 * BLOCK_SAMPLES
-STEP_SAMPLES = 640
 SUSPICION = 0.1
 """Share of frames that sound like speech above which silence may be the start of a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Features of a segment for the recogniser.
-
-    Attributes:
-        features: (T, F) float32, those since the last work; T may be 0.
-        state: what the recogniser gave back last; None opens a segment.
-        is_last: whether the segment ends with them.
-        position: sample of the stream up to which they reach.
-    """
-
-    features: FloatArray
-    state: "State | None"
-    is_last: bool
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Speech began at `position`."""
-
-    segment: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The hypothesis of a segment changed; its steps count from `origin`."""
-
-    segment: int
-    origin: int
-    update: "Update"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A segment ended at `position` with these words."""
-
-    segment: int
-    origin: int
-    position: int
-    reason: EndpointReason
-    words: "tuple[Word, ...]"
-    alternatives: "tuple[Alternative, ...]"
-
-
-@dataclass(frozen=True, slots=True)
-class Finalized:
-    """Every word before `position` is final, as the client asked."""
-
-    position: int
-
-
-Happening: TypeAlias = Opened | Heard | Ended | Finalized
 
 
 @dataclass(frozen=True, slots=True)

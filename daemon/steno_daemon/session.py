@@ -17,26 +17,18 @@ from steno_daemon import wire
 from steno_daemon.domains import GENERAL, Domains
 from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.errors import OverloadedError, UnknownModelError, WireError
+from steno_daemon.happenings import STEP_SAMPLES, Work
 from steno_daemon.intake import Intake
+from steno_daemon.narrator import Narrator
 from steno_daemon.outbox import Outbox
-from steno_daemon.segmenter import (
-    STEP_SAMPLES,
-    Ended,
-    Finalized,
-    Happening,
-    Heard,
-    Opened,
-    Segmenter,
-    Work,
-)
-from steno_daemon.transcript import UNNUMBERED, final, partial, seconds
+from steno_daemon.segmenter import Segmenter
+from steno_daemon.transcript import UNNUMBERED
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
     from steno_models import recogniser
 
 STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
-ACKNOWLEDGE_SAMPLES = SAMPLE_RATE
 
 
 class State(Enum):
@@ -112,14 +104,12 @@ class Session:
         self.decoding = Decoding()
         self._offer = offer
         self._admit = admit
-        self._start = wire.Start()
         self._rules = offer.rules
         self._outbox = Outbox()
-        self._intake = Intake(self._start)
+        self._intake = Intake(wire.Start())
         self._segmenter = Segmenter(self._rules)
+        self._narrator = Narrator(self._outbox, wire.Start(), self._intake)
         self._close_reason = CloseReason.STOPPED
-        self._last_partial = ("", 0)
-        self._acknowledged = 0
         self._complained: set[str] = set()
 
     # The transport side.
@@ -262,10 +252,10 @@ class Session:
         self.decoding = Decoding(
             start.language_model, start.n_best, max(1, round(wished_ms / STEP_MS))
         )
-        self._start = start
         self._rules = self._offer.rules.changed(start.endpointing)
         self._intake = Intake(start)
         self._segmenter = Segmenter(self._rules)
+        self._narrator = Narrator(self._outbox, start, self._intake)
         self.state = TRANSITIONS[self.state, Input.START]
         self._outbox.add(
             wire.Ready(
@@ -327,55 +317,11 @@ class Session:
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
         for happening in self._segmenter.happenings():
-            self._tell(happening)
-        self._acknowledge(self._segmenter.settled, at_least=ACKNOWLEDGE_SAMPLES)
+            self._narrator.tell(happening)
+        settled = self._segmenter.settled
+        self._narrator.acknowledge(settled, at_least=1 if self._segmenter.finished else SAMPLE_RATE)
         if self._segmenter.finished:
-            self._acknowledge(self._segmenter.settled, at_least=1)
             self._close(self._close_reason)
-
-    def _tell(self, happening: Happening) -> None:
-        match happening:
-            case Opened(segment, position):
-                self._last_partial = ("", 0)
-                self._outbox.add(
-                    wire.SpeechStarted(seq=UNNUMBERED, segment=segment, time=seconds(position))
-                )
-            case Heard():
-                self._tell_partial(happening)
-            case Ended():
-                self._tell_end(happening)
-            case Finalized(position):
-                self._acknowledge(position, at_least=0)
-
-    def _tell_partial(self, heard: Heard) -> None:
-        """Send the hypothesis if it says anything new."""
-        event = partial(heard, word_times=self._start.word_times)
-        news = (event.text, event.stable_chars)
-        if self._start.partials and news != self._last_partial:
-            self._outbox.add(event)
-        self._last_partial = news
-
-    def _tell_end(self, ended: Ended) -> None:
-        """Send the words, if there are any, and the end of the segment."""
-        if ended.words:
-            self._outbox.add(
-                final(ended, word_times=self._start.word_times, n_best=self._start.n_best)
-            )
-        self._outbox.add(
-            wire.Endpoint(
-                seq=UNNUMBERED,
-                segment=ended.segment,
-                time=seconds(ended.position),
-                reason=ended.reason,
-            )
-        )
-
-    def _acknowledge(self, position: int, *, at_least: int) -> None:
-        """Acknowledge the audio before `position` if that is news of some length."""
-        if position - self._acknowledged >= at_least:
-            self._acknowledged = position
-            samples = self._intake.client_samples(position)
-            self._outbox.add(wire.Acknowledged(seq=UNNUMBERED, samples=samples))
 
     def _close(self, reason: CloseReason) -> None:
         self.state = State.CLOSED

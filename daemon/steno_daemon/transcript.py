@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from steno_daemon import wire
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.segmenter import STEP_SAMPLES, Ended, Heard
+from steno_daemon.happenings import STEP_SAMPLES, Ended, Heard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from steno_daemon.engine import (
     own_chunk_ms,
 )
 from steno_daemon.errors import OverloadedError
-from steno_daemon.segmenter import Work
+from steno_daemon.happenings import Work
 from steno_daemon.session import Decoding
 from steno_models.recogniser import State, Update
 from steno_models.recogniser import Work as Chunk

@@ -1,0 +1,69 @@
+"""What passes between a session and the engine, and what its segments tell: plain values."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from steno_daemon.wire import EndpointReason
+from steno_models.types import FloatArray
+
+if TYPE_CHECKING:
+    from steno_models.recogniser import Alternative, State, Update, Word
+
+STEP_SAMPLES = 640
+"""One encoder step, 40 ms, in which the recogniser counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Features of a segment for the recogniser.
+
+    Attributes:
+        features: (T, F) float32, those since the last work; T may be 0.
+        state: what the recogniser gave back last; None opens a segment.
+        is_last: whether the segment ends with them.
+        position: sample of the stream up to which they reach.
+    """
+
+    features: FloatArray
+    state: "State | None"
+    is_last: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Speech began at `position`."""
+
+    segment: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The hypothesis of a segment changed; its steps count from `origin`."""
+
+    segment: int
+    origin: int
+    update: "Update"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A segment ended at `position` with these words."""
+
+    segment: int
+    origin: int
+    position: int
+    reason: EndpointReason
+    words: "tuple[Word, ...]"
+    alternatives: "tuple[Alternative, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalized:
+    """Every word before `position` is final, as the client asked."""
+
+    position: int
+
+
+Happening: TypeAlias = Opened | Heard | Ended | Finalized
