@@ -64,7 +64,7 @@ def read_arpa(path: Path, vocabulary: Sequence[str] | None = None) -> BackoffMod
         vocabulary: the order of its words; default the order of its unigrams. <s>, </s> and
             <unk> come last in either case; a file without <unk> gets one that never occurs.
     """
-    with open_text(path) as file:
+    with open_text(path) as (file, _):
         reader = _Reader(path, file)
         sizes = reader.sizes()
         levels = [reader.level(k, size, len(sizes)) for k, size in enumerate(sizes, start=1)]
@@ -130,7 +130,11 @@ class _Reader:
             if not count:
                 break
             sizes.append(int(count[2]))
-        if not sizes or min(sizes[0], 1) < 1:
+            if int(count[1]) != len(sizes):
+                raise DataError(
+                    f"{self.path}: expected 'ngram {len(sizes)}=…', found {line.strip()!r}"
+                )
+        if not sizes:
             raise DataError(f"{self.path}: expected 'ngram 1=…' after \\data\\, found none")
         return sizes
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -88,6 +89,31 @@ class CorpusReader:
         return Corpus(tuple(self._numbers), tokens)
 
 
+def read_sentences(
+    path: Path, splitter: SentenceSplitter, report: Callable[[int], None] | None = None
+) -> Iterator[str]:
+    """Iterate over the normalised sentences of `path`, running text or a manifest.
+
+    Args:
+        path: UTF-8, plain, .gz, .bz2 or .xz. In a manifest (.jsonl) each entry is one sentence.
+        splitter: normalises text.
+        report: is told, now and then, how many more bytes of the file have been read.
+    """
+    if is_manifest(path):
+        for text in transcripts(path):
+            yield " ".join(splitter(text))
+        if report is not None:
+            report(path.stat().st_size)
+    else:
+        for block in text_blocks(path, report):
+            yield from splitter(block)
+
+
+def is_manifest(path: Path) -> bool:
+    """Return whether `path` is a manifest rather than running text."""
+    return ".jsonl" in path.suffixes
+
+
 def text_blocks(path: Path, report: Callable[[int], None] | None = None) -> Iterator[str]:
     """Iterate over the text of `path` (plain, .gz, .bz2 or .xz) in blocks of about 1 MB.
 
@@ -95,27 +121,32 @@ def text_blocks(path: Path, report: Callable[[int], None] | None = None) -> Iter
 
     Args:
         path: UTF-8 text.
-        report: is told after each block how many bytes of the file have been read.
+        report: is told after each block how many more bytes of the file have been read.
     """
+    with open_text(path) as (file, raw):
+        read = 0
+        for block in _blocks(file):
+            yield block
+            position = raw.tell()
+            if report is not None:
+                report(position - read)
+            read = position
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
+    """Open `path` as UTF-8 text, unpacked as its suffix says; give the raw file beneath it too."""
     try:
         with path.open("rb") as raw, _unpacked(raw, path.suffix) as file:
-            for block in _blocks(file):
-                yield block
-                if report is not None:
-                    report(raw.tell())
+            yield file, raw
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise DataError(f"expected UTF-8 text in {path}, found none readable: {error}") from error
-
-
-def open_text(path: Path) -> TextIO:
-    """Return `path` opened as UTF-8 text, unpacked as its suffix says (.xz, .gz, .bz2)."""
-    return _unpacked(path.open("rb"), path.suffix)
 
 
 def transcripts(path: Path) -> Iterator[str]:
     """Iterate over the texts of a manifest, a JSON object with a "text" on each line."""
     decoder = msgspec.json.Decoder(_Entry)
-    with open_text(path) as file:
+    with open_text(path) as (file, _):
         for number, line in enumerate(file, start=1):
             try:
                 yield decoder.decode(line).text

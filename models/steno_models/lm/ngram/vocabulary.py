@@ -23,7 +23,7 @@ def select_words(
     size: int,
     required: Collection[str] = (),
 ) -> list[str]:
-    """Return the `size` words most worth knowing, best first.
+    """Return the `size` words most worth knowing (or all required, if more), best first.
 
     First what is required, then the lexicon's words that occur, then other words that occur (by
     frequency, where they look like words), then the lexicon's words that do not occur, those
@@ -43,7 +43,7 @@ def select_words(
     ranked.update(
         dict.fromkeys(sorted(unseen, key=lambda word: (-_stem_frequency(word, frequencies), word)))
     )
-    return list(ranked)[:size]
+    return list(ranked)[: max(size, len(required))]
 
 
 def is_listed(word: str, lexicon: Lexicon) -> bool:
