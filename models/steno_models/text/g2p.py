@@ -51,7 +51,7 @@ class G2P:
         """Return the model in the file `path` (default: the shipped one)."""
         path = SHIPPED if path is None else path
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 codes, token = file["codes"], file["token"].astype(np.int32)
                 inner = file["children"].size
                 backoff = np.zeros(token.size, np.float32)
@@ -63,15 +63,13 @@ class G2P:
                     backoff,
                     vocabulary=graphones.FIRST + codes.size,
                 )
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"expected a G2P model, found none readable: {path}: {error}"
-            ) from error
+        except _UNREADABLE as error:
+            raise DataError(f"expected a G2P model, found none at {path}: {error}") from error
         return cls(codes, lm)
 
     def write(self, path: Path) -> None:
         """Write the model to `path` (.npz), probabilities and back-offs in 256 values each."""
-        inner = int(np.flatnonzero(self.lm.first_child < self.lm.token.size)[-1]) + 1
+        inner = int(np.flatnonzero(np.diff(self.lm.first_child))[-1]) + 1
         log_prob, log_prob_values = _quantised(self.lm.log_prob)
         backoff, backoff_values = _quantised(self.lm.backoff[:inner])
         np.savez_compressed(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from steno_models.errors import DataError
+from steno_models.errors import ConfigError, DataError
 from steno_models.text import graphone_ngram, graphones
 from steno_models.text.g2p import G2P, SHIPPED
 from steno_models.text.lexicon import Lexicon, Pronouncer, Pronunciation
@@ -50,6 +50,8 @@ def train(lexicon: Lexicon, *, order: int = 7, iterations: int = 10, min_count: 
         iterations: steps of EM for the alignment of letters and phones.
         min_count: graphones used less often than this are given up.
     """
+    if order < 2:
+        raise ConfigError(f"expected an n-gram order of 2 or more, found {order}")
     entries = [(word, sound) for word in lexicon for sound in lexicon[word]]
     if not entries:
         raise DataError("expected a lexicon to train on, found no words in it")

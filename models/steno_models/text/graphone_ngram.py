@@ -43,7 +43,7 @@ def estimate(tokens: IntArray, begin: LongArray, *, vocabulary: int, order: int)
         tokens: graphone tokens of all words end to end.
         begin: (words + 1,) where each word begins in `tokens`.
         vocabulary: V, the number of tokens with END and BEGIN.
-        order: n, the length of the longest n-grams.
+        order: length of the longest n-grams.
     """
     levels = count(tokens, begin, vocabulary=vocabulary, order=order)
     probs: list[DoubleArray] = []
@@ -147,7 +147,7 @@ def _automaton(
     token = np.concatenate([level.token for level in levels]).astype(np.int32)
     return linked(
         token,
-        np.concatenate(children).astype(np.int32),
+        np.concatenate([np.zeros(0), *children]).astype(np.int32),
         np.log(np.concatenate(probs)).astype(np.float32),
         np.log(np.concatenate(backoffs)).astype(np.float32),
         vocabulary=levels[0].token.size,
