@@ -2,10 +2,10 @@
 
 Idea: text becomes lower-case words, words become phones, phones are what CTC hears. A word that no
 dictionary holds is pronounced by a joint-sequence model (Bisani & Ney 2008), whose units are
-pairs of letters and phones, q = (g, p):  p(g, p) = sum over segmentations of
+pairs of a letter and its phones, q = (g, p):  p(g, p) = sum over segmentations of
 prod_i p(q_i | q_(i-n+1) ... q_(i-1)).
 
-Files: tokens (phones and token tables), normalise (running text to words; numbers, written_forms
-beside it), lexicon (words to pronunciations), g2p (the model; graphones, graphone_ngram, g2p_train
-and kernels make it), wer (alignment, error rates and their intervals).
+Files: tokens (phones, token tables); normalise (text to words; numerals and written say how);
+lexicon (words to pronunciations); g2p (the model and its file g2p_english.npz; made by graphones,
+graphone_ngram and g2p_train); wer (alignment, error rates, intervals); kernels (compiled loops).
 """
