@@ -3,12 +3,13 @@
 import gzip
 import lzma
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from steno_models.errors import ConfigError, DataError
+from steno_models.lm.ngram import convert, perplexity
 from steno_models.lm.ngram.build import main
 from steno_models.lm.ngram.corpus import (
     SPECIAL_WORDS,
@@ -51,9 +52,10 @@ def _split(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
 def test_text_is_read_packed_or_plain(tmp_path: Path, suffix: str) -> None:
-    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[suffix]
+    packers: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".xz": lzma.compress}
+    text = b"The cat\nate. Bee."
     path = tmp_path / f"text.txt{suffix}"
-    path.write_bytes(pack(b"The cat\nate. Bee."))
+    path.write_bytes(packers[suffix](text) if suffix else text)
     assert [*read_sentences(path, _split)] == ["the cat ate", "bee"]
 
 
@@ -151,6 +153,7 @@ def test_a_model_is_built_from_one_text(
         ["--text", str(texts[0]), "--vocabulary", "4", "--lexicon", str(lexicon), "--prune", "1e-3",
          "--arpa", str(tmp_path / "lm.arpa"), "--out", str(out)],
         splitter=_split,
+        pronouncer=_Speller(),
     )  # fmt: skip
     model = NgramModel.open(out)
     assert model.vocabulary == ("bean", "the", "ate", "cat", *SPECIAL_WORDS)
@@ -188,6 +191,35 @@ def test_a_given_vocabulary_is_taken_as_it_is(tmp_path: Path, texts: tuple[Path,
     )  # fmt: skip
     assert NgramModel.open(out).vocabulary == ("dog", "cat", "unseen", *SPECIAL_WORDS)
     assert not (tmp_path / "lm.lexicon.txt").exists()
+
+
+def test_an_arpa_file_is_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, arpa, text = tmp_path / "words.txt", tmp_path / "lm.arpa", tmp_path / "text.txt"
+    words.write_text("cat\nbee\nthe\n")
+    text.write_text("The cat. The bee. The the cat.")
+    build = ["--text", str(text), "--vocabulary-file", str(words), "--arpa", str(arpa)]
+    main([*build, "--out", str(tmp_path / "built.bin")], splitter=_split)
+    out = tmp_path / "converted.bin"
+    convert.main([str(arpa), str(out), "--vocabulary-file", str(words)])
+    built, converted = NgramModel.open(tmp_path / "built.bin"), NgramModel.open(out)
+    assert converted.vocabulary == built.vocabulary
+    assert converted.score("the cat bee") == pytest.approx(built.score("the cat bee"), abs=1e-4)
+    convert.main([str(arpa), str(out), "--prune", "1"])
+    assert len(NgramModel.open(out).arrays.word) == 7
+    assert "3 orders, 6 n-grams" in capsys.readouterr().out
+
+
+def test_perplexity_is_told_of_each_file(
+    tmp_path: Path, texts: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, out = tmp_path / "words.txt", tmp_path / "lm.bin"
+    words.write_text("cat\nthe\nate\n")
+    main(["--text", str(texts[0]), "--vocabulary-file", str(words), "--out", str(out)])
+    capsys.readouterr()
+    perplexity.main([str(out), *map(str, texts)], splitter=_split)
+    book, talk = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r".*book.txt: perplexity \d+\.\d over 65 words, 30.77 % .*", book)
+    assert re.fullmatch(r".*talk.jsonl: perplexity \d+\.\d over 5 words, 40.00 % .*", talk)
 
 
 @pytest.mark.parametrize(

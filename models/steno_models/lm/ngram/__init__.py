@@ -6,5 +6,6 @@ p(w | h) = max(c(hw) - D(c(hw)), 0) / sum_v c(hv) + g(h) p(w | h'); pruning is S
 
 Files: corpus (text to tokens), vocabulary (which words, in which order), trie (the numbering of
 n-grams), counts, kneser_ney, backoff (a model at full precision), prune, mixture, arpa, quantise,
-binary (the one file), model (look-up), kernels (the compiled look-up), perplexity, build (command).
+binary (the one file), model (look-up), kernels (the compiled look-up); the commands build, convert
+and perplexity.
 """

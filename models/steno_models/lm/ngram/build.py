@@ -36,12 +36,12 @@ from steno_models.lm.ngram.model import NgramModel
 from steno_models.lm.ngram.perplexity import perplexity
 from steno_models.lm.ngram.prune import history_log_probs, prune
 from steno_models.lm.ngram.vocabulary import (
-    is_listed,
     order_by_pronunciation,
     read_vocabulary,
     select_words,
     write_vocabulary,
 )
+from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon, Pronouncer
 from steno_models.text.normalise import sentences
 
@@ -89,8 +89,7 @@ def main(
     Args:
         arguments: of the command line.
         splitter: normalises text.
-        pronouncer: guesses how words sound that the lexicon lacks; without one they are not
-            chosen for the vocabulary.
+        pronouncer: guesses how words sound that the lexicon lacks; default the shipped G2P.
     """
     plan = _plan(arguments)
     console = Console()
@@ -147,19 +146,13 @@ def choose_vocabulary(
     required: set[str],
     *,
     lexicon: Lexicon,
-    pronouncer: Pronouncer | None,
+    pronouncer: Pronouncer,
     size: int,
 ) -> tuple[tuple[str, ...], Lexicon]:
-    """Return the vocabulary, ordered by pronunciation, and its words' pronunciations.
-
-    Without a pronouncer only words that the lexicon covers are chosen.
-    """
+    """Return the vocabulary, ordered by pronunciation, and its words' pronunciations."""
     frequencies: Counter[str] = Counter()
     for corpus in corpora:
         frequencies.update(dict(zip(corpus.words, corpus.frequencies().tolist(), strict=True)))
-    if pronouncer is None:
-        frequencies = Counter({w: f for w, f in frequencies.items() if is_listed(w, lexicon)})
-        required = required & frequencies.keys()
     words = select_words(frequencies, lexicon=lexicon, size=size, required=required)
     covered = lexicon.cover(words, pronouncer)
     return (*order_by_pronunciation(words, covered), *SPECIAL_WORDS), covered
@@ -229,7 +222,7 @@ def _vocabulary(
         for word in corpus.words
     }
     vocabulary, covered = choose_vocabulary(
-        corpora, required, lexicon=lexicon, pronouncer=pronouncer, size=plan.size
+        corpora, required, lexicon=lexicon, pronouncer=pronouncer or G2P.load(), size=plan.size
     )
     write_vocabulary(plan.out.with_suffix(".vocabulary.txt"), vocabulary)
     covered.write(plan.out.with_suffix(".lexicon.txt"))
