@@ -16,6 +16,7 @@ from steno_models.training.checkpoint import (
     pack_optimiser,
     read_checkpoint,
     unpack_optimiser,
+    weights_to_use,
     write_checkpoint,
 )
 from steno_models.training.data import Position
@@ -56,6 +57,13 @@ def test_a_checkpoint_reads_back_bit_for_bit(tmp_path: Path) -> None:
     ]
     assert plain[0] == plain[1]
     assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_the_averaged_weights_are_the_ones_to_use() -> None:
+    checkpoint = make_checkpoint()
+    assert weights_to_use(checkpoint) is checkpoint.average
+    plain = replace(checkpoint, average={})
+    assert weights_to_use(plain) is plain.model
 
 
 def test_tied_and_transposed_weights_can_be_saved(tmp_path: Path) -> None:

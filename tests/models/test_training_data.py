@@ -134,6 +134,29 @@ def test_over_the_epochs_every_variant_is_drawn() -> None:
     assert drawn == {(f"u{number}", variant) for number in range(4) for variant in range(3)}
 
 
+def test_turns_say_how_often_an_utterance_comes() -> None:
+    turns = [0.0, 0.5, 1.0, 2.25]
+    targets = [np.ones(1, np.int32)] * 4
+    batches = BucketedBatches(
+        MadeUpFeatures([[10]] * 4), targets, BatchOptions(), augment=add_noise, turns=turns
+    )
+    seen = [keys(list(batches.epoch(epoch))) for epoch in range(400)]
+    for number, expected in enumerate(turns):
+        counts = [epoch.count(f"u{number}") for epoch in seen]
+        assert {int(expected), int(np.ceil(expected))} == set(counts)
+        assert np.mean(counts) == pytest.approx(expected, abs=0.1)
+    (batch,) = batches.epoch(0)
+    noise = [float(row[0, 2]) for row, key in zip(batch.features, batch.keys, strict=True)]
+    assert len(set(noise)) == len(batch.keys)  # each turn is augmented anew
+
+
+@pytest.mark.parametrize("turns", [[1.0], [1.0, -1.0], [1.0, float("nan")], [0.9, 0.9]])
+def test_impossible_turns_are_refused(turns: list[float]) -> None:
+    targets = [np.ones(1, np.int32)] * 2
+    with pytest.raises(ConfigError, match="turns"):
+        BucketedBatches(MadeUpFeatures([[10]] * 2), targets, BatchOptions(), turns=turns)
+
+
 def test_batches_hold_utterances_of_like_length() -> None:
     lengths = random_lengths(2000)
     batches = list(make_batches(lengths, frames_per_batch=600).epoch(0))

@@ -1,6 +1,7 @@
 import json
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import soundfile
 
 from steno_models.errors import DataError
 from steno_models.features.fbank import fbank
-from steno_models.training.feature_cache import JoinedFeatures, Recipe, cached_features
+from steno_models.training.feature_cache import JoinedFeatures, Recipe, Variant, cached_features
 from steno_models.training.recordings import read_samples
 from steno_models.training.utterance import Utterance
 from steno_models.types import FloatArray
@@ -28,6 +29,10 @@ def write_utterances(folder: Path, *, count: int = 3, first: int = 0) -> list[Ut
 def loudness(samples: FloatArray) -> FloatArray:
     means: FloatArray = np.abs(samples[: len(samples) // 160 * 160]).reshape(-1, 160).mean(axis=1)
     return means[:, None]
+
+
+def hiss(samples: FloatArray, rng: np.random.Generator, *, by: float) -> FloatArray:
+    return samples + rng.normal(0, by, len(samples)).astype(np.float32)
 
 
 def too_large(samples: FloatArray) -> FloatArray:
@@ -50,7 +55,7 @@ def test_speeds_change_length_and_pitch(tmp_path: Path) -> None:
     path = tmp_path / "tone.wav"
     times_s = np.arange(32_000) / 16_000
     soundfile.write(str(path), 0.5 * np.sin(2 * np.pi * 1000 * times_s), 16_000)
-    recipe = Recipe(speeds=(1.0, 0.8, 1.25))
+    recipe = Recipe(variants=(Variant(), Variant(0.8), Variant(1.25)))
     cache = cached_features(
         [Utterance("t", path, 0.0, 2.0, "", "")], tmp_path / "cache", recipe=recipe, processes=1
     )
@@ -59,9 +64,27 @@ def test_speeds_change_length_and_pitch(tmp_path: Path) -> None:
     assert loudest[1] < loudest[0] < loudest[2]
 
 
+def test_changes_draw_other_numbers_for_each_utterance_and_the_same_ones_again(
+    tmp_path: Path,
+) -> None:
+    first, second = write_utterances(tmp_path, count=2)
+    second.audio.write_bytes(first.audio.read_bytes())
+    utterances = [first, replace(second, duration_s=first.duration_s)]
+    recipe = Recipe(
+        variants=(Variant(), *(Variant(change=partial(hiss, by=x)) for x in (0.1, 0.2)))
+    )
+    caches = [
+        cached_features(utterances, tmp_path / name, recipe=recipe, processes=1) for name in "ab"
+    ]
+    for variant in range(3):
+        read = [[cache.read(number, variant) for number in range(2)] for cache in caches]
+        np.testing.assert_array_equal(read[0][0], read[1][0])
+        assert np.array_equal(read[0][0], read[0][1]) == (variant == 0)
+
+
 def test_several_processes_build_what_one_builds(tmp_path: Path) -> None:
     utterances = write_utterances(tmp_path, count=20)
-    recipe = Recipe(speeds=(1.0, 1.1))
+    recipe = Recipe(variants=(Variant(), Variant(1.1)))
     for name, processes in (("one", 1), ("two", 2)):
         cached_features(utterances, tmp_path / name, recipe=recipe, processes=processes)
     one, two = (next((tmp_path / name).glob("*/features.f16")) for name in ("one", "two"))
@@ -83,14 +106,16 @@ def test_a_finished_cache_is_not_built_again(tmp_path: Path) -> None:
 def test_other_recordings_speeds_or_extractors_are_another_cache(tmp_path: Path) -> None:
     utterances = write_utterances(tmp_path)
     root = tmp_path / "cache"
-    for recipe in (Recipe(), Recipe(speeds=(0.9,)), Recipe(extract=loudness)):
+    noisy, quiet = (Recipe(variants=(Variant(change=partial(hiss, by=x)),)) for x in (0.1, 0.2))
+    slow = Recipe(variants=(Variant(0.9),))
+    for recipe in (Recipe(), slow, Recipe(extract=loudness), noisy, quiet):
         cached_features(utterances, root, recipe=recipe, processes=1)
     cached_features(utterances[:2], root, processes=1)
     os.utime(utterances[0].audio, ns=(1, 1))
     cached_features(utterances, root, processes=1)
-    assert len(list(root.glob("*/features.f16"))) == 5
+    assert len(list(root.glob("*/features.f16"))) == 7
     settings = [json.loads(path.read_text()) for path in root.glob("*/settings.json")]
-    assert sorted(each["num_bins"] for each in settings) == [1, 80, 80, 80, 80]
+    assert sorted(each["num_bins"] for each in settings) == [1, 80, 80, 80, 80, 80, 80]
 
 
 def test_all_bad_recordings_are_named_and_no_cache_is_left(tmp_path: Path) -> None:
@@ -155,7 +180,7 @@ def test_joined_caches_read_as_one(tmp_path: Path) -> None:
 def test_caches_with_unlike_variants_do_not_join(tmp_path: Path) -> None:
     utterances = write_utterances(tmp_path)
     root = tmp_path / "cache"
-    recipes = (Recipe(), Recipe(speeds=(1.0, 1.1)))
+    recipes = (Recipe(), Recipe(variants=(Variant(), Variant(1.1))))
     parts = [cached_features(utterances, root, recipe=each, processes=1) for each in recipes]
     with pytest.raises(DataError, match=r"equally many variants, found \[1, 2\]"):
         JoinedFeatures(parts)

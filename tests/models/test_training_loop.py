@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from steno_models.errors import ConfigError
 from steno_models.training.checkpoint import CheckpointFolder
 from steno_models.training.data import Batch, BatchOptions, BucketedBatches
+from steno_models.training.distributed import Ranks
 from steno_models.training.loop import DivergedError, FitOptions, Outcome, fit
 from steno_models.training.optim import OptimOptions
 from steno_models.training.runlog import read_run_log
@@ -278,6 +279,22 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     fit(LengthTask(on_loss=raise_signal_at(1)), make_batches(), make_options(tmp_path))
     with pytest.raises(ConfigError, match="expected a checkpoint of this model"):
         fit(LengthTask(model=nn.Linear(4, 1)), make_batches(), make_options(tmp_path))
+
+
+def test_ranks_that_see_other_checkpoints_do_not_train(tmp_path: Path) -> None:
+    class ApartRanks(Ranks):
+        """One of two ranks, whose fellow has found a checkpoint that is one step on."""
+
+        def summed(self, values: list[float]) -> list[float]:
+            return [value + value + 1 for value in values]
+
+    with pytest.raises(ConfigError, match="expected all ranks to see the checkpoints in"):
+        fit(
+            LengthTask(),
+            make_batches(),
+            make_options(tmp_path),
+            ranks=ApartRanks(0, 2, torch.device("cpu")),
+        )
 
 
 def test_averaging_can_begin_with_a_checkpoint_that_has_no_average(tmp_path: Path) -> None:

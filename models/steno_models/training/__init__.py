@@ -1,8 +1,9 @@
 """The training library: from corpora on disk to weights; it knows no model family.
 
-`manifest` (with `kaldi` and `corpora/`) lists the utterances, `recordings` decodes them,
-`feature_cache` stores their features once, `data` cuts shuffled, resumable batches, `optim`
-holds AdamW, schedules and averaged weights, `checkpoint` keeps all that a run needs to go on,
-`distributed` joins processes, `loop` drives a `Task`, `runlog` writes down and draws what
-happened. A family supplies the `Task`: a model, its loss and its measure.
+`manifest` (with `kaldi`, `corpora/` and `manifest_command`) lists utterances, `recordings` decodes
+them, `augment` and `degrade` make others of them, `feature_cache` stores their features once,
+`data` cuts shuffled, resumable batches. `optim` has AdamW, schedules and averaged weights,
+`checkpoint` all that a run needs to go on, `distributed` joins processes, `stepper` takes one step
+and `loop` all of them, `runlog` writes down and draws what happened. A family brings a
+`loop.Task`: a model, its loss and its evaluation.
 """

@@ -171,6 +171,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     )
 
 
+def weights_to_use(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+    """Return the weights that the evaluation measured: the averaged ones where there are any."""
+    return checkpoint.average or checkpoint.model
+
+
 def average_checkpoints(paths: Sequence[Path]) -> dict[str, Tensor]:
     """Return the mean of the models' weights, (…) of each name; counters are the last one's.
 

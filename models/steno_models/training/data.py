@@ -72,7 +72,8 @@ class BatchOptions:
     """How utterances become batches.
 
     Attributes:
-        frames_per_batch: Most frames of a batch, padding included, on each rank.
+        frames_per_batch: Most frames of a batch, padding included, on each rank, as they are
+            before augmentation.
         seed: Of order, speeds and augmentation.
         rank: Which share of every batch is given here, of `world_size` shares.
         world_size: How many processes train together.
@@ -88,14 +89,26 @@ class BatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """An epoch: the variant of each utterance, (N,), and the utterances of each batch."""
+    """An epoch of M turns, in which an utterance may have none, one or several.
 
+    Attributes:
+        utterances: (M,) the utterance of each turn.
+        copies: (M,) how many turns it had before.
+        variants: (M,) the variant in which it is taken.
+        batches: The turns of each batch.
+    """
+
+    utterances: LongArray
+    copies: LongArray
     variants: LongArray
     batches: list[LongArray]
 
 
 class BucketedBatches:
     """Every utterance once an epoch, in one of its variants, with its target.
+
+    Where `turns` are given, an utterance comes as often as they say: with 2.3 twice, and in three
+    of ten epochs three times.
 
     With several ranks each batch is cut as if one process had the memory of all, and dealt out:
     the ranks' shares of batch k together are a batch, so all take the same number of steps.
@@ -108,8 +121,11 @@ class BucketedBatches:
         options: BatchOptions,
         *,
         augment: Augment | None = None,
+        turns: Sequence[float] | None = None,
     ) -> None:
         _check(features, targets, options)
+        self._turns = np.ones(len(targets)) if turns is None else np.array(turns, np.float64)
+        _check_turns(self._turns, len(targets), options)
         self._features = features
         self._targets = targets
         self._options = options
@@ -119,7 +135,8 @@ class BucketedBatches:
     def fingerprint(self) -> str:
         """A hash of all that decides which batch is number k of an epoch."""
         options = asdict(self._options) | {"rank": 0, "threads": 0}
-        value = json.dumps([options, list(self._features.keys), self._features.lengths.tolist()])
+        lengths, turns = self._features.lengths.tolist(), self._turns.tolist()
+        value = json.dumps([options, list(self._features.keys), lengths, turns])
         return hashlib.sha256(value.encode()).hexdigest()[:20]
 
     def count(self, epoch: int) -> int:
@@ -133,17 +150,17 @@ class BucketedBatches:
         def prepare(number: int) -> Batch:
             share = plan.batches[number][self._options.rank :: self._options.world_size]
             return self._collate(
-                [self._features_of(epoch, int(each), int(plan.variants[each])) for each in share],
-                share,
+                [self._features_of(epoch, plan, turn) for turn in share], plan.utterances[share]
             )
 
         return _in_order(prepare, range(start, len(plan.batches)), self._options.threads)
 
-    def _features_of(self, epoch: int, utterance: int, variant: int) -> FloatArray:
-        features = self._features.read(utterance, variant)
+    def _features_of(self, epoch: int, plan: _Plan, turn: int) -> FloatArray:
+        utterance, copy = int(plan.utterances[turn]), int(plan.copies[turn])
+        features = self._features.read(utterance, int(plan.variants[turn]))
         if self._augment is None:
             return features
-        key = [self._options.seed, epoch, _FOR_AUGMENTATION, utterance]
+        key = [self._options.seed, epoch, _FOR_AUGMENTATION, utterance, copy]
         return self._augment(features, np.random.default_rng(key))
 
     def _collate(self, features: Sequence[FloatArray], utterances: LongArray) -> Batch:
@@ -158,13 +175,17 @@ class BucketedBatches:
 
     def _plan(self, epoch: int) -> _Plan:
         rng = np.random.default_rng([self._options.seed, epoch, _FOR_ORDER, 0])
-        count, num_variants = self._features.lengths.shape
-        variants: LongArray = rng.integers(num_variants, size=(count,))
-        frames = self._features.lengths[np.arange(count), variants]
+        share, whole = np.modf(self._turns)
+        turns = whole.astype(np.int64) + (rng.uniform(size=len(whole)) < share)
+        utterances = np.repeat(np.arange(len(turns)), turns)
+        copies = np.arange(len(utterances)) - np.repeat(np.cumsum(turns) - turns, turns)
+        variants: LongArray = rng.integers(self._features.lengths.shape[1], size=(len(utterances),))
+        frames = self._features.lengths[utterances, variants]
         # The jitter gives each utterance other neighbours every epoch, of nearly its length.
-        order = np.argsort(frames * rng.uniform(0.95, 1.05, size=count), kind="stable")
+        order = np.argsort(frames * rng.uniform(0.95, 1.05, size=len(frames)), kind="stable")
         batches = _cut(order, frames, self._options)
-        return _Plan(variants, [batches[each] for each in rng.permutation(len(batches))])
+        shuffled = [batches[each] for each in rng.permutation(len(batches))]
+        return _Plan(utterances, copies, variants, shuffled)
 
 
 def _check(features: Features, targets: Sequence[IntArray], options: BatchOptions) -> None:
@@ -186,16 +207,26 @@ def _check(features: Features, targets: Sequence[IntArray], options: BatchOption
         )
 
 
+def _check_turns(turns: NDArray[np.float64], count: int, options: BatchOptions) -> None:
+    if turns.shape != (count,) or not (np.isfinite(turns) & (turns >= 0)).all():
+        raise ConfigError(f"expected turns of 0 or more for each of {count} utterances")
+    if np.floor(turns).sum() < options.world_size:
+        raise ConfigError(
+            f"expected every epoch to have {options.world_size} turns or more, "
+            f"found {np.floor(turns).sum():g} that are certain"
+        )
+
+
 def _cut(order: LongArray, frames: IntArray, options: BatchOptions) -> list[LongArray]:
     """Return `order` cut into batches within the budget, each with something for every rank."""
     batches: list[LongArray] = []
     first, longest = 0, 0
-    for place, utterance in enumerate(order):
-        longest = max(longest, int(frames[utterance]))
+    for place, turn in enumerate(order):
+        longest = max(longest, int(frames[turn]))
         per_rank = -(-(place + 1 - first) // options.world_size)
         if per_rank * longest > options.frames_per_batch:
             batches.append(order[first:place])
-            first, longest = place, int(frames[utterance])
+            first, longest = place, int(frames[turn])
     last = order[first:]
     # The end of the order may not reach all ranks: some of its utterances are then seen twice.
     lacking = max(0, options.world_size - len(last))

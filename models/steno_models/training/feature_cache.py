@@ -1,10 +1,10 @@
 """Features of utterances, computed once by several processes and memory-mapped from then on.
 
 A cache is a folder named by a hash of all that its numbers depend on: the recordings (path, size,
-time of change, stretch), the speeds and what the extractor makes of a fixed probe. It holds
+time of change, stretch) and what each variant makes of a fixed probe. It holds
 
-    features.f16   (frames of all utterances, F) float16, utterance by utterance, speed by speed
-    lengths.npy    (utterances, speeds) int32: frames of each
+    features.f16   (frames of all, F) float16, utterance by utterance, variant by variant
+    lengths.npy    (utterances, variants) int32: frames of each
     settings.json  what the hash was taken of, for people
 """
 
@@ -13,6 +13,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,15 +24,16 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from steno_models.audio import SAMPLE_RATE
 from steno_models.errors import DataError
 from steno_models.features.fbank import fbank
+from steno_models.training.augment import speed_perturb
 from steno_models.training.lines import raise_complaints
-from steno_models.training.recordings import SAMPLE_RATE, read_samples
+from steno_models.training.recordings import read_samples
 from steno_models.training.utterance import Utterance
 from steno_models.types import FloatArray, IntArray, LongArray
 
@@ -57,18 +59,33 @@ class Features(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """One way in which an utterance is stored: faster or slower, in noise, in a room.
+
+    Attributes:
+        speed: 1.1 is faster and higher. Ko et al., "Audio augmentation for speech recognition",
+            Interspeech 2015.
+        change: What else happens to the samples, (N,) to (M,), before features are taken, with
+            random numbers that the utterance's key decides. It can be pickled: a function of a
+            module or an instance of a module's class.
+    """
+
+    speed: float = 1.0
+    change: Callable[[FloatArray, np.random.Generator], FloatArray] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How features are made of samples.
 
     Attributes:
         extract: From (N,) float32 samples at 16 kHz to (T, F) float32; a function of a module, so
             that other processes find it.
-        speeds: Each utterance is stored once in every one; 1.1 is faster and higher. Ko et al.,
-            "Audio augmentation for speech recognition", Interspeech 2015.
+        variants: Each utterance is stored once in every one.
     """
 
     extract: Callable[[FloatArray], FloatArray] = fbank
-    speeds: tuple[float, ...] = (1.0,)
+    variants: tuple[Variant, ...] = (Variant(),)
 
 
 class FeatureCache:
@@ -96,11 +113,11 @@ class FeatureCache:
 
     @property
     def lengths(self) -> IntArray:
-        """(utterances, speeds) int32: frames of each."""
+        """(utterances, variants) int32: frames of each."""
         return self._lengths
 
     def read(self, utterance: int, variant: int) -> FloatArray:
-        """Return (T, F) float32 features of the utterance in the speed numbered `variant`."""
+        """Return (T, F) float32 features of the utterance in the variant of that number."""
         place = utterance * self._lengths.shape[1] + variant
         frames = self._frames[self._starts[place] : self._starts[place + 1]]
         return frames.astype(np.float32)
@@ -174,14 +191,15 @@ def _settings(utterances: Sequence[Utterance], recipe: Recipe) -> dict[str, obje
         if not each.audio.is_file()
     ]
     raise_complaints(complaints, kind="missing recordings")
-    probe = recipe.extract(_probe_samples())
+    probes = [_features(_probe_samples(), variant, "probe", recipe) for variant in recipe.variants]
     return {
         "format": _FORMAT,
-        "num_bins": probe.shape[1],
+        "num_bins": probes[0].shape[1],
         "extract": f"{recipe.extract.__module__}.{recipe.extract.__qualname__}",
         # Rounded: another processor's last bits are not another recipe.
-        "probe": _digest(np.round(probe.astype(np.float64), 1).tolist()),
-        "speeds": recipe.speeds,
+        "probes": _digest([np.round(each.astype(np.float64), 1).tolist() for each in probes]),
+        # A change that draws at random shows the probe one of its sides alone.
+        "changes": [hashlib.sha256(pickle.dumps(each)).hexdigest() for each in recipe.variants],
         "recordings": _digest([_identity(utterance) for utterance in utterances]),
         "utterances": len(utterances),
     }
@@ -228,7 +246,7 @@ def _draft(folder: Path) -> Iterator[Path]:
 def _write(
     folder: Path, settings: dict[str, object], computed: Iterator[list[HalfArray] | str]
 ) -> None:
-    """Write what `computed` gives for each utterance: its features in every speed, or why not."""
+    """Write what `computed` gives for each utterance: its features in every variant, or why not."""
     lengths: list[list[int]] = []
     complaints: list[str] = []
     total = int(str(settings["utterances"]))
@@ -261,15 +279,20 @@ def _computed(
 def _compute(utterance: Utterance, recipe: Recipe) -> list[HalfArray] | str:
     try:
         samples = read_samples(utterance)
-        return [_half(recipe.extract(_at_speed(samples, speed))) for speed in recipe.speeds]
+        return [
+            _half(_features(samples, variant, utterance.key, recipe)) for variant in recipe.variants
+        ]
     except DataError as error:
         return f"{utterance.key}: {error}"
 
 
-def _at_speed(samples: FloatArray, speed: float) -> FloatArray:
-    if speed == 1:
-        return samples
-    return np.asarray(soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE), np.float32)
+def _features(samples: FloatArray, variant: Variant, key: str, recipe: Recipe) -> FloatArray:
+    if variant.speed != 1:
+        samples = speed_perturb(samples, variant.speed)
+    if variant.change is not None:
+        seed = [recipe.variants.index(variant), *key.encode()]
+        samples = variant.change(samples, np.random.default_rng(seed))
+    return recipe.extract(samples)
 
 
 def _half(features: FloatArray) -> HalfArray:

@@ -210,23 +210,23 @@ class _Training:
         at_end = self._step == self._options.optim.total_steps
         evaluates = at_end or self._step % self._options.evaluate_every == 0
         if evaluates:
-            self._evaluate()
+            with self._clock_stopped():
+                self._evaluate()
         if evaluates or self._step % self._options.report_every == 0:
             self._report(result, bar)
         if evaluates or self._step % self._options.checkpoint_every == 0:
-            self._save()
+            with self._clock_stopped():
+                self._save()
 
     def _evaluate(self) -> None:
         """Measure the averaged weights where there are any, on the first rank alone."""
         if not self._ranks.is_first:
             return
-        began_s = time.perf_counter()
         model, average = self._task.model, self._stepper.average
         model.eval()
         with torch.no_grad(), average.put_into(model) if average else nullcontext():
             self._dev = dict(self._task.evaluate())
         self._dev_step = self._step
-        self._interval_began_s += time.perf_counter() - began_s
 
     def _report(self, result: StepResult, bar: TrainingBar) -> None:
         report = self._make_report(result)
@@ -237,8 +237,9 @@ class _Training:
         bar.show_report(report)
         _log.info("step %d: loss %s, dev %s", report.step, report.loss, report.dev)
         if report.dev and self._options.draw_curves:
-            curves = self._options.folder / "learning-curves.png"
-            plot_learning_curves(read_run_log(self._log_path), curves)
+            with self._clock_stopped():
+                curves = self._options.folder / "learning-curves.png"
+                plot_learning_curves(read_run_log(self._log_path), curves)
 
     def _make_report(self, result: StepResult) -> Report:
         names = sorted(self._interval.metrics)
@@ -264,6 +265,13 @@ class _Training:
         self._interval = Tally()
         self._interval_audio_s = 0.0
         self._interval_began_s = time.perf_counter()
+
+    @contextmanager
+    def _clock_stopped(self) -> Iterator[None]:
+        """Leave what the block takes out of the real-time factor."""
+        began_s = time.perf_counter()
+        yield
+        self._interval_began_s += time.perf_counter() - began_s
 
     def _save(self) -> None:
         if not self._ranks.is_first:

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from steno_models.errors import ConfigError
 from steno_models.features.fbank import FRAME_SHIFT_SAMPLES, SAMPLE_RATE
-from steno_models.training.checkpoint import Checkpoint, unpack_optimiser
+from steno_models.training.checkpoint import Checkpoint, unpack_optimiser, weights_to_use
 from steno_models.training.data import Batch
 from steno_models.training.distributed import Ranks
 from steno_models.training.optim import (
@@ -138,7 +138,7 @@ class Stepper:
             raise ConfigError(f"expected a checkpoint of this model, found: {error}") from error
         unpack_optimiser(self.optimiser, checkpoint.optimiser, checkpoint.optimiser_groups)
         if self.average is not None:
-            self.average.restore(checkpoint.average or checkpoint.model)
+            self.average.restore(weights_to_use(checkpoint))
 
     def join(self) -> None:
         """Make this rank's model that of the first rank and share gradients from now on."""
