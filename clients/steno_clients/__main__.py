@@ -29,12 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return asyncio.run(_transcribe(given))
         if given.list_devices:
             return _list_devices()
+        if given.file is not None and given.device is not None:
+            parser.error("--device: expected the microphone or a file, found both")
         return asyncio.run(_caption(given))
     except StenoClientsError as error:
         return _complain(str(error))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, say
+        return _complain(str(error))
     except KeyboardInterrupt:
         return 130
 

@@ -1,6 +1,9 @@
 """The demonstration, with another program in the daemon's place."""
 
 import asyncio
+import os
+import pty
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -72,3 +75,32 @@ def test_a_demonstration_whose_daemon_fails_says_so(
     assert capsys.readouterr().err == (
         "steno: expected the daemon to get ready, found it gone with status 2\n"
     )
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
+async def test_ctrl_c_on_a_terminal_ends_the_demonstration_and_not_what_started_it(
+    stenod: Path, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, np.zeros(16_000), 16_000)
+    words = f"-m steno_clients.demo {clip} --port 0 --daemon '{sys.executable} {stenod}'"
+    ours, theirs = pty.openpty()
+    parent = await asyncio.create_subprocess_exec(
+        *("setsid", "--ctty", "sh", "-c", f"{sys.executable} {words}; echo status $?"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = ""
+    async with asyncio.timeout(120):
+        while "steno transcribe" not in shown:
+            shown += (await asyncio.to_thread(os.read, ours, 4096)).decode()
+        os.write(ours, b"\x03")
+        while "status" not in shown:
+            shown += (await asyncio.to_thread(os.read, ours, 4096)).decode()
+        assert await parent.wait() == 0
+    os.close(ours)
+    assert "\x1b[1mnumber0" in shown
+    assert "gone\r\n" in shown
+    assert shown.endswith("status 0\r\n")

@@ -306,16 +306,20 @@ def test_without_a_daemon_there_is_one_message_and_exit_1(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["a.wav", "b.wav", "--format", "srt"], "expected --output DIR for several files"),
-        (["a/x.wav", "b/x.wav", "--output", "o"], "found twice: x"),
-        (["a.wav", "--jobs", "0"], "expected at least 1, found 0"),
+        (["caption", "a.wav", "--device", "1"], "expected the microphone or a file, found both"),
+        (
+            ["transcribe", "a.wav", "b.wav", "--format", "srt"],
+            "expected --output DIR for several files",
+        ),
+        (["transcribe", "a/x.wav", "b/x.wav", "--output", "o"], "found twice: x"),
+        (["transcribe", "a.wav", "--jobs", "0"], "expected at least 1, found 0"),
     ],
 )
-def test_what_would_spoil_results_is_a_usage_error(
+def test_what_cannot_be_meant_is_a_usage_error(
     words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        program.main(["transcribe", *words])
+        program.main(words)
     assert caught.value.code == 2
     assert complaint in capsys.readouterr().err
 
@@ -327,6 +331,14 @@ def test_a_bad_file_is_known_before_the_daemon_is_asked(
     text.write_text("no sound")
     assert program.main(["caption", str(text)]) == 1
     assert "expected a sound file (wav, flac, ogg, mp3 …)" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_no_traceback(tone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["caption", str(tone), "--vtt", "/dev/full"]) == 1
+    assert capsys.readouterr().err == (
+        "steno: expected to write captions to /dev/full: No space left on device\n"
+    )
 
 
 def test_a_folder_without_permission_for_captions_is_named(
