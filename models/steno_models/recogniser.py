@@ -6,7 +6,6 @@ its next features and gets the next state back; models are shared and immutable.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,7 +15,8 @@ from steno_models.encoders.conformer import ConformerState, Context
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
-from steno_models.search.hypothesis import Hypothesis, SearchWord
+from steno_models.search.confidence import Calibration
+from steno_models.search.hypothesis import Hypothesis
 from steno_models.search.search import BeamSearch
 from steno_models.search.state import SearchState
 from steno_models.types import FloatArray
@@ -122,13 +122,6 @@ class LanguageModel:
 
     search: BeamSearch
     words: Sequence[str]
-
-
-class Calibration(Protocol):
-    """Turns what the search knows of a word into a probability."""
-
-    def probability(self, word: SearchWord) -> float:
-        """Return the probability, 0 to 1, that `word` is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,17 +238,12 @@ class Recogniser:
         return Update(words, stable, state.search.step, state.trailing_blank_steps, alternatives)
 
     def _alternative(self, hypothesis: Hypothesis, spelling: Sequence[str]) -> Alternative:
-        return Alternative(
-            tuple(self._word(word, spelling) for word in hypothesis.words), hypothesis.log_score
+        confidences = self.calibration(hypothesis.words)
+        words = tuple(
+            Word(spelling[word.word], word.start_step, word.end_step, float(confidence))
+            for word, confidence in zip(hypothesis.words, confidences, strict=True)
         )
-
-    def _word(self, word: SearchWord, spelling: Sequence[str]) -> Word:
-        return Word(
-            spelling[word.word],
-            word.start_step,
-            word.end_step,
-            self.calibration.probability(word),
-        )
+        return Alternative(words, hypothesis.log_score)
 
     def _language_model(self, options: DecodeOptions) -> LanguageModel:
         try:

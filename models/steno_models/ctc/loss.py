@@ -1,0 +1,108 @@
+"""What the CTC model is trained on: sequences of phones, and where known their places in time.
+
+    loss = CTC(last) + 0.3 · CTC(middle) + w · (0.6 · CE(last) + 0.4 · CE(middle))
+
+The middle layer's CTC is the intermediate loss of Lee & Watanabe (2021, arXiv:2102.03216). CE is
+the cross-entropy of each step's phone in a forced alignment: on a few hours of speech it teaches
+the encoder what phones sound like long before CTC leaves its plateau of blanks.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax
+
+from steno_models.ctc.model import CtcModel
+from steno_models.encoders.conformer import Context
+
+NO_LABEL = -100  # PyTorch's own mark of a step that counts nothing in a cross-entropy
+
+
+def ctc_loss(logits: Tensor, lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
+    """Return −ln p(targets | logits) summed over the batch, by encoder step.
+
+    Args:
+        logits: (B, S, V), the blank at 0.
+        lengths: (B,) encoder steps.
+        targets: (B, U) token ids, padded.
+        target_lengths: (B,) tokens; an utterance too short for its target counts nothing.
+    """
+    log_probs = log_softmax(logits.float(), dim=-1).transpose(0, 1)
+    total: Tensor = torch.nn.functional.ctc_loss(
+        log_probs, targets, lengths, target_lengths, reduction="sum", zero_infinity=True
+    )
+    return total / lengths.sum().clamp(min=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How the parts of the loss are weighed: each CTC loss is doubled, being per step."""
+
+    ctc: float = 2.0
+    middle_ctc: float = 0.6
+    frame: float = 0.3
+    middle_frame: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a batch should have given.
+
+    Attributes:
+        tokens: (B, U) padded.
+        token_lengths: (B,).
+        phones: (B, S) the phone at each step by alignment, 0 silence, `NO_LABEL` unknown.
+    """
+
+    tokens: Tensor
+    token_lengths: Tensor
+    phones: Tensor | None = None
+
+
+class TrainingCtc(nn.Module):
+    """The CTC model with the output layers that only training needs."""
+
+    def __init__(self, model: CtcModel) -> None:
+        super().__init__()
+        self.model = model
+        width, tokens = model.output.in_features, model.output.out_features
+        self.middle_output = nn.Linear(width, tokens)
+        self.frame_output = nn.Linear(width, tokens)
+        self.middle_frame_output = nn.Linear(width, tokens)
+
+    def forward(
+        self, features: Tensor, lengths: Tensor, context: Context | None
+    ) -> dict[str, Tensor]:
+        """Return the logits of each output layer, (B, S, V), by the name of its weight."""
+        layers = self.model.encoder(features, lengths, context)
+        middle, last = layers[len(layers) // 2], layers[-1]
+        return {
+            "ctc": self.model.output(last),
+            "middle_ctc": self.middle_output(middle),
+            "frame": self.frame_output(last),
+            "middle_frame": self.middle_frame_output(middle),
+        }
+
+
+def parts(logits: dict[str, Tensor], lengths: Tensor, targets: Targets) -> dict[str, Tensor]:
+    """Return each part of the loss, unweighted; without alignments the frame losses are absent."""
+    found = {
+        name: ctc_loss(logits[name], lengths, targets.tokens, targets.token_lengths)
+        for name in ("ctc", "middle_ctc")
+    }
+    if targets.phones is not None and bool((targets.phones != NO_LABEL).any()):
+        labels = targets.phones.flatten().long()
+        for name in ("frame", "middle_frame"):
+            found[name] = cross_entropy(
+                logits[name].float().flatten(0, 1),
+                labels,
+                ignore_index=NO_LABEL,
+                label_smoothing=0.05,
+            )
+    return found
+
+
+def weighted(found: dict[str, Tensor], weights: Weights) -> Tensor:
+    """Return the sum of the parts under `weights`."""
+    return torch.stack([getattr(weights, name) * part for name, part in found.items()]).sum()
