@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from steno_models.errors import DataError
 from steno_models.text.lexicon import Lexicon, Pronunciation, cmudict_path
+from steno_models.text.normalise import _ELISIONS
 from steno_models.text.tokens import PHONES
 
 WORD = st.text("abcdeyz'", min_size=1, max_size=6).filter(lambda w: w.strip("'") != "")
@@ -105,6 +106,18 @@ def test_derived_possessives_agree_with_those_of_the_cmu_dictionary(cmudict: Lex
         right += not variants.isdisjoint(cmudict[word])
     assert len(known) > 4000
     assert right / len(known) > 0.95
+
+
+def test_a_dropped_g_is_derived_from_the_whole_word(cmudict: Lexicon) -> None:
+    assert cmudict.pronounce("goin") == (("G", "OW", "IH", "N"),)
+    assert cmudict.pronounce("talkin") == (("T", "AO", "K", "IH", "N"),)
+    with pytest.raises(DataError):
+        cmudict.pronounce("swrin")  # "swring" is no word either
+
+
+def test_every_elision_that_normalising_keeps_can_be_pronounced(cmudict: Lexicon) -> None:
+    for word in _ELISIONS:
+        assert cmudict.pronounce(word)
 
 
 def test_only_what_no_dictionary_holds_is_asked_of_the_fallback() -> None:

@@ -21,6 +21,12 @@ _WORD = re.compile(r"[a-z']*[a-z][a-z']*")
 _VARIANT = re.compile(r"\(\d+\)$")
 _KNOWN_PHONES = frozenset(PHONES)
 _SIBILANTS = frozenset({"CH", "JH", "S", "SH", "Z", "ZH"})
+# Spoken forms that normalised text keeps and the CMU dictionary lacks.
+_ELIDED: dict[str, str] = {
+    "'tisn't": "T IH Z AH N T", "'twasn't": "T W AH Z AH N T", "'twere": "T W ER",
+    "'twill": "T W IH L", "'twould": "T W UH D", "'twouldn't": "T W UH D AH N T", "'un": "AH N",
+    "'uns": "AH N Z", "an'": "AE N", "ha'": "HH AE", "t'": "T", "th'": "DH AH", "wi'": "W IH",
+}  # fmt: skip
 _VOICELESS = frozenset({"F", "K", "P", "T", "TH"})
 
 
@@ -96,14 +102,17 @@ class Lexicon:
     def pronounce(
         self, word: str, fallback: Pronouncer | None = None, *, n_best: int = 1
     ) -> tuple[Pronunciation, ...]:
-        """Return how `word` sounds: its entry, else a derived possessive, else the fallback's.
+        """Return how `word` sounds: its entry, else what derives from another, else a guess.
+
+        Derived are possessives ("kiosk's"), dropped g ("goin" of "going") and the elisions that
+        normalised text keeps ("'twere").
 
         Args:
             word: in lower case.
             fallback: guesses what is in no dictionary; without one the word is a DataError.
             n_best: how many guesses to take.
         """
-        known = self.entries.get(word) or self._possessive(word)
+        known = self.entries.get(word) or self._derived(word)
         if known:
             return known
         if fallback is None:
@@ -116,7 +125,12 @@ class Lexicon:
         """Return the lexicon of exactly `words`, each pronounced as `pronounce` does."""
         return Lexicon({word: self.pronounce(word, fallback, n_best=n_best) for word in words})
 
-    def _possessive(self, word: str) -> tuple[Pronunciation, ...]:
+    def _derived(self, word: str) -> tuple[Pronunciation, ...]:
+        if word in _ELIDED:
+            return (tuple(_ELIDED[word].split()),)
+        if word.endswith("in"):
+            full = self.entries.get(f"{word}g", ())
+            return tuple((*sound[:-1], "N") for sound in full if sound[-2:] == ("IH", "NG"))
         if word.endswith("s'"):
             return self.entries.get(word[:-1], ())
         if word.endswith("'s"):
