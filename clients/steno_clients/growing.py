@@ -1,6 +1,8 @@
 """A caption file that is whole after every final while it grows."""
 
+import contextlib
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
 from steno_clients.captions import VTT_HEADER, Cue, cut, retime, srt, vtt
@@ -22,12 +24,8 @@ class GrowingCaptions:
         self._last: list[Cue] = []
         self._count = 0
         self._floor_ms = 0
-        try:
-            self._file = path.open("w+b", buffering=0)
-            self._file.write(header.encode())
-            self._offset = self._file.tell()
-        except OSError as error:
-            raise OutputError(f"expected to write captions to {path}: {error.strerror}") from None
+        self._file = _begin(path, header.encode())
+        self._offset = self._file.tell()
 
     @classmethod
     def srt(cls, path: Path) -> "GrowingCaptions":
@@ -62,3 +60,15 @@ class GrowingCaptions:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _begin(path: Path, header: bytes) -> FileIO:
+    """Return a new file with a header; unbuffered, so that every write is one."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("w+b", buffering=0))
+            file.write(header)
+        except OSError as error:
+            raise OutputError(f"expected to write captions to {path}: {error.strerror}") from None
+        stack.pop_all()
+        return file

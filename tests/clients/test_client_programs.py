@@ -309,7 +309,7 @@ def test_without_a_daemon_there_is_one_message_and_exit_1(
         (["caption", "a.wav", "--device", "1"], "expected the microphone or a file, found both"),
         (
             ["transcribe", "a.wav", "b.wav", "--format", "srt"],
-            "expected --output DIR for several files",
+            "--format srt: expected --output DIR",
         ),
         (["transcribe", "a/x.wav", "b/x.wav", "--output", "o"], "found twice: x"),
         (["transcribe", "a.wav", "--jobs", "0"], "expected at least 1, found 0"),
