@@ -104,7 +104,7 @@ class Lexicon:
     ) -> tuple[Pronunciation, ...]:
         """Return how `word` sounds: its entry, else what derives from another, else a guess.
 
-        Derived are possessives ("kiosk's"), dropped g ("goin" of "going") and the elisions that
+        Derived are possessives ("kiosk's"), dropped g ("talkin" of "talking") and the elisions that
         normalised text keeps ("'twere").
 
         Args:
