@@ -110,7 +110,6 @@ def test_derived_possessives_agree_with_those_of_the_cmu_dictionary(cmudict: Lex
 
 def test_a_dropped_g_is_derived_from_the_whole_word(cmudict: Lexicon) -> None:
     assert ("L", "IH", "S", "AH", "N", "IH", "N") in cmudict.pronounce("listenin")
-    assert cmudict.pronounce("talkin") == (("T", "AO", "K", "IH", "N"),)
     with pytest.raises(DataError):
         cmudict.pronounce("swrin")  # "swring" is no word either
 

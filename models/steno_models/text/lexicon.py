@@ -104,8 +104,8 @@ class Lexicon:
     ) -> tuple[Pronunciation, ...]:
         """Return how `word` sounds: its entry, else what derives from another, else a guess.
 
-        Derived are possessives ("kiosk's"), dropped g ("talkin" of "talking") and the elisions that
-        normalised text keeps ("'twere").
+        Derived are possessives ("kiosk's"), dropped g ("listenin" of "listening") and the elisions
+        that normalised text keeps ("'twere").
 
         Args:
             word: in lower case.
