@@ -134,6 +134,20 @@ def test_over_the_epochs_every_variant_is_drawn() -> None:
     assert drawn == {(f"u{number}", variant) for number in range(4) for variant in range(3)}
 
 
+def test_augmentation_depends_on_the_utterance_and_not_on_its_batch() -> None:
+    first_frames = []
+    for budget in (20, 1_000):
+        batches = make_batches([[10]] * 12, augment=True, frames_per_batch=budget).epoch(4)
+        found = {
+            key: tuple((row[0] - torch.tensor([float(key[1:]), 0.0, 0.0])).tolist())
+            for batch in batches
+            for key, row in zip(batch.keys, batch.features, strict=True)
+        }
+        assert len(set(found.values())) == 12
+        first_frames.append(found)
+    assert first_frames[0] == first_frames[1]
+
+
 def test_turns_say_how_often_an_utterance_comes() -> None:
     turns = [0.0, 0.5, 1.0, 2.25]
     targets = [np.ones(1, np.int32)] * 4
