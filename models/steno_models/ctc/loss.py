@@ -30,7 +30,12 @@ def ctc_loss(logits: Tensor, lengths: Tensor, targets: Tensor, target_lengths: T
     """
     log_probs = log_softmax(logits.float(), dim=-1).transpose(0, 1)
     total: Tensor = torch.nn.functional.ctc_loss(
-        log_probs, targets, lengths, target_lengths, reduction="sum", zero_infinity=True
+        log_probs,
+        targets.long(),
+        lengths.long(),
+        target_lengths.long(),
+        reduction="sum",
+        zero_infinity=True,
     )
     return total / lengths.sum().clamp(min=1)
 
@@ -61,7 +66,12 @@ class Targets:
 
 
 class TrainingCtc(nn.Module):
-    """The CTC model with the output layers that only training needs."""
+    """The CTC model with the output layers that only training needs.
+
+    It counts its batches itself, in a buffer that checkpoints keep.
+    """
+
+    batches_seen: Tensor
 
     def __init__(self, model: CtcModel) -> None:
         super().__init__()
@@ -70,6 +80,18 @@ class TrainingCtc(nn.Module):
         self.middle_output = nn.Linear(width, tokens)
         self.frame_output = nn.Linear(width, tokens)
         self.middle_frame_output = nn.Linear(width, tokens)
+        self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+
+    def freeze_frame_outputs(self) -> None:
+        """Leave out of the training what only labelled frames could teach."""
+        self.frame_output.requires_grad_(requires_grad=False)
+        self.middle_frame_output.requires_grad_(requires_grad=False)
+
+    def count_batch(self) -> int:
+        """Return how many batches were counted before, and count one more."""
+        before = int(self.batches_seen)
+        self.batches_seen += 1
+        return before
 
     def forward(
         self, features: Tensor, lengths: Tensor, context: Context | None
@@ -85,21 +107,32 @@ class TrainingCtc(nn.Module):
         }
 
 
+def frame_loss(logits: Tensor, phones: Tensor) -> Tensor:
+    """Return the smoothed cross-entropy (Szegedy et al. 2016, §7) of labelled steps, their mean.
+
+    Args:
+        logits: (B, S, V).
+        phones: (B, S), `NO_LABEL` where a step counts nothing; with no other the loss is 0.
+    """
+    total = cross_entropy(
+        logits.float().flatten(0, 1),
+        phones.flatten().long(),
+        ignore_index=NO_LABEL,
+        label_smoothing=0.05,
+        reduction="sum",
+    )
+    return total / (phones != NO_LABEL).sum().clamp(min=1)
+
+
 def parts(logits: dict[str, Tensor], lengths: Tensor, targets: Targets) -> dict[str, Tensor]:
     """Return each part of the loss, unweighted; without alignments the frame losses are absent."""
     found = {
         name: ctc_loss(logits[name], lengths, targets.tokens, targets.token_lengths)
         for name in ("ctc", "middle_ctc")
     }
-    if targets.phones is not None and bool((targets.phones != NO_LABEL).any()):
-        labels = targets.phones.flatten().long()
+    if targets.phones is not None:
         for name in ("frame", "middle_frame"):
-            found[name] = cross_entropy(
-                logits[name].float().flatten(0, 1),
-                labels,
-                ignore_index=NO_LABEL,
-                label_smoothing=0.05,
-            )
+            found[name] = frame_loss(logits[name], targets.phones)
     return found
 
 

@@ -1,0 +1,220 @@
+"""What a TOML file may say about a training of the CTC model.
+
+Paths are relative to the file; `~` and `$VARIABLES` are filled in. Whatever has a default may be
+left out; whatever is not listed here is refused.
+"""
+
+import os
+import re
+import tomllib
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from steno_models.errors import ConfigError
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Amount = Annotated[float, Meta(ge=0)]
+
+_UNSET = re.compile(r"\$\{?(\w+)")
+
+
+class Corpus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Speech to learn from.
+
+    Attributes:
+        manifest: its utterances.
+        turns: how often each comes in an epoch.
+        labels: `.npz` of the phone at each 10 ms frame, an array for each utterance's key.
+        tokens: `.npz` of the phones as they were said, an array for each utterance's key; without
+            it words sound as the dictionary has them first.
+    """
+
+    manifest: Path
+    turns: Amount = 1.0
+    labels: Path | None = None
+    tokens: Path | None = None
+
+
+class Dev(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Speech to measure the phone error rate on."""
+
+    manifest: Path
+    tokens: Path | None = None
+
+
+class Noise(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Recordings without words: mixed into speech, and in pieces the lesson that they are silence.
+
+    Attributes:
+        folder: with the recordings, at any depth.
+        piece_s: length of the pieces in seconds.
+        turns: how often each piece comes in an epoch.
+        noise_share: of the changed utterances, that stand in noise.
+        room_share: of the changed utterances, that stand in a room.
+        snr_db: the lowest and the highest ratio of speech to noise.
+    """
+
+    folder: Path
+    piece_s: Annotated[float, Meta(gt=0.1)] = 5.0
+    turns: Amount = 0.25
+    noise_share: Share = 0.4
+    room_share: Share = 0.25
+    snr_db: tuple[float, float] = (5.0, 25.0)
+
+
+class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The encoder's shape, field by field that of `ConformerOptions`; it hears 80 mel bins."""
+
+    width: Count = 256
+    layers: Count = 8
+    heads: Count = 4
+    feed_forward: Count = 768
+    kernel: Count = 15
+    subsampling_channels: Count = 32
+    dropout: Share = 0.1
+
+    def __post_init__(self) -> None:
+        """Check what the fields must be together."""
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"expected width to be a multiple of 2 x {self.heads} heads, found {self.width}"
+            )
+
+
+class Chunks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the encoder looks, in steps of 40 ms.
+
+    Attributes:
+        dev_chunk: at a time, when the error is measured: what the bundle will have.
+        dev_left: before the chunk, likewise.
+        unlimited_share: of the batches, in which every step sees every other.
+        chunk: what the other batches draw from.
+        left: likewise.
+    """
+
+    dev_chunk: Count = 16
+    dev_left: Count = 64
+    unlimited_share: Share = 0.15
+    chunk: Annotated[tuple[Count, ...], Meta(min_length=1)] = (8, 12, 16, 16, 16, 24, 32)
+    left: Annotated[tuple[Count, ...], Meta(min_length=1)] = (32, 64, 64, 128)
+
+
+class Augment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens to features each time they are used, field by field that of `Changes`."""
+
+    volume: Amount = 1.0
+    warp_share: Share = 0.15
+    mask_share: Share = 0.4
+    frequency_masks: Annotated[int, Meta(ge=0)] = 2
+    frequency_bins: Annotated[int, Meta(ge=0)] = 20
+    frames_per_time_mask: Count = 120
+    time_frames: Annotated[int, Meta(ge=0)] = 35
+
+
+class Loss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The weights of the losses and when they count, field by field those of `Course`."""
+
+    ctc: Amount = 2.0
+    middle_ctc: Amount = 0.6
+    frame: Amount = 0.3
+    middle_frame: Amount = 0.2
+    frame_only_share: Share = 0.035
+    ramp_share: Share = 0.03
+    early_share: Share = 0.15
+    early_factor: Amount = 2.0
+
+
+class Optim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How weights are moved, field by field that of `OptimOptions`."""
+
+    total_steps: Count
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    final_share: Share = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: Amount = 0.03
+    clip_norm: float = 2.0
+    ema_decay: float = 0.999
+
+
+class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the training runs.
+
+    Attributes:
+        frames_per_batch: most frames of a batch, all processes together.
+        accumulate: batches that make a step.
+        report_every: steps between two lines of the log.
+        evaluate_every: steps between two measurements on the held-out speech.
+        checkpoint_every: steps between two checkpoints.
+        bf16: whether to compute in bfloat16 where that is safe.
+        threads: how many prepare batches ahead.
+        seed: of everything random.
+    """
+
+    frames_per_batch: Count = 6400
+    accumulate: Count = 1
+    report_every: Count = 50
+    evaluate_every: Count = 1000
+    checkpoint_every: Count = 500
+    bf16: bool = True
+    threads: Annotated[int, Meta(ge=0)] = 1
+    seed: Annotated[int, Meta(ge=0)] = 1
+
+
+class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One training.
+
+    Attributes:
+        folder: of the run: checkpoints, log, learning curves, and at the end `acoustic/`.
+        cache: of features, shared by all trainings.
+        speeds: at which speech is stored; at any but 1.0 some of it in noise and in rooms.
+    """
+
+    folder: Path
+    cache: Path
+    corpora: Annotated[tuple[Corpus, ...], Meta(min_length=1)]
+    dev: Annotated[tuple[Dev, ...], Meta(min_length=1)]
+    optim: Optim
+    noise: Noise | None = None
+    speeds: Annotated[tuple[Annotated[float, Meta(ge=0.5, le=2)], ...], Meta(min_length=1)] = (1.0,)
+    encoder: Encoder = Encoder()
+    chunks: Chunks = Chunks()
+    augment: Augment = Augment()
+    loss: Loss = Loss()
+    run: Run = Run()
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Return what the TOML file at `path` says.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or says something else than expected.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        base = path.resolve().parent
+        return msgspec.convert(found, TrainConfig, dec_hook=partial(_located, base=base))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"expected a TOML file at {path}, found: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_lower(str(error))}") from error
+
+
+def _located(kind: type, value: object, *, base: Path) -> Path:
+    """Return the path that `value` writes, seen from the folder `base`."""
+    if kind is not Path or not isinstance(value, str):
+        raise ValueError(f"expected {kind.__name__}, found {value!r}")
+    filled = os.path.expandvars(value)
+    unset = _UNSET.search(filled)
+    if unset:
+        raise ValueError(f"expected the environment variable {unset[1]} to be set, found it unset")
+    return base / Path(filled).expanduser()
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
