@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SAMPLE_RATE = 16_000
 SHORT_PAUSE_SAMPLES = 120 * SAMPLE_RATE // 1000
 SOFT_SHARE = 0.6
+SMALL_GAP_STEPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def widest_gap(words: "Sequence[Word]", *, steps: int, first: int) -> int:
 
     Args:
         words: of the segment, which has `steps` encoder steps.
-        steps: where the segment ends if no gap is found in its second half.
+        steps: where the segment ends if no gap is found in its last two thirds.
         first: how many leading words are promised already and stay before the cut.
     """
     starts = [*(word.start_step for word in words[1:]), steps]
@@ -104,4 +105,8 @@ def widest_gap(words: "Sequence[Word]", *, steps: int, first: int) -> int:
         (start - word.end_step, (word.end_step + start) // 2)
         for word, start in list(zip(words, starts, strict=False))[max(first, 1) - 1 :]
     ]
-    return max((gap for gap in gaps if gap[1] > steps // 2), default=(0, steps))[1]
+    if words and first == 0:
+        # Before the first word, if between words there is no gap to speak of.
+        lead = words[0].start_step
+        gaps.insert(0, (min(lead, SMALL_GAP_STEPS), lead - min(lead, SMALL_GAP_STEPS) // 2))
+    return max((gap for gap in gaps if gap[1] > steps // 3), default=(0, steps))[1]

@@ -56,7 +56,7 @@ def spans(*edges: tuple[int, int]) -> list[Word]:
     return [Word("x", start, end, 1.0) for start, end in edges]
 
 
-def test_a_long_utterance_is_cut_in_the_widest_gap_of_its_second_half() -> None:
+def test_a_long_utterance_is_cut_in_the_widest_gap_of_its_last_two_thirds() -> None:
     words = spans((0, 10), (40, 50), (60, 70), (76, 80), (81, 99))
     assert widest_gap(words, steps=100, first=0) == 55
 
@@ -75,3 +75,9 @@ def test_without_a_gap_the_cut_is_at_the_end() -> None:
     assert widest_gap([], steps=100, first=0) == 100
     assert widest_gap(spans((0, 10)), steps=100, first=0) == 55
     assert widest_gap(spans((0, 10), (11, 20), (21, 100)), steps=100, first=0) == 100
+
+
+def test_a_single_word_at_the_end_is_left_whole_to_the_next_segment() -> None:
+    assert widest_gap(spans((80, 100)), steps=100, first=0) == 79
+    assert widest_gap(spans((80, 100)), steps=100, first=1) == 100
+    assert widest_gap(spans((60, 70), (75, 100)), steps=100, first=0) == 72
