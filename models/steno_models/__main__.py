@@ -44,7 +44,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
             return manifest(arguments)
         case "lm":
-            from steno_models.lm.ngram.build import main as lm
+            from steno_models.lm.command import main as lm
 
             return lm(arguments)
         case "g2p":

@@ -23,7 +23,8 @@ def conformer() -> Conformer:
 def whole(conformer: Conformer, features: Tensor, context: Context) -> Tensor:
     lengths = torch.tensor([steps_of(len(features))])
     with torch.inference_mode():
-        return conformer(features.unsqueeze(0), lengths, context)[-1][0]
+        out: Tensor = conformer(features.unsqueeze(0), lengths, context)[-1][0]
+    return out
 
 
 def streamed(conformer: Conformer, features: Tensor, context: Context) -> Tensor:
