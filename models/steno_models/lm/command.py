@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-HELP = """usage: steno-models lm {build,perplexity} …
+HELP = """usage: steno-models lm {build,perplexity,convert} …
 
   build        estimate, mix and prune an n-gram model from texts
   perplexity   measure a model on texts or manifests
+  convert      turn an ARPA file into the binary form
 
 Each has its own --help.
 """
@@ -24,6 +25,11 @@ def main(arguments: Sequence[str]) -> int:
             from steno_models.lm.ngram.perplexity import main as perplexity  # noqa: PLC0415
 
             perplexity(rest)
+            return 0
+        case ["convert", *rest]:
+            from steno_models.lm.ngram.convert import main as convert  # noqa: PLC0415
+
+            convert(rest)
             return 0
         case found:
             sys.stdout.write(HELP)
