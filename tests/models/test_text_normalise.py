@@ -182,3 +182,9 @@ def test_what_normalising_adds_to_a_book_are_words_of_the_dictionary(data_root: 
     lexicon = Lexicon.from_cmudict()
     known = sum(word in lexicon for word in words)
     assert known / len(words) > 0.97
+
+
+def test_character_references_of_web_pages_become_what_they_stand_for() -> None:
+    assert normalise("the patient&apos;s &quot;heart&quot; &amp; lungs") == (
+        "the patient's heart and lungs"
+    )

@@ -4,6 +4,7 @@ The conventions are those of LibriSpeech: "mister", "eighteen o three", hyphens 
 kept inside a word and in the few forms that begin or end with one ("'em", "o'").
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -37,7 +38,12 @@ _WRAPPED = range(50, 90)
 
 
 def fold(text: str) -> str:
-    """Return `text` in ASCII (but for £, €, °): accents off, quotes and dashes plain."""
+    """Return `text` in ASCII (but for £, €, °): accents off, quotes and dashes plain.
+
+    Web pages' character references, such as &quot;, become what they stand for.
+    """
+    if "&" in text:
+        text = html.unescape(text)
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKD", text.translate(_FOLDS))
