@@ -288,7 +288,7 @@ def overfitted(folder: Path, labels: list[data.Labels] | None, steps: int) -> di
 
 def test_a_small_model_learns_two_utterances_by_heart(tmp_path: Path) -> None:
     _, _, labels = two_utterances()
-    assert overfitted(tmp_path, labels, 60) == {"error": 0.0, "error_both": 0.0}
+    assert overfitted(tmp_path, labels, 100) == {"error": 0.0, "error_both": 0.0}
     reports = read_run_log(tmp_path / "log.jsonl")
     assert set(reports[-1].metrics) == {"ctc", "middle_ctc", "frame", "middle_frame"}
     assert (reports[-1].metrics["ctc"] or 0) < 0.1 * (reports[0].metrics["ctc"] or 0)
@@ -369,6 +369,12 @@ def test_the_shipped_recipe_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     config = read_config(BUNDLES / "en.train.toml")
     assert config.folder == Path("/runs/en")
     assert sum(corpus.turns for corpus in config.corpora) == pytest.approx(4.6)
+
+
+def test_a_warmup_longer_than_the_training_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = config_file(tmp_path, CONFIG.replace("warmup_steps = 1", "warmup_steps = 2"))
+    with pytest.raises(ConfigError, match="expected 0 < warmup_steps < total_steps, found 2 and 2"):
+        main([str(path), "--device", "cpu"])
 
 
 def test_an_export_needs_a_checkpoint(tmp_path: Path) -> None:

@@ -6,5 +6,8 @@ Units are phones; the words come from the search through the lexicon.
 
     model.py   encoder and output layer, whole and streaming: log probabilities of tokens
     loss.py    the CTC loss of the last and of a middle layer, and the frame loss on alignments
+    data.py    targets, labels of frames as a last column of features, augmentation
+    task.py    the losses over the course of a training, and the phone error rate
+    config.py  what a training's TOML file may say
     train.py   from a configuration file to a bundle's weights
 """

@@ -36,10 +36,17 @@ from steno_models.training.checkpoint import CheckpointFolder, read_checkpoint, 
 from steno_models.training.data import BatchOptions, BucketedBatches
 from steno_models.training.degrade import Degrade, find_recordings
 from steno_models.training.distributed import Ranks, joined_ranks
-from steno_models.training.feature_cache import JoinedFeatures, Recipe, Variant, cached_features
+from steno_models.training.feature_cache import (
+    FeatureCache,
+    JoinedFeatures,
+    Recipe,
+    Variant,
+    cached_features,
+)
 from steno_models.training.loop import FitOptions, Outcome, fit
 from steno_models.training.manifest import read_manifest
 from steno_models.training.optim import OptimOptions
+from steno_models.training.utterance import Utterance
 
 CMVN = "cmvn.safetensors"
 
@@ -98,6 +105,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def train(config: TrainConfig, ranks: Ranks) -> Outcome:
     """Train, or go on training, as `config` says; this process's share of it."""
+    fit_options = _fit_options(config)  # first, since its mistakes need no features to be seen
     sounds = Sounds(Lexicon.from_cmudict(), G2P.load(), TokenTable.phones())
     material = _material(config, sounds)
     features = _labelled_features(config, material)
@@ -118,7 +126,7 @@ def train(config: TrainConfig, ranks: Ranks) -> Outcome:
         {_name(dev.manifest): _dev_batches(config, dev, sounds, cmvn) for dev in config.dev},
         aligned=any(labels is not UNKNOWN for each in material for labels in each.labels),
     )
-    return fit(task, batches, _fit_options(config), ranks=ranks)
+    return fit(task, batches, fit_options, ranks=ranks)
 
 
 def export(config: TrainConfig, folder: Path) -> int:
@@ -187,9 +195,15 @@ def _spoken(corpus: Corpus, sounds: Sounds) -> Material:
 def _labelled_features(config: TrainConfig, material: Sequence[Material]) -> LabelledFeatures:
     """Return the features of all `material`, each corpus from a cache of its own."""
     recipe = _recipe(config)
-    caches = [cached_features(each.utterances, config.cache, recipe=recipe) for each in material]
+    caches = [_features(each.utterances, config.cache, recipe) for each in material]
     labels = [labels for each in material for labels in each.labels]
     return LabelledFeatures(JoinedFeatures(caches), labels, config.speeds)
+
+
+def _features(utterances: Sequence[Utterance], cache: Path, recipe: Recipe) -> FeatureCache:
+    # A few recordings are done before other processes have started.
+    processes = None if len(utterances) > 50 else 1
+    return cached_features(utterances, cache, recipe=recipe, processes=processes)
 
 
 def _recipe(config: TrainConfig) -> Recipe:
@@ -234,7 +248,7 @@ def _dev_batches(
     config: TrainConfig, dev: Dev, sounds: Sounds, cmvn: GlobalCmvn
 ) -> BucketedBatches:
     material = spoken(read_manifest(dev.manifest), sounds, tokens=dev.tokens)
-    features = cached_features(material.utterances, config.cache)
+    features = _features(material.utterances, config.cache, Recipe())
     longest = int(features.lengths.max())
     options = BatchOptions(frames_per_batch=max(longest, config.run.frames_per_batch))
     return BucketedBatches(features, material.targets, options, augment=Plain(cmvn))

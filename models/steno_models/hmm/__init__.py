@@ -9,5 +9,5 @@ known, the states form a graph, and the forced alignment is its best path:
 topology.py the graph of an utterance; gmm.py the emissions; model.py emissions and transitions;
 kernels.py Viterbi and forward-backward; align.py alignments as values and files; frames.py the
 observations; corpus.py from manifests to examples and to aligned corpora; train.py flat start and
-EM (Viterbi and Baum-Welch).
+EM (Viterbi and Baum-Welch); command.py `steno-models force-align`.
 """
