@@ -10,13 +10,14 @@ HELP = """usage: steno-models COMMAND …
 Train and measure speech and language models.
 
 commands (each has its own --help):
-  train      train a model from one TOML file
-  evaluate   measure a bundle on a manifest: error rate, speed, delays
-  bench      measure what each part of recognition costs, as ratios
-  bundle     put trained parts together as a bundle, or check one
-  manifest   turn a corpus on disk into a manifest
-  lm         estimate, prune and measure n-gram language models
-  g2p        train the grapheme-to-phoneme model
+  train        train a model from one TOML file
+  evaluate     measure a bundle on a manifest: error rate, speed, delays
+  bench        measure what each part of recognition costs, as ratios
+  bundle       put trained parts together as a bundle, or check one
+  force-align  align recordings with their transcripts, phone by phone
+  manifest     turn a corpus on disk into a manifest
+  lm           estimate, prune and measure n-gram language models
+  g2p          train the grapheme-to-phoneme model
 """
 
 
@@ -43,6 +44,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
             from steno_models.training.manifest_command import main as manifest
 
             return manifest(arguments)
+        case "force-align":
+            from steno_models.hmm.command import main as force_align
+
+            return force_align(arguments)
         case "lm":
             from steno_models.lm.command import main as lm
 
