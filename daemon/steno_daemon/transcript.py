@@ -53,7 +53,7 @@ def text_of(words: "Sequence[Word]") -> str:
 
 def seconds(position: int) -> float:
     """Return a position in seconds, to a tenth of a millisecond."""
-    return round(position / SAMPLE_RATE, 4)
+    return round(int(position) / SAMPLE_RATE, 4)
 
 
 def timed(words: "Sequence[Word]", origin: int, end: int | None = None) -> tuple[wire.Word, ...]:
@@ -68,7 +68,7 @@ def timed(words: "Sequence[Word]", origin: int, end: int | None = None) -> tuple
             text=word.text,
             start=place(word.start_step),
             end=place(word.end_step),
-            confidence=round(word.confidence, 4),
+            confidence=round(float(word.confidence), 4),
         )
         for word in words
     )
@@ -76,7 +76,7 @@ def timed(words: "Sequence[Word]", origin: int, end: int | None = None) -> tuple
 
 def _confidence(words: "Sequence[Word]") -> float:
     """Return the mean confidence of the words, 0 for none."""
-    return round(fmean(word.confidence for word in words), 4) if words else 0.0
+    return round(fmean(float(word.confidence) for word in words), 4) if words else 0.0
 
 
 def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.Alternative, ...]:
@@ -87,7 +87,9 @@ def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.A
         best.setdefault(
             text,
             wire.Alternative(
-                text=text, confidence=_confidence(entry.words), score=round(entry.log_score, 4)
+                text=text,
+                confidence=_confidence(entry.words),
+                score=round(float(entry.log_score), 4),
             ),
         )
     return tuple(entry for text, entry in best.items() if text)[:n_best]

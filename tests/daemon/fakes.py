@@ -115,7 +115,7 @@ def _update(steps: Sequence[FloatArray], *, is_last: bool, n_best: int) -> Updat
     words = tuple(_word(steps, start, end) for start, end in runs)
     last_loud = runs[-1][1] if runs else 0
     finished = is_last or last_loud < len(steps)
-    alternatives = [Alternative(words[: len(words) - k], -float(k)) for k in range(n_best)]
+    alternatives = [Alternative(words[: len(words) - k], -np.float64(k)) for k in range(n_best)]
     return Update(
         words=words,
         stable_words=len(words) if finished else max(0, len(words) - 1),
@@ -136,7 +136,8 @@ def _runs(loud: Sequence[bool]) -> list[tuple[int, int]]:
 def _word(steps: Sequence[FloatArray], start: int, end: int) -> Word:
     strongest = int(np.mean(steps[start:end], axis=0).argmax())
     name = min(NOTES, key=lambda note: abs(_mel_bin(NOTES[note]) - strongest))
-    return Word(name, start, end, confidence=0.9)
+    # numpy numbers, as compiled searches return them
+    return Word(name, start, end, confidence=np.float64(0.9))
 
 
 def _mel_bin(hertz: float) -> float:

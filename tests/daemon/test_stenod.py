@@ -31,7 +31,7 @@ from tests.daemon.fakes import FakeRecogniser
 
 class Recogniser(FakeRecogniser):
     def step(self, work):
-        if len(self.batches) >= 2 and "GATE" in sys.argv:
+        if len(self.batches) >= 4 and "GATE" in sys.argv:
             print("in the gate", flush=True)
             threading.Event().wait()
         return super().step(work)
