@@ -26,9 +26,10 @@ from rich.table import Table
 from steno_models import bundle
 from steno_models.audio import read_file
 from steno_models.features.fbank import SAMPLE_RATE, fbank
+from steno_models.peers import pocketsphinx
 from steno_models.recogniser import DecodeOptions, Recogniser, Work
 from steno_models.text.normalise import normalise
-from steno_models.text.wer import ErrorRate, word_error_rate
+from steno_models.text.wer import ErrorRate, difference, word_alignments, word_error_rate
 from steno_models.training.manifest import read_manifest
 from steno_models.types import FloatArray
 
@@ -82,15 +83,15 @@ class Report:
 
 def hear_whole(recogniser: Recogniser, samples: FloatArray, options: DecodeOptions) -> Heard:
     """Return what is recognised in `samples`, (N,), decoded as one segment."""
-    began = time.perf_counter()
+    began = time.process_time()
     work = Work(fbank(samples), recogniser.start(options), is_last=True)
     [(update, _)] = recogniser.step([work])
-    return Heard(" ".join(word.text for word in update.words), time.perf_counter() - began)
+    return Heard(" ".join(word.text for word in update.words), time.process_time() - began)
 
 
 def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
     """Return what a session said, from its events with the samples received before each."""
-    began = time.perf_counter()
+    began = time.process_time()
     texts, latency = [], Latency()
     showing: list[tuple[str, float]] = []  # words of the last partial, when each came
     for samples, event in events:
@@ -108,7 +109,7 @@ def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
             latency.finals.append(now - ends[-1])
             texts.append(event.text)  # type: ignore[attr-defined]
             showing = []
-    return Heard(" ".join(texts), time.perf_counter() - began, latency)
+    return Heard(" ".join(texts), time.process_time() - began, latency)
 
 
 def _common(first: list[str], second: list[str]) -> int:
@@ -211,6 +212,25 @@ def _table(report: Report, title: str) -> Table:
     return table
 
 
+def hear_pocketsphinx() -> Callable[[FloatArray], Heard]:
+    """Return PocketSphinx as what hears."""
+    transcribe = pocketsphinx()
+
+    def hear(samples: FloatArray) -> Heard:
+        return Heard(*transcribe(samples))
+
+    return hear
+
+
+def _comparison(report: Report, peer: Report, name: str) -> str:
+    ours, theirs = (word_alignments(r.references, r.hypotheses) for r in (report, peer))
+    found = difference(theirs, ours)
+    return (
+        f"word error rate less that of {name}: {100 * found.rate:+.1f} % "
+        f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="steno-models evaluate",
@@ -223,6 +243,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chunk-ms", type=int, help="decoding step (default: the bundle's)")
     parser.add_argument("--language-model", default="general")
     parser.add_argument("--threads", type=int, default=1, help="for the encoder (default: 1)")
+    parser.add_argument(
+        "--against",
+        choices=("pocketsphinx",),
+        help="decode the same recordings with a peer and compare, by paired bootstrap",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--hypotheses", type=Path, help="write reference and hypothesis lines")
     return parser
@@ -250,13 +275,20 @@ def main(arguments: Sequence[str]) -> int:
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as progress:
         report = evaluate(asked.manifest, hear, progress)
+        peer = evaluate(asked.manifest, hear_pocketsphinx(), progress) if asked.against else None
     if asked.hypotheses:
         pairs = zip(report.references, report.hypotheses, strict=True)
         lines = (f"REF {reference}\nHYP {hypothesis}\n" for reference, hypothesis in pairs)
         asked.hypotheses.write_text("\n".join(lines), encoding="utf-8")
     if asked.json:
-        json.dump(figures(report), sys.stdout, indent=2)
+        numbers: dict[str, object] = {**figures(report)}
+        if peer:
+            numbers[asked.against] = figures(peer)
+        json.dump(numbers, sys.stdout, indent=2)
         sys.stdout.write("\n")
-    else:
-        Console().print(_table(report, f"{asked.bundle} on {asked.manifest}"))
+        return 0
+    Console().print(_table(report, f"{asked.bundle} on {asked.manifest}"))
+    if peer:
+        Console().print(_table(peer, f"{asked.against} on {asked.manifest}"))
+        Console().print(_comparison(report, peer, asked.against))
     return 0
