@@ -1,18 +1,21 @@
-"""The compiled step: tokens go on, meet, end words and are pruned; the language model looks ahead."""
+"""The compiled step: tokens go on, meet, end words and are pruned.
+
+The inner functions take plain arrays and records: tuples of arrays cost a reference count each.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from steno_models.lm.ngram.kernels import NgramArrays, advance
+from steno_models.compiled import kernel, leaf
+from steno_models.lm.ngram.kernels import advance
 from steno_models.search.ahead.kernels import Cache, Model, look_ahead, mixed
 from steno_models.search.links.kernels import collect, extended_text, inherit, text_of
 from steno_models.search.options import Limits
 from steno_models.search.state import NO_ALTERNATIVE, NUM_ALTERNATIVES, LinkArray, TokenArray
 from steno_models.search.tree import TreeArrays
-from steno_models.types import FloatArray, IntArray, LongArray
+from steno_models.types import FloatArray
 
 DoubleArray = NDArray[np.float64]
 
@@ -20,123 +23,130 @@ DoubleArray = NDArray[np.float64]
 # words, but survives where there are none.
 _PAUSE_PENALTY = 1.0
 _LOWEST = np.finfo(np.float64).min
-_BEST, _FLOOR = 0, 1
+
+# What changes while a step runs.
+#   best    the best score so far
+#   floor   the score below which tokens are dropped
+#   beam    how far below `best` the floor is at least
+#   most    how many tokens may survive
+#   size    how many following tokens there are
+#   epoch   the number of the present use of the table
+CONTROL = np.dtype(
+    [
+        ("best", np.float64),
+        ("floor", np.float64),
+        ("beam", np.float64),
+        ("most", np.int64),
+        ("size", np.int64),
+        ("epoch", np.int64),
+    ],
+    align=True,
+)
+# A place of the hash table: in which epoch it was filled, and the index of the token in it.
+TABLE = np.dtype([("epoch", np.int64), ("index", np.int64)], align=True)
+ControlArray = NDArray[np.void]
+TableArray = NDArray[np.void]
 
 
 class Scratch(NamedTuple):
-    """Memory that a step works in; what is in it between calls is only the look-ahead cache.
+    """Memory that a step works in; what is in it between calls is only what was looked up.
 
     Attributes:
         current: the tokens of the step before, then those of this one.
         following: the tokens that this step makes, in the order in which they came up.
         arrival: (1,) the token that is being offered to `following`.
+        table: (H,) of dtype TABLE, where the following tokens are; H is a power of two.
+        control: (1,) of dtype CONTROL.
         links: the word graph.
-        count: (1,) how many of `following` there are.
-        bound: (2,) the best score of this step so far, and the score below which tokens are dropped.
-        epoch: (1,) the number of the present use of the hash table.
-        stamp: (H,) in which epoch a place of the hash table was filled.
-        slot: (H,) the index in `following` that it holds.
-        cache: looked-ahead values.
+        cache: look-ahead values.
     """
 
     current: TokenArray
     following: TokenArray
     arrival: TokenArray
+    table: TableArray
+    control: ControlArray
     links: LinkArray
-    count: LongArray
-    bound: DoubleArray
-    epoch: LongArray
-    stamp: LongArray
-    slot: IntArray
     cache: Cache
 
 
-@njit(nogil=True, cache=True)
-def _find(scratch: Scratch, state: int, place: int) -> int:
-    """Return the index in `following` of the token there, or ~h with h the free place of the table."""
-    mask = scratch.stamp.shape[0] - 1
+@leaf
+def _find(following: TokenArray, table: TableArray, epoch: int, state: int, place: int) -> np.int64:
+    """Return the index of the following token there, or ~h with h its free place in the table."""
+    mask = table.shape[0] - 1
     h = mixed((np.int64(state) << 32) | np.int64(place)) & mask
-    while scratch.stamp[h] == scratch.epoch[0]:
-        token = scratch.following[scratch.slot[h]]
-        if token["lm"] == state and token["place"] == place:
-            return np.int64(scratch.slot[h])
+    while table[h]["epoch"] == epoch:
+        index = np.int64(table[h]["index"])
+        if following[index]["lm"] == state and following[index]["place"] == place:
+            return index
         h = (h + 1) & mask
-    return ~h
+    return np.int64(~h)
 
 
-@njit(nogil=True, cache=True)
-def _begin(scratch: Scratch) -> None:
-    """Empty `following` and the hash table."""
-    scratch.count[0] = 0
-    scratch.epoch[0] += 1
-
-
-@njit(nogil=True, cache=True)
-def _offer(scratch: Scratch, limits: Limits, links: LinkArray) -> None:
-    """Put `arrival` among the following tokens, unless it is too bad; merge it with its equal."""
-    new = scratch.arrival[0]
-    if not new["score"] >= scratch.bound[_FLOOR]:
+@leaf
+def _offer(
+    following: TokenArray, table: TableArray, control: np.void, links: LinkArray, new: np.void
+) -> None:
+    """Put `new` among the following tokens, unless it is too bad; merge it with its equal."""
+    score = new["score"]
+    if not score >= control["floor"]:
         return
-    if new["score"] > scratch.bound[_BEST]:
-        scratch.bound[_BEST] = new["score"]
-        scratch.bound[_FLOOR] = max(scratch.bound[_FLOOR], new["score"] - limits.beam)
-    found = _find(scratch, new["lm"], new["place"])
+    if score > control["best"]:
+        control["best"] = score
+        control["floor"] = max(control["floor"], score - control["beam"])
+    found = _find(following, table, control["epoch"], new["lm"], new["place"])
     if found >= 0:
-        old = scratch.following[found]
-        if new["score"] > old["score"]:
+        old = following[found]
+        if score > old["score"]:
             inherit(links, new, old)
-            scratch.following[found] = new
+            following[found] = new
         else:
             inherit(links, old, new)
         return
-    if scratch.count[0] == scratch.following.shape[0]:
-        _narrow(scratch, limits)
-        found = _find(scratch, new["lm"], new["place"])
-    count = scratch.count[0]
-    scratch.following[count] = new
-    scratch.stamp[~found] = scratch.epoch[0]
-    scratch.slot[~found] = count
-    scratch.count[0] = count + 1
+    if control["size"] == following.shape[0]:
+        _narrow(following, table, control)
+        found = _find(following, table, control["epoch"], new["lm"], new["place"])
+    size = control["size"]
+    following[size] = new
+    table[~found]["epoch"] = control["epoch"]
+    table[~found]["index"] = size
+    control["size"] = size + 1
 
 
-@njit(nogil=True, cache=True)
-def _narrow(scratch: Scratch, limits: Limits) -> None:
-    """Make room among the following tokens: keep the best `max_tokens` only.
+@leaf
+def _narrow(following: TokenArray, table: TableArray, control: np.void) -> None:
+    """Make room among the following tokens: keep the best only, as many as may survive.
 
     What goes could not have survived: scores only rise while a step runs.
     """
-    tokens = scratch.following
-    count = keep_best(tokens, np.int64(scratch.count[0]), scratch.bound, limits.max_tokens)
-    _begin(scratch)
-    for i in range(count):
-        free = _find(scratch, tokens[i]["lm"], tokens[i]["place"])
-        scratch.stamp[~free] = scratch.epoch[0]
-        scratch.slot[~free] = i
-        scratch.count[0] = i + 1
+    control["size"] = keep_best(following, control["size"], control)
+    control["epoch"] += 1
+    for i in range(control["size"]):
+        token = following[i]
+        free = ~_find(following, table, control["epoch"], token["lm"], token["place"])
+        table[free]["epoch"] = control["epoch"]
+        table[free]["index"] = i
 
 
-@njit(nogil=True, cache=True)
-def keep_best(tokens: TokenArray, count: int, bound: DoubleArray, most: int) -> int:
-    """Keep the tokens above the floor, at most `most`, in their order; return how many.
+@kernel
+def keep_best(tokens: TokenArray, count: int, control: np.void) -> np.int64:
+    """Keep the tokens above the floor, the best if too many, in their order; return how many.
 
-    Where `most` decides, the floor rises to the last score kept.
+    Where their number decides, the floor rises to the last score kept.
     """
-    floor = bound[_FLOOR]
+    floor, most = control["floor"], control["most"]
     scores = np.empty(count)
-    above = 0
+    above = np.int64(0)
     for i in range(count):
         if tokens[i]["score"] >= floor:
             scores[above] = tokens[i]["score"]
             above += 1
-    equal = above
+    equal = above  # how many may stay whose score is the floor
     if above > most:
         floor = np.partition(scores[:above], above - most)[above - most]
-        equal = most
-        for i in range(above):
-            if scores[i] > floor:
-                equal -= 1
-        bound[_FLOOR] = floor
-    kept = 0
+        control["floor"] = floor
+        equal = most - (scores[:above] > floor).sum()
+    kept = np.int64(0)
     for i in range(count):
         score = tokens[i]["score"]
         if score > floor or (score == floor and equal > 0):
@@ -148,181 +158,199 @@ def keep_best(tokens: TokenArray, count: int, bound: DoubleArray, most: int) -> 
     return kept
 
 
-@njit(nogil=True, cache=True)
-def _stay(
-    model: Model, limits: Limits, scratch: Scratch, links: LinkArray, log_probs: FloatArray,
-    peak: float, step: int, count: int,
-) -> None:  # fmt: skip
-    """Offer each current token's stay on its own token and its step to the rest, or stay there."""
-    N = model.tree.token.shape[0]
-    topology = model.topology
-    rest = topology.rest
-    new = scratch.arrival[0]
-    for i in range(count):
-        token = scratch.current[i]
-        node, last = where(model.tree, rest, token["place"])
-        if node == 0 or topology.rest_inside:
-            passed = topology.stay[rest] if last == rest else topology.leave[last]
-            score = token["score"] + (passed + log_probs[rest] - limits.blank_penalty)
-            if node and step - token["end"] >= limits.max_pause_steps:
-                score -= _PAUSE_PENALTY
-            if score >= scratch.bound[_FLOOR]:
-                scratch.arrival[0] = token
-                new["score"] = score
-                new["place"] = 2 * node
-                new["margin"] = new["margin"] + (log_probs[rest] - peak)
-                _offer(scratch, limits, links)
-        if node and last != rest:
-            score = token["score"] + (topology.stay[last] + log_probs[last])
-            if score >= scratch.bound[_FLOOR]:
-                scratch.arrival[0] = token
-                new["score"] = score
-                new["end"] = step + 1
-                new["margin"] = new["margin"] + log_probs[last] - peak
-                _offer(scratch, limits, links)
-
-
-@njit(nogil=True, cache=True)
+@leaf
 def where(tree: TreeArrays, rest: int, place: int) -> tuple[int, int]:
     """Return the node of a place and the token emitted last there.
 
     Place 2 n + 1 is node n after its token, 2 n node n at rest. The places from 2 N on are the root
     after a word: 2 N + p where the word's last token p was emitted last, 2 N + V at the start.
     """
-    N = tree.token.shape[0]
+    N = tree.nodes.shape[0]
     if place >= 2 * N:
         return 0, place - 2 * N
     node = place >> 1
-    return node, (tree.token[node] if place & 1 else rest)
+    return node, (tree.nodes[node]["token"] if place & 1 else rest)
 
 
-@njit(nogil=True, cache=True)
-def _go_on(
-    model: Model, limits: Limits, scratch: Scratch, links: LinkArray, log_probs: FloatArray,
-    peak: float, step: int, count: int,
-) -> None:  # fmt: skip
-    """Offer each current token's steps to the children of its node."""
-    tree, topology = model.tree, model.topology
-    rest = topology.rest
-    top = np.float64(-np.inf)
+@leaf
+def _highest(log_probs: FloatArray, rest: int) -> np.float32:
+    """Return the largest of `log_probs` but that of the rest."""
+    highest = np.float32(-np.inf)
     for q in range(log_probs.shape[0]):
         if q != rest:
-            top = max(top, log_probs[q])
-    new = scratch.arrival[0]
+            highest = max(highest, log_probs[q])
+    return highest
+
+
+@leaf
+def _stay(
+    model: Model, limits: Limits, scratch: Scratch, links: LinkArray, log_probs: FloatArray,
+    highest: np.float32, step: int, count: int,
+) -> None:  # fmt: skip
+    """Offer each current token's stay on its own token, and its step to the rest or stay there."""
+    current, following, table = scratch.current, scratch.following, scratch.table
+    control, new = scratch.control[0], scratch.arrival[0]
+    rest, rest_inside = model.topology.rest, model.topology.rest_inside
+    stay, leave = model.topology.stay, model.topology.leave
+    peak = max(log_probs[rest], highest)
+    resting = log_probs[rest] - limits.blank_penalty
     for i in range(count):
-        token = scratch.current[i]
-        node, last = where(tree, rest, token["place"])
-        # Words look no better from further down, but those just begun add their score.
-        score = token["score"] + topology.leave[last]
-        if node == 0:
-            score += max(0.0, limits.word_score)
-        if score + top < scratch.bound[_FLOOR]:
+        token = current[i]
+        node, last = where(model.tree, rest, token["place"])
+        if node == 0 or rest_inside:
+            score = token["score"] + ((stay[rest] if last == rest else leave[last]) + resting)
+            if node and step - token["end"] >= limits.max_pause_steps:
+                score -= _PAUSE_PENALTY
+            if score >= control["floor"]:
+                scratch.arrival[0] = token
+                new["score"] = score
+                new["place"] = 2 * node
+                new["margin"] = token["margin"] + (log_probs[rest] - peak)
+                _offer(following, table, control, links, new)
+        if node and last != rest:
+            score = token["score"] + (stay[last] + log_probs[last])
+            if score >= control["floor"]:
+                scratch.arrival[0] = token
+                new["score"] = score
+                new["end"] = step + 1
+                new["margin"] = token["margin"] + (log_probs[last] - peak)
+                _offer(following, table, control, links, new)
+
+
+@leaf
+def _go_on(
+    model: Model, limits: Limits, scratch: Scratch, links: LinkArray, log_probs: FloatArray,
+    highest: np.float32, step: int, count: int,
+) -> None:  # fmt: skip
+    """Offer each current token's steps to the children of its node."""
+    nodes, topology, cache = model.tree.nodes, model.topology, scratch.cache
+    current, following, table = scratch.current, scratch.following, scratch.table
+    control, new = scratch.control[0], scratch.arrival[0]
+    rest, leave = topology.rest, topology.leave
+    peak = max(log_probs[rest], highest)
+    for i in range(count):
+        token = current[i]
+        node, last = where(model.tree, rest, token["place"])
+        score = token["score"] + leave[last]
+        # The words ahead look no better from further down.
+        if score + highest < control["floor"]:
             continue
-        for child in range(tree.child_begin[node], tree.child_begin[node + 1]):
-            q = tree.token[child]
-            if score + log_probs[q] < scratch.bound[_FLOOR]:
+        for child in range(nodes[node]["child_begin"], nodes[node]["child_end"]):
+            q = nodes[child]["token"]
+            if score + log_probs[q] < control["floor"]:
                 continue
             if q == last and topology.repeat_needs_rest:
                 continue
-            ahead = np.float64(token["ahead"])
-            if not tree.same_words[child]:
-                ahead = np.float64(
-                    np.float32(
-                        limits.lm_weight * look_ahead(model, scratch.cache, token["lm"], child)
-                        + limits.word_score
-                    )
-                )
             scratch.arrival[0] = token
-            new["score"] = (
-                token["score"] + (topology.leave[last] + log_probs[q]) + (ahead - token["ahead"])
-            )
+            if not nodes[child]["same_words"]:
+                ahead, history, cost = look_ahead(
+                    model, cache, token["ahead_lm"], token["ahead_cost"], child
+                )
+                new["ahead"] = limits.lm_weight * ahead + limits.word_score
+                new["ahead_lm"] = history
+                new["ahead_cost"] = cost
+            new["score"] = (score + log_probs[q]) + (np.float64(new["ahead"]) - token["ahead"])
             new["place"] = 2 * child + 1
-            new["ahead"] = ahead
             new["end"] = step + 1
+            new["margin"] = (token["margin"] if node else 0.0) + (log_probs[q] - peak)
             if node == 0:
                 new["start"] = step
-                new["margin"] = 0.0
-            new["margin"] = new["margin"] + log_probs[q] - peak
-            _offer(scratch, limits, links)
+            _offer(following, table, control, links, new)
 
 
-@njit(nogil=True, cache=True)
-def _num_word_ends(tree: TreeArrays, scratch: Scratch, count: int) -> int:
+@leaf
+def _num_word_ends(tree: TreeArrays, current: TokenArray, count: int) -> np.int64:
     """Return how many words end at the current tokens."""
-    N = tree.token.shape[0]
-    ends = 0
+    N = tree.nodes.shape[0]
+    ends = np.int64(0)
     for i in range(count):
-        place = scratch.current[i]["place"]
+        place = current[i]["place"]
         if place & 1 and place < 2 * N:
-            ends += tree.word_begin[(place >> 1) + 1] - tree.word_begin[place >> 1]
+            ends += tree.nodes[place >> 1]["word_end"] - tree.nodes[place >> 1]["word_begin"]
     return ends
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _end_words(
-    model: Model, limits: Limits, scratch: Scratch, links: LinkArray, num_links: int, step: int,
-    count: int,
-) -> int:  # fmt: skip
+    model: Model, limits: Limits, scratch: Scratch, links: LinkArray, num_links: np.int64,
+    step: int, count: int,
+) -> np.int64:  # fmt: skip
     """Offer a token at the root for each word that ends at a current one; return the links' number.
 
-    The looked-ahead score gives way to the word's own.
+    What was looked ahead gives way to the word's own score, and to what may come next.
     """
-    tree = model.tree
-    N = tree.token.shape[0]
-    new = scratch.arrival[0]
+    tree, lm, cache = model.tree, model.lm, scratch.cache
+    control, new = scratch.control[0], scratch.arrival[0]
+    N = tree.nodes.shape[0]
     for i in range(count):
         token = scratch.current[i]
         place = token["place"]
         if place >= 2 * N or not place & 1:
             continue
-        node = place >> 1
-        for k in range(tree.word_begin[node], tree.word_begin[node + 1]):
+        node = tree.nodes[place >> 1]
+        for k in range(node["word_begin"], node["word_end"]):
             word = np.int64(tree.word[k])
-            state, expected = advance(model.lm, np.int64(token["lm"]), word)
+            state, expected = advance(lm, np.int64(token["lm"]), word)
             exact = limits.lm_weight * expected + limits.word_score
             score = token["score"] + (exact - token["ahead"])
-            if not score >= scratch.bound[_FLOOR]:
+            if not score + max(0.0, limits.word_score) >= control["floor"]:
                 continue
-            link = links[num_links]
-            link["text"] = extended_text(text_of(links, token["link"]), word)
-            link["previous"] = token["link"]
-            link["word"] = word
-            link["start"] = token["start"]
-            link["end"] = step + 1
-            link["depth"] = 1 if token["link"] < 0 else links[token["link"]]["depth"] + 1
-            link["log_prob"] = expected
-            link["margin"] = token["margin"] / (step + 1 - token["start"])
-            for a in range(NUM_ALTERNATIVES):
-                link["alternative_link"][a] = token["alternative_link"][a]
-                link["alternative_delta"][a] = token["alternative_delta"][a]
-                new["alternative_link"][a] = NO_ALTERNATIVE
-                new["alternative_delta"][a] = 0.0
-            new["score"] = score
+            ahead, history, cost = look_ahead(model, cache, state, np.float32(0.0), 0)
+            new["ahead"] = limits.lm_weight * ahead + limits.word_score
+            new["ahead_lm"] = history
+            new["ahead_cost"] = cost
+            new["score"] = score + new["ahead"]
+            if not new["score"] >= control["floor"]:
+                continue
+            _link(links, num_links, token, word, expected, step)
             new["lm"] = state
-            new["place"] = 2 * N + tree.token[node]
+            new["place"] = 2 * N + node["token"]
             new["link"] = num_links
             new["start"] = step + 1
             new["end"] = step + 1
-            new["ahead"] = 0.0
             new["margin"] = 0.0
+            for a in range(NUM_ALTERNATIVES):
+                new["alternative_link"][a] = NO_ALTERNATIVE
+                new["alternative_delta"][a] = 0.0
             num_links += 1
-            _offer(scratch, limits, links)
+            _offer(scratch.following, scratch.table, control, links, new)
     return num_links
 
 
-@njit(nogil=True, cache=True)
-def _append(scratch: Scratch, limits: Limits, kept: int) -> int:
-    """Move the following tokens behind the first `kept` current ones; prune; return their number."""
-    count = kept
-    for i in range(scratch.count[0]):
-        if scratch.following[i]["score"] >= scratch.bound[_FLOOR]:
+@leaf
+def _link(
+    links: LinkArray, number: np.int64, token: np.void, word: int, expected: float, step: int
+) -> None:
+    """Write link `number`: `word` ended at `token` with this step."""
+    link, previous = links[number], token["link"]
+    link["text"] = extended_text(text_of(links, previous), word)
+    link["previous"] = previous
+    link["word"] = word
+    link["start"] = token["start"]
+    link["end"] = step + 1
+    link["depth"] = 1 if previous < 0 else links[previous]["depth"] + 1
+    link["log_prob"] = expected
+    link["margin"] = token["margin"] / (step + 1 - token["start"])
+    for a in range(NUM_ALTERNATIVES):
+        link["alternative_link"][a] = token["alternative_link"][a]
+        link["alternative_delta"][a] = token["alternative_delta"][a]
+
+
+@leaf
+def _append(scratch: Scratch, kept: int) -> np.int64:
+    """Move the following tokens behind the first `kept` current ones, prune; return how many."""
+    control = scratch.control[0]
+    count = np.int64(kept)
+    for i in range(control["size"]):
+        if scratch.following[i]["score"] >= control["floor"]:
             scratch.current[count] = scratch.following[i]
             count += 1
-    _begin(scratch)
-    return keep_best(scratch.current, count, scratch.bound, limits.max_tokens)
+    control["size"] = 0
+    control["epoch"] += 1
+    return np.int64(keep_best(scratch.current, count, control))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def run(
     model: Model, limits: Limits, scratch: Scratch, tokens: TokenArray, old_links: LinkArray,
     step: int, log_probs: FloatArray,
@@ -338,25 +366,22 @@ def run(
         step: the number of the first step.
         log_probs: (S, V) ln p(token).
     """
-    S = log_probs.shape[0]
-    count, num_links = tokens.shape[0], old_links.shape[0]
+    count, num_links = np.int64(tokens.shape[0]), np.int64(old_links.shape[0])
     links = scratch.links
     if 2 * num_links > links.shape[0]:
         links = np.empty(4 * num_links, links.dtype)
-    for i in range(count):
-        scratch.current[i] = tokens[i]
-    for i in range(num_links):
-        links[i] = old_links[i]
-    for s in range(S):
+    scratch.current[:count] = tokens
+    links[:num_links] = old_links
+    control = scratch.control[0]
+    control["beam"], control["most"] = limits.beam, limits.max_tokens
+    for s in range(log_probs.shape[0]):
         row = log_probs[s]
-        peak = row.max()
-        scratch.bound[_BEST] = _LOWEST
-        scratch.bound[_FLOOR] = _LOWEST
-        _begin(scratch)
-        _stay(model, limits, scratch, links, row, peak, step + s, count)
-        _go_on(model, limits, scratch, links, row, peak, step + s, count)
-        count = _append(scratch, limits, 0)
-        more = _num_word_ends(model.tree, scratch, count)
+        highest = _highest(row, model.topology.rest)
+        control["best"] = control["floor"] = _LOWEST
+        _stay(model, limits, scratch, links, row, highest, step + s, count)
+        _go_on(model, limits, scratch, links, row, highest, step + s, count)
+        count = _append(scratch, 0)
+        more = _num_word_ends(model.tree, scratch.current, count)
         if num_links + more > links.shape[0]:
             num_links = collect(scratch.current, count, links, num_links)
             if 2 * (num_links + more) > links.shape[0]:
@@ -364,15 +389,6 @@ def run(
                 grown[:num_links] = links[:num_links]
                 links = grown
         num_links = _end_words(model, limits, scratch, links, num_links, step + s, count)
-        count = _append(scratch, limits, count)
+        count = _append(scratch, count)
     num_links = collect(scratch.current, count, links, num_links)
     return scratch.current[:count].copy(), links[:num_links].copy()
-
-
-@njit(nogil=True, cache=True)
-def last_scores(lm: NgramArrays, tokens: TokenArray, word: int, weight: float) -> DoubleArray:
-    """Return (tokens,) what `word`, the end of the sentence, adds to the score of each token."""
-    scores = np.empty(tokens.shape[0])
-    for i in range(tokens.shape[0]):
-        scores[i] = weight * advance(lm, np.int64(tokens[i]["lm"]), word)[1]
-    return scores

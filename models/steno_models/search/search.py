@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from steno_models.errors import ConfigError, DataError
 from steno_models.lm.ngram.kernels import NgramArrays
 from steno_models.search import nbest
-from steno_models.search.ahead.kernels import Cache, Model, unigram_ahead
+from steno_models.search.ahead.kernels import AHEAD, Cache, Model, end_log_probs, unigram_ahead
 from steno_models.search.hypothesis import Hypothesis, SearchWord
-from steno_models.search.kernels import Scratch, last_scores, run
+from steno_models.search.kernels import CONTROL, TABLE, Scratch, run
 from steno_models.search.links import kernels as link_kernels
 from steno_models.search.options import SearchOptions
 from steno_models.search.state import (
@@ -34,6 +34,8 @@ _Array = TypeVar("_Array", bound=NDArray[np.generic])
 # Steps between two looks at what can be settled; part of the result, so not for tuning.
 _SETTLE_STEPS = 64
 _CACHE_SIZE = 1 << 17
+# Nats within which scores count as equal: they are sums of many rounded numbers.
+_TIE = 1e-3
 _MAX_ORDER = 16
 
 
@@ -74,7 +76,7 @@ class BeamSearch:
                 f"expected a lexicon of token ids below {self.num_tokens}, found "
                 f"{self.tree.num_tokens - 1}"
             )
-        lm = NgramArrays(*map(_read_only, self.lm))
+        lm = NgramArrays._make(map(_read_only, self.lm))
         unigram = _read_only(unigram_ahead(self.tree.arrays, lm))
         model = Model(self.tree.arrays, self.topology, lm, unigram)
         object.__setattr__(self, "_model", model)
@@ -90,7 +92,7 @@ class BeamSearch:
     def start(self) -> SearchState:
         """Return the state before the first step."""
         tokens = np.zeros(1, TOKEN)
-        tokens["lm"] = self.start_state
+        tokens["lm"] = tokens["ahead_lm"] = self.start_state
         tokens["place"] = 2 * len(self.tree) + self.num_tokens
         tokens["link"] = NO_LINK
         tokens["alternative_link"] = NO_ALTERNATIVE
@@ -114,19 +116,19 @@ class BeamSearch:
             end = min(len(rows), begin + _SETTLE_STEPS - state.step % _SETTLE_STEPS)
             state = self._run(rows[begin:end], state)
             if state.step % _SETTLE_STEPS == 0:
-                state = _settled(state, self.options)
+                state = _settled(self.tree, state, self.options)
             begin = end
         return state
 
     def best(self, state: SearchState) -> Hypothesis:
         """Return the likeliest words so far; a word counts from its last token on."""
-        scores = state.tokens["score"]
-        i = _best_token(self.tree, state)
+        scores = _scores_so_far(self.tree, state.tokens)
+        i = _best_token(self.tree, state.tokens)
         graph = _Graph.of(state, scores, self.options)
         links = link_kernels.chain(state.links, state.tokens["link"][i])
         return Hypothesis(
             state.settled + graph.words(links),
-            float(scores[i] - state.tokens["ahead"][i]),
+            float(state.tokens["score"][i] - state.tokens["ahead"][i]),
         )
 
     def stable_words(self, state: SearchState) -> int:
@@ -149,11 +151,12 @@ class BeamSearch:
     def _final_scores(self, state: SearchState) -> DoubleArray:
         """Return (tokens,) log scores of ending at each token, -inf within words."""
         tokens = state.tokens
-        scores = tokens["score"] - tokens["ahead"]
+        scores: DoubleArray = tokens["score"] - tokens["ahead"]
         between = _between_words(self.tree, tokens)
         if not between.any():
             return scores
-        ends = last_scores(self._model.lm, tokens, self.end_word, float(self.options.lm_weight))
+        states = _read_only(np.ascontiguousarray(tokens["lm"]))
+        ends = self.options.lm_weight * end_log_probs(self._model.lm, states, self.end_word)
         return np.where(between, scores + ends, -np.inf)
 
     def _run(self, log_probs: FloatArray, state: SearchState) -> SearchState:
@@ -215,25 +218,32 @@ class _Graph:
 
 def _between_words(tree: LexiconTree, tokens: TokenArray) -> NDArray[np.bool_]:
     """Return (tokens,) which of `tokens` are at the root."""
-    return (tokens["place"] == 0) | (tokens["place"] >= 2 * len(tree))
+    between: NDArray[np.bool_] = (tokens["place"] == 0) | (tokens["place"] >= 2 * len(tree))
+    return between
 
 
-def _best_token(tree: LexiconTree, state: SearchState) -> int:
-    """Return the index of the best token, of equally good ones the first between words."""
-    scores = state.tokens["score"]
-    best = np.flatnonzero(scores == scores.max())
-    return int(best[np.argmax(_between_words(tree, state.tokens[best]))])
+def _scores_so_far(tree: LexiconTree, tokens: TokenArray) -> DoubleArray:
+    """Return (tokens,) log scores that count the words begun, but none that might begin next."""
+    return np.where(
+        _between_words(tree, tokens), tokens["score"] - tokens["ahead"], tokens["score"]
+    )
 
 
-def _settled(state: SearchState, options: SearchOptions) -> SearchState:
+def _best_token(tree: LexiconTree, tokens: TokenArray) -> int:
+    """Return the index of the best token; one between words if its equal is still within one."""
+    scores = _scores_so_far(tree, tokens) + _TIE * _between_words(tree, tokens)
+    return int(np.argmax(scores))
+
+
+def _settled(tree: LexiconTree, state: SearchState, options: SearchOptions) -> SearchState:
     """Return `state` with the words moved to `settled` that are stable and far enough back."""
     shared = int(link_kernels.shared_words(state.tokens, state.links))
-    best = int(np.argmax(state.tokens["score"]))
+    best = _best_token(tree, state.tokens)
     chain = link_kernels.chain(state.links, state.tokens["link"][best])[:shared]
     depth = int((state.links["end"][chain] <= state.step - options.history_steps).sum())
     if depth == 0:
         return state
-    words = _Graph.of(state, state.tokens["score"], options).words(chain[:depth])
+    words = _Graph.of(state, _scores_so_far(tree, state.tokens), options).words(chain[:depth])
     tokens, links = state.tokens.copy(), state.links.copy()
     kept = link_kernels.settle(tokens, links, depth, links["text"][chain[depth - 1]])
     return SearchState(
@@ -244,21 +254,16 @@ def _settled(state: SearchState, options: SearchOptions) -> SearchState:
 def _new_scratch(max_tokens: int) -> Scratch:
     most = 4 * max_tokens + 64
     table = 1 << (2 * most - 1).bit_length()
+    known = np.zeros(_CACHE_SIZE, AHEAD)
+    known["key"] = -1
     return Scratch(
         current=np.zeros(max_tokens + most, TOKEN),
         following=np.zeros(most, TOKEN),
         arrival=np.zeros(1, TOKEN),
+        table=np.full(table, -1, np.int64).repeat(2).view(TABLE),
+        control=np.zeros(1, CONTROL),
         links=np.zeros(16 * max_tokens, LINK),
-        count=np.zeros(1, np.int64),
-        bound=np.zeros(2, np.float64),
-        epoch=np.zeros(1, np.int64),
-        stamp=np.full(table, -1, np.int64),
-        slot=np.zeros(table, np.int32),
-        cache=Cache(
-            np.full(_CACHE_SIZE, -1, np.int64),
-            np.zeros(_CACHE_SIZE, np.float32),
-            np.zeros(_MAX_ORDER, np.int64),
-        ),
+        cache=Cache(known, np.zeros(_MAX_ORDER, np.int64)),
     )
 
 

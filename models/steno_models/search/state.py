@@ -23,6 +23,8 @@ NO_ALTERNATIVE = -2
 #   start    step at which the word begun started
 #   end      step after the last emission
 #   ahead    the part of `score` that is only looked ahead
+#   ahead_lm, ahead_cost   the ending of `lm` that says as much about the words below, and the
+#            back-off weight to it
 #   margin   sum over the word's steps of ln p(token) - max ln p
 #   alternative_link   links of other ways here that lost by `alternative_delta` <= 0, best first
 TOKEN = np.dtype(
@@ -34,6 +36,8 @@ TOKEN = np.dtype(
         ("start", np.int32),
         ("end", np.int32),
         ("ahead", np.float32),
+        ("ahead_lm", np.int32),
+        ("ahead_cost", np.float32),
         ("margin", np.float32),
         ("alternative_link", np.int32, (NUM_ALTERNATIVES,)),
         ("alternative_delta", np.float32, (NUM_ALTERNATIVES,)),

@@ -32,7 +32,7 @@ class Topology(NamedTuple):
 
 def ctc(num_tokens: int, blank: int = 0) -> Topology:
     """Return the topology of CTC over `num_tokens` tokens, the blank included."""
-    free = _frozen(np.zeros(num_tokens + 1))
+    free = _frozen(np.zeros(num_tokens + 1, np.float32))
     return Topology(blank, rest_inside=True, repeat_needs_rest=True, stay=free, leave=free)
 
 
@@ -50,8 +50,8 @@ def hmm(stay_probability: FloatArray, silence: int = 0) -> Topology:
             f"expected self-loop probabilities in (0, 1), found {stay_probability.min():g} to "
             f"{stay_probability.max():g}"
         )
-    stay = np.append(np.log(stay_probability), 0.0)
-    leave = np.append(np.log1p(-stay_probability), 0.0)
+    stay = np.append(np.log(stay_probability), np.float32(0.0))
+    leave = np.append(np.log1p(-stay_probability), np.float32(0.0))
     return Topology(
         silence,
         rest_inside=False,

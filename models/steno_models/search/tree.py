@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import DataError
-from steno_models.types import ByteArray, IntArray, LongArray
+from steno_models.types import IntArray, LongArray
 
 # word id -> its pronunciations, the primary one first, each a sequence of token ids
 Pronunciations = Sequence[Sequence[Sequence[int]]]
@@ -16,32 +16,43 @@ Pronunciations = Sequence[Sequence[Sequence[int]]]
 _Matrix = NDArray[np.int32]
 
 
+# A node of the tree; nodes are numbered by depth, 0 is the root.
+#   token           the token that leads to it, 0 at the root
+#   child_*         its children are the nodes child_begin .. child_end, the latter excluded
+#   word_*          the words that end here are word[word_begin:word_end]
+#   first_word, last_word   the words below by their primary pronunciation are among the ids
+#                   first_word .. last_word, the latter excluded
+#   extra_*         extra[extra_begin:extra_end] are the words below outside that range
+#   same_words      1 where the words below are those below the parent
+NODE = np.dtype(
+    [
+        ("token", np.int32),
+        ("child_begin", np.int32),
+        ("child_end", np.int32),
+        ("word_begin", np.int32),
+        ("word_end", np.int32),
+        ("first_word", np.int32),
+        ("last_word", np.int32),
+        ("extra_begin", np.int32),
+        ("extra_end", np.int32),
+        ("same_words", np.int32),
+    ],
+    align=True,
+)
+
+
 class TreeArrays(NamedTuple):
-    """The tree as the compiled search reads it: N nodes by depth, 0 the root, children together.
+    """The tree as the compiled search reads it.
 
     Attributes:
-        token: (N,) the token that leads to each node, 0 at the root.
-        child_begin: (N + 1,) the children of node i are child_begin[i] .. child_begin[i + 1].
-        word_begin: (N + 1,) the words that end at node i are word[word_begin[i] : word_begin[i + 1]].
-        word: (pronunciations,) word ids.
-        first_word: (N,) the words below node i by their primary pronunciation are among the ids
-            first_word[i] .. last_word[i], the latter excluded.
-        last_word: (N,) likewise.
-        extra_begin: (N + 1,) extra[extra_begin[i] : extra_begin[i + 1]] are the words below node i
-            outside that range.
-        extra: word ids.
-        same_words: (N,) 1 where the words below are those below the parent.
+        nodes: (N,) of dtype NODE.
+        word: (pronunciations,) word ids, by the node at which they end.
+        extra: word ids, by the node below which they are.
     """
 
-    token: IntArray
-    child_begin: IntArray
-    word_begin: IntArray
+    nodes: NDArray[np.void]
     word: IntArray
-    first_word: IntArray
-    last_word: IntArray
-    extra_begin: IntArray
     extra: IntArray
-    same_words: ByteArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class LexiconTree:
 
     def __len__(self) -> int:
         """Return the number of nodes, the root included."""
-        return len(self.arrays.token)
+        return len(self.arrays.nodes)
 
     @classmethod
     def build(cls, pronunciations: Pronunciations) -> Self:
@@ -78,18 +89,15 @@ class LexiconTree:
         first, last = levels.word_ranges(words, primary)
         extra_begin, extra = levels.extra_words(words[~primary], ~primary, (first, last))
         by_node = np.argsort(levels.end, kind="stable")
-        begins = np.searchsorted(levels.end[by_node], np.arange(levels.num_nodes + 1))
-        arrays = TreeArrays(
-            token=levels.token.astype(np.int32),
-            child_begin=levels.child_begin.astype(np.int32),
-            word_begin=begins.astype(np.int32),
-            word=words[by_node].astype(np.int32),
-            first_word=first.astype(np.int32),
-            last_word=last.astype(np.int32),
-            extra_begin=extra_begin.astype(np.int32),
-            extra=extra.astype(np.int32),
-            same_words=levels.same_words(begins),
-        )
+        word_begin = np.searchsorted(levels.end[by_node], np.arange(levels.num_nodes + 1))
+        nodes = np.zeros(levels.num_nodes, NODE)
+        nodes["token"] = levels.token
+        nodes["child_begin"], nodes["child_end"] = levels.child_begin[:-1], levels.child_begin[1:]
+        nodes["word_begin"], nodes["word_end"] = word_begin[:-1], word_begin[1:]
+        nodes["first_word"], nodes["last_word"] = first, last
+        nodes["extra_begin"], nodes["extra_end"] = extra_begin[:-1], extra_begin[1:]
+        nodes["same_words"] = levels.same_words(word_begin)
+        arrays = TreeArrays(nodes, words[by_node].astype(np.int32), extra.astype(np.int32))
         for array in arrays:
             array.setflags(write=False)
         return cls(arrays, len(pronunciations), int(spelled.max(initial=0)) + 1)
@@ -210,10 +218,10 @@ class _Levels:
         pairs = np.unique(np.concatenate(found), axis=0)
         return np.searchsorted(pairs[:, 0], np.arange(self.num_nodes + 1)), pairs[:, 1]
 
-    def same_words(self, word_begin: LongArray) -> ByteArray:
-        """Return (N,) 1 where the words below a node are those below its parent."""
+    def same_words(self, word_begin: LongArray) -> NDArray[np.bool_]:
+        """Return (N,) whether the words below a node are those below its parent."""
         alone = (np.diff(self.child_begin) == 1) & (np.diff(word_begin) == 0)
-        alone[0] = False  # the root's tokens count no word ahead
-        same = alone[self.parent].astype(np.uint8)
-        same[0] = 0
+        alone[0] = False  # the search starts without looking ahead
+        same: NDArray[np.bool_] = alone[self.parent]
+        same[0] = False  # the root has no parent
         return same

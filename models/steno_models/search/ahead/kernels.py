@@ -3,16 +3,35 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 
-from steno_models.lm.ngram.kernels import NgramArrays, backoff, log_prob
+from steno_models.compiled import kernel, leaf
+from steno_models.lm.ngram.kernels import (
+    NgramArrays,
+    NodeArray,
+    advance,
+    backoff,
+    log_prob,
+)
 from steno_models.search.topology import Topology
 from steno_models.search.tree import TreeArrays
-from steno_models.types import FloatArray, LongArray
+from steno_models.types import FloatArray, IntArray, LongArray
 
 # Longer lists of words that only a secondary pronunciation brings below a node are looked ahead
 # with their unigrams instead.
 _MAX_EXTRA = 8
+
+# What is known about looking ahead from a history to a node; each pair has one place.
+#   key       (history, node), -1 for none
+#   ahead     the largest ln p(word | history) of the words below the node
+#   history   the longest ending of the history that lists any word below the node
+#   cost      what backing off to that one costs
+AHEAD = np.dtype(
+    [("key", np.int64), ("ahead", np.float32), ("cost", np.float32), ("history", np.int32)],
+    align=True,
+)
+AheadArray = NDArray[np.void]
+DoubleArray = NDArray[np.float64]
 
 
 class Model(NamedTuple):
@@ -32,103 +51,165 @@ class Model(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Values looked up before, each in the one place where it may stand.
+    """Memory of a search, to be used by one caller at a time.
 
     Attributes:
-        key: (C,) which (state, node) the place holds, -1 none; C is a power of two.
-        value: (C,) its look-ahead.
+        known: (C,) of dtype AHEAD, C a power of two.
         histories: (order,) room for the histories that a look-up goes through.
     """
 
-    key: LongArray
-    value: FloatArray
+    known: AheadArray
     histories: LongArray
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def unigram_ahead(tree: TreeArrays, lm: NgramArrays) -> FloatArray:
     """Return (N,) the largest unigram ln p of the words below each node."""
-    N = tree.token.shape[0]
+    N = tree.nodes.shape[0]
     ahead = np.full(N, -np.inf, np.float32)
-    for node in range(N - 1, -1, -1):
-        for i in range(tree.word_begin[node], tree.word_begin[node + 1]):
-            ahead[node] = max(ahead[node], log_prob(lm, np.int64(tree.word[i]) + 1))
-        for child in range(tree.child_begin[node], tree.child_begin[node + 1]):
-            ahead[node] = max(ahead[node], ahead[child])
+    for i in range(N - 1, -1, -1):
+        node = tree.nodes[i]
+        for k in range(node["word_begin"], node["word_end"]):
+            ahead[i] = max(ahead[i], log_prob(lm, np.int64(tree.word[k]) + 1))
+        for child in range(node["child_begin"], node["child_end"]):
+            ahead[i] = max(ahead[i], ahead[child])
     return ahead
 
 
-@njit(nogil=True, cache=True)
-def _first_child(lm: NgramArrays, state: int, word: int) -> int:
-    """Return the first child of `state`, not the root, whose word is `word` or a later one."""
-    low = np.int64(lm.child_begin[state])
-    high = np.int64(lm.child_begin[state + 1])
-    while low < high:
-        middle = (low + high) >> 1
-        if np.int64(lm.word[middle]) < word:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+@kernel
+def end_log_probs(lm: NgramArrays, states: IntArray, word: int) -> DoubleArray:
+    """Return (states,) ln p(word | state), `word` being the end of the sentence."""
+    found = np.empty(states.shape[0])
+    for i in range(states.shape[0]):
+        found[i] = advance(lm, np.int64(states[i]), word)[1]
+    return found
 
 
-@njit(nogil=True, cache=True)
-def _best_successor(tree: TreeArrays, lm: NgramArrays, state: int, node: int) -> float:
-    """Return the largest ln p(word | state) of the words below `node` that `state` lists."""
-    if state >= lm.child_begin.shape[0] - 1:
-        return -np.inf
-    end = np.int64(lm.child_begin[state + 1])
-    last_word = np.int64(tree.last_word[node])
-    child = _first_child(lm, state, np.int64(tree.first_word[node]))
-    best, best_code = np.int64(-1), np.int64(0)
-    # The codes of one level grow with what they stand for.
-    while child < end and np.int64(lm.word[child]) < last_word:
-        if np.int64(lm.log_prob[child]) > best_code:
-            best, best_code = child, np.int64(lm.log_prob[child])
-        child += 1
-    begin, stop = tree.extra_begin[node], tree.extra_begin[node + 1]
-    if stop - begin <= _MAX_EXTRA:
-        for i in range(begin, stop):
-            word = np.int64(tree.extra[i])
-            child = _first_child(lm, state, word)
-            if child < end and np.int64(lm.word[child]) == word:
-                if np.int64(lm.log_prob[child]) > best_code:
-                    best, best_code = child, np.int64(lm.log_prob[child])
-    return log_prob(lm, best) if best >= 0 else -np.inf
+@leaf
+def ahead_key(history: int, node: int) -> np.int64:
+    """Return the key of looking ahead from `history` to `node`."""
+    return (np.int64(history) << 32) | np.int64(node)
 
 
-@njit(nogil=True, cache=True)
-def look_ahead(model: Model, cache: Cache, state: int, node: int) -> float:
-    """Return the largest ln p(word | state) of the words below `node`, or a little more.
-
-    A listed word also counts as if it were backed off to; that is the little more.
-    """
-    mask = cache.key.shape[0] - 1
-    known = np.float32(model.unigram[node])
-    longer = 0
-    while state != 0:
-        key = (np.int64(state) << 32) | np.int64(node)
-        place = mixed(key) & mask
-        if cache.key[place] == key:
-            known = cache.value[place]
-            break
-        cache.histories[longer] = state
-        longer += 1
-        state = np.int64(model.lm.suffix[state])
-    while longer > 0:
-        longer -= 1
-        history = cache.histories[longer]
-        listed = _best_successor(model.tree, model.lm, history, node)
-        known = np.float32(max(listed, backoff(model.lm, history) + known))
-        key = (np.int64(history) << 32) | np.int64(node)
-        place = mixed(key) & mask
-        cache.key[place] = key
-        cache.value[place] = known
-    return known
-
-
-@njit(nogil=True, cache=True)
-def mixed(key: int) -> int:
-    """Return a well-mixed non-negative number."""
+@leaf
+def mixed(key: int | np.int64) -> np.int64:
+    """Return a well-mixed non-negative number for `key` (Fibonacci hashing, Knuth 1973)."""
     product = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(product >> np.uint64(20))
+
+
+@leaf
+def _first_child(
+    words: NodeArray, low: int | np.int64, high: int | np.int64, word: int | np.int64
+) -> np.int64:
+    """Return the first of the nodes low .. high whose word is `word` or a later one, else high."""
+    begin, end = np.int64(low), np.int64(high)
+    while begin < end:
+        middle = (begin + end) >> 1
+        if np.int64(words[middle]) < word:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@leaf
+def _best_listed(
+    node: np.void, extra: IntArray, words: NodeArray, codes: NDArray[np.uint16],
+    low: np.int64, high: np.int64,
+) -> np.int64:  # fmt: skip
+    """Return the likeliest of the n-grams low .. high whose last word is below `node`, else -1.
+
+    Long lists of extra words are passed over.
+    """
+    begin = _first_child(words, low, high, np.int64(node["first_word"]))
+    end = _first_child(words, begin, high, np.int64(node["last_word"]))
+    best, best_code = np.int64(-1), np.int64(-1)
+    # The codes of one level grow with what they stand for.
+    for child in range(begin, end):
+        if np.int64(codes[child]) > best_code:
+            best, best_code = np.int64(child), np.int64(codes[child])
+    if few_extra(node):
+        for k in range(node["extra_begin"], node["extra_end"]):
+            child = _first_child(words, low, high, np.int64(extra[k]))
+            if child < high and np.int64(words[child]) == extra[k]:
+                if np.int64(codes[child]) > best_code:
+                    best, best_code = child, np.int64(codes[child])
+    return best
+
+
+@leaf
+def few_extra(node: np.void) -> bool:
+    """Return whether `node` has few enough extra words to look at each of them."""
+    return bool(node["extra_end"] - node["extra_begin"] <= _MAX_EXTRA)
+
+
+@leaf
+def learn(model: Model, cache: Cache, history: int, node: int) -> None:
+    """Put into the cache what is best below `node` and where to look ahead from further down.
+
+    That is the largest ln p(word | history) of the words below, or a little more (a listed word
+    also counts as if it were backed off to), and the longest ending of the history that lists any
+    of them: below the node, that ending says as much as the history.
+
+    Args:
+        model: what is searched.
+        cache: what was looked up before.
+        history: the state to look from, not the empty one.
+        node: where in the tree.
+    """
+    lm, nodes, known = model.lm, model.tree.nodes, cache.known
+    mask = known.shape[0] - 1
+    ahead, ending, cost = model.unigram[node], np.int64(0), np.float32(0.0)
+    shorter, longer = np.int64(history), 0
+    while shorter != 0:
+        place = known[mixed(ahead_key(shorter, node)) & mask]
+        if place["key"] == ahead_key(shorter, node):
+            ahead, ending, cost = place["ahead"], np.int64(place["history"]), place["cost"]
+            break
+        cache.histories[longer] = shorter
+        longer += 1
+        shorter = np.int64(lm.suffix[shorter])
+    while longer > 0:
+        longer -= 1
+        shorter = cache.histories[longer]
+        weight = np.float32(backoff(lm, shorter))
+        ahead += weight
+        cost += weight
+        listed = np.int64(-1)
+        if shorter < lm.child_begin.shape[0] - 1:
+            low, high = np.int64(lm.child_begin[shorter]), np.int64(lm.child_begin[shorter + 1])
+            if low < high:
+                listed = _best_listed(
+                    nodes[node], model.tree.extra, lm.word, lm.log_prob, low, high
+                )
+                if listed >= 0:
+                    ahead = max(ahead, np.float32(log_prob(lm, listed)))
+                if listed >= 0 or not few_extra(nodes[node]):
+                    ending, cost = shorter, np.float32(0.0)
+        place = known[mixed(ahead_key(shorter, node)) & mask]
+        place["key"] = ahead_key(shorter, node)
+        place["ahead"] = ahead
+        place["history"] = ending
+        place["cost"] = cost
+
+
+@leaf
+def look_ahead(
+    model: Model, cache: Cache, history: int, cost: float, node: int
+) -> tuple[float, int, float]:
+    """Return the ln p of the best word below `node`, and from where to look ahead further down.
+
+    Args:
+        model: what is searched.
+        cache: what was looked up before.
+        history: the state to look from.
+        cost: what backing off to it cost; it is added to the first and the last result.
+        node: where in the tree.
+    """
+    if history == 0:
+        return cost + model.unigram[node], history, cost
+    place = cache.known[mixed(ahead_key(history, node)) & (cache.known.shape[0] - 1)]
+    if place["key"] != ahead_key(history, node):
+        learn(model, cache, history, node)
+    return cost + place["ahead"], place["history"], cost + place["cost"]

@@ -1,9 +1,9 @@
 """The compiled loops over the word graph: merge, collect, settle, weigh."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from steno_models.compiled import kernel, leaf
 from steno_models.search.state import (
     NO_ALTERNATIVE,
     NO_LINK,
@@ -18,14 +18,14 @@ DoubleArray = NDArray[np.float64]
 _START_TEXT = np.int64(0)
 
 
-@njit(nogil=True, cache=True)
-def text_of(links: LinkArray, link: int) -> int:
+@leaf
+def text_of(links: LinkArray, link: int) -> np.int64:
     """Return the hash of the words up to `link`."""
-    return _START_TEXT if link == NO_LINK else links[link]["text"]
+    return _START_TEXT if link == NO_LINK else np.int64(links[link]["text"])
 
 
-@njit(nogil=True, cache=True)
-def extended_text(text: int, word: int) -> int:
+@leaf
+def extended_text(text: int | np.int64, word: int) -> np.int64:
     """Return the hash of the words of hash `text` followed by `word`."""
     # The finaliser of SplitMix64 (Steele, Lea & Flood 2014), as signed arithmetic.
     mixed = np.uint64(text) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(word + 1)
@@ -34,7 +34,7 @@ def extended_text(text: int, word: int) -> int:
     return np.int64(mixed ^ (mixed >> np.uint64(31)))
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _remember(links: LinkArray, winner: np.void, link: int, delta: float) -> None:
     """Add the history `link`, `delta` below the best, to the alternatives of `winner`."""
     others, deltas = winner["alternative_link"], winner["alternative_delta"]
@@ -62,7 +62,7 @@ def _remember(links: LinkArray, winner: np.void, link: int, delta: float) -> Non
     deltas[place] = delta
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def inherit(links: LinkArray, winner: np.void, loser: np.void) -> None:
     """Give `winner` the histories of `loser`, a token of the same place with a lower score."""
     delta = loser["score"] - winner["score"]
@@ -75,16 +75,16 @@ def inherit(links: LinkArray, winner: np.void, loser: np.void) -> None:
         _remember(links, winner, link, delta + loser["alternative_delta"][k])
 
 
-@njit(nogil=True, cache=True)
-def collect(tokens: TokenArray, num_tokens: int, links: LinkArray, num_links: int) -> int:
-    """Drop the links that no token reaches, renumber the others in place; return how many remain."""
+@kernel
+def collect(tokens: TokenArray, num_tokens: int, links: LinkArray, num_links: int) -> np.int64:
+    """Drop the links that no token reaches, renumber the rest in place; return how many remain."""
     number = np.full(num_links, -1, np.int32)
     for i in range(num_tokens):
         _mark(tokens[i]["link"], tokens[i]["alternative_link"], number)
     for i in range(num_links - 1, -1, -1):
         if number[i] == 0:
             _mark(links[i]["previous"], links[i]["alternative_link"], number)
-    kept = 0
+    kept = np.int64(0)
     for i in range(num_links):
         if number[i] == 0:
             number[i] = kept
@@ -101,7 +101,7 @@ def collect(tokens: TokenArray, num_tokens: int, links: LinkArray, num_links: in
     return kept
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _mark(link: int, others: IntArray, number: IntArray) -> None:
     if link >= 0:
         number[link] = 0
@@ -110,14 +110,14 @@ def _mark(link: int, others: IntArray, number: IntArray) -> None:
             number[others[k]] = 0
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _renumber(others: IntArray, number: IntArray) -> None:
     for k in range(NUM_ALTERNATIVES):
         if others[k] >= 0:
             others[k] = number[others[k]]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def chain(links: LinkArray, link: int) -> IntArray:
     """Return the links from the first word to `link`."""
     length = 0 if link == NO_LINK else links[link]["depth"]
@@ -128,7 +128,7 @@ def chain(links: LinkArray, link: int) -> IntArray:
     return words
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def shared_words(tokens: TokenArray, links: LinkArray) -> int:
     """Return how many leading words the best histories of all `tokens` share, by text."""
     reference = chain(links, tokens[0]["link"])
@@ -147,13 +147,13 @@ def shared_words(tokens: TokenArray, links: LinkArray) -> int:
                 depth <= reference.shape[0]
                 and links[reference[depth - 1]]["text"] == links[link]["text"]
             ):
-                shared = min(shared, depth)
+                shared = min(shared, int(depth))
                 break
             link = links[link]["previous"]
     return shared
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def settle(tokens: TokenArray, links: LinkArray, depth: int, text: int) -> int:
     """Forget the first `depth` words, whose hash is `text`, in place; return how many links remain.
 
@@ -178,7 +178,7 @@ def settle(tokens: TokenArray, links: LinkArray, depth: int, text: int) -> int:
     return kept
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _filter(others: IntArray, deltas: FloatArray, number: IntArray) -> None:
     """Renumber the alternatives `others`, closing ranks where one was dropped."""
     kept = 0
@@ -196,7 +196,7 @@ def _filter(others: IntArray, deltas: FloatArray, number: IntArray) -> None:
         deltas[k] = 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def posteriors(
     tokens: TokenArray, final_scores: DoubleArray, links: LinkArray, scale: float
 ) -> DoubleArray:
@@ -241,7 +241,7 @@ def posteriors(
     return share
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _weight(
     below: DoubleArray, link: int, others: IntArray, deltas: FloatArray, scale: float
 ) -> float:
@@ -254,7 +254,7 @@ def _weight(
     return weight
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _spread(
     mass: float,
     share: DoubleArray,
