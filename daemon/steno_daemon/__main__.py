@@ -74,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     """Load what is needed and serve, or only try it out."""
+    import torch
+
     from steno_daemon import config, server
 
     settings = config.load(options.config, _overrides(options))
@@ -83,11 +85,13 @@ def _serve(options: argparse.Namespace) -> int:
         stream=sys.stderr,
     )
     if options.check:
+        torch.set_num_threads(settings.engine.threads)
         model = _load(settings.engine.bundle)
         limit = server.sessions_limit(settings.engine, model)
         print(f"ok: {model.name} {model.version}, up to {limit} sessions")
         return 0
     with server.bind(settings.server.host, settings.server.port) as bound:
+        torch.set_num_threads(settings.engine.threads)
         model = _load(settings.engine.bundle)
 
         def ready(url: str) -> None:

@@ -55,6 +55,8 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     """Sessions at once; left out, the daemon measures at its start how many keep up."""
     headroom: Annotated[float, msgspec.Meta(gt=0, le=64)] = 0.7
     """Share of one core that sessions may fill when the limit is measured."""
+    threads: Count = 1
+    """Threads of the encoder; one leaves the other cores to the rest of the machine."""
     max_batch: Count = 32
     """Sessions that are decoded together."""
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
