@@ -13,6 +13,7 @@ commands (each has its own --help):
   train        train a model from one TOML file
   evaluate     measure a bundle on a manifest: error rate, speed, delays
   bench        measure what each part of recognition costs, as ratios
+  calibrate    fit the confidence of words on a manifest
   bundle       put trained parts together as a bundle, or check one
   force-align  align recordings with their transcripts, phone by phone
   manifest     turn a corpus on disk into a manifest
@@ -40,6 +41,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
             from steno_models.bundle_command import main as bundle
 
             return bundle(arguments)
+        case "calibrate":
+            from steno_models.calibrate import main as calibrate
+
+            return calibrate(arguments)
         case "manifest":
             from steno_models.training.manifest_command import main as manifest
 
