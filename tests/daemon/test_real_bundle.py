@@ -64,13 +64,18 @@ def test_streamed_words_are_those_of_the_whole_file() -> None:
     assert same >= 0.8 * max(len(whole), len(streamed))
 
 
+def _without_silence_around(samples: FloatArray) -> FloatArray:
+    """Return the samples from the first to the last 10 ms that are within 20 dB of the loudest."""
+    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+    energy = (frames**2).mean(axis=1)
+    loud = np.flatnonzero(energy > energy.max() * 10**-2)
+    return samples[loud[0] * 160 : (loud[-1] + 1) * 160]
+
+
 def test_speech_cut_at_its_edges_keeps_its_first_and_last_word() -> None:
-    all_words = words(heard(clip()))
-    begin, end = all_words[0].start, all_words[-1].end
-    cut = clip()[round(begin * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
-    found = texts(cut)
-    assert found[0] == all_words[0].text
-    assert found[-1] == all_words[-1].text
+    whole, cut = texts(clip()), texts(_without_silence_around(clip()))
+    assert len(clip()) > len(_without_silence_around(clip()))
+    assert (cut[0], cut[-1]) == (whole[0], whole[-1])
 
 
 def _hum(seconds: float) -> FloatArray:
