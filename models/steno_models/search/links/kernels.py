@@ -150,7 +150,7 @@ def shared_words(tokens: TokenArray, links: LinkArray) -> int:
                 shared = min(shared, int(depth))
                 break
             link = links[link]["previous"]
-    return shared
+    return int(shared)
 
 
 @kernel
