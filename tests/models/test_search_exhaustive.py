@@ -24,7 +24,7 @@ Words = tuple[int, ...]
 Tokens = tuple[int, ...]
 # Half a step of the quantised language model, some words long.
 TOLERANCE = 5e-3
-WIDE = SearchOptions(beam=1e9, max_tokens=5000, lm_weight=0.7, word_score=0.4)
+WIDE = SearchOptions(beam=1e9, max_tokens=5000, lm_weight=0.7, word_score=0.4, blank_penalty=0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ class Task:
     model: BackoffModel
     log_probs: FloatArray
     options: SearchOptions = WIDE
+
+    @property
+    def token_scores(self) -> FloatArray:
+        """What each token counts at each step, (S, V)."""
+        scores = self.log_probs.copy()
+        scores[:, 0] -= np.float32(self.options.blank_penalty)
+        return scores
 
     @property
     def num_words(self) -> int:
@@ -130,14 +137,15 @@ def _segmentations(tokens: Tokens, spelled: dict[Tokens, list[int]]) -> Iterator
 
 def all_sentences(task: Task) -> dict[Words, float]:
     """Return the score of every sentence: the maximum over every path of tokens under CTC."""
-    S, V = task.log_probs.shape
+    scores = task.token_scores
+    S, V = scores.shape
     spelled: dict[Tokens, list[int]] = {}
     for word, several in enumerate(task.pronunciations):
         for tokens in dict.fromkeys(several):
             spelled.setdefault(tokens, []).append(word)
     heard: dict[Tokens, float] = {}
     for path in product(range(V), repeat=S):
-        score = float(sum(task.log_probs[s, q] for s, q in enumerate(path)))
+        score = float(sum(scores[s, q] for s, q in enumerate(path)))
         merged = [q for s, q in enumerate(path) if s == 0 or path[s - 1] != q]
         tokens = tuple(q for q in merged if q)
         heard[tokens] = max(score, heard.get(tokens, -np.inf))
@@ -213,19 +221,18 @@ def test_a_wide_beam_finds_the_same_whatever_it_looks_ahead(task: Task, seed: in
 
 def all_sentences_of_states(task: Task, topology: Topology) -> dict[Words, float]:
     """Return the score of every sentence with one state a token and optional silence between."""
-    S = len(task.log_probs)
     sentences: dict[Words, float] = {}
     shortest = [min(map(len, several)) for several in task.pronunciations]
 
     def extend(words: Words, room: int) -> None:
         for spelled in product(*(task.pronunciations[word] for word in words)):
-            score = _aligned(task.log_probs, spelled, topology) + task.expected(words)
+            score = _aligned(task.token_scores, spelled, topology) + task.expected(words)
             sentences[words] = max(score, sentences.get(words, -np.inf))
         for word in range(task.num_words):
             if shortest[word] <= room:
                 extend((*words, word), room - shortest[word])
 
-    extend((), S)
+    extend((), len(task.log_probs))
     return sentences
 
 

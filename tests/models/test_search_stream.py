@@ -200,6 +200,14 @@ def test_a_long_pause_ends_the_hope_for_a_longer_word() -> None:
     assert search.stable_words(state) == 1
 
 
+def test_a_sentence_may_have_many_words() -> None:
+    search = _one_word_search((1,), (2,))
+    state = search.step(_certain([1, 0, 2] * 150) / 2, search.start())
+    found = search.finish(state, 3)
+    assert [word.word for word in found[0].words] == [0, 1] * 150
+    assert len(found) == 3
+
+
 def test_an_unfinished_word_is_left_out_at_the_end() -> None:
     search = _one_word_search((1, 2), (3,))
     (found,) = search.finish(search.step(_certain([3, 0, 1]), search.start()))

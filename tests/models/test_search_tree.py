@@ -19,7 +19,7 @@ def _prefixes(arrays: TreeArrays) -> list[Tokens]:
     spelled: list[Tokens] = [()] * len(arrays.nodes)
     for node, tokens in zip(arrays.nodes, spelled, strict=True):
         for child in range(node["child_begin"], node["child_end"]):
-            spelled[child] = (*tokens, int(arrays.nodes[child]["token"]))
+            spelled[child] = (*tokens, int(arrays.token[child]))
     return spelled
 
 
@@ -84,7 +84,7 @@ def test_a_node_is_marked_where_it_has_the_words_of_its_parent(lexicon: Lexicon)
         for child in range(node["child_begin"], node["child_end"]):
             alone = node["child_end"] - node["child_begin"] == 1
             same = number > 0 and alone and not _words_at(arrays, number)
-            assert bool(arrays.nodes[child]["same_words"]) == same
+            assert bool(arrays.same_words[child]) == same
 
 
 def test_words_without_pronunciation_are_skipped() -> None:

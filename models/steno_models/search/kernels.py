@@ -159,7 +159,7 @@ def keep_best(tokens: TokenArray, count: int, control: np.void) -> np.int64:
 
 
 @leaf
-def where(tree: TreeArrays, rest: int, place: int) -> tuple[int, int]:
+def where(tree: TreeArrays, rest: int, place: int) -> tuple[int, int | np.int64]:
     """Return the node of a place and the token emitted last there.
 
     Place 2 n + 1 is node n after its token, 2 n node n at rest. The places from 2 N on are the root
@@ -169,7 +169,7 @@ def where(tree: TreeArrays, rest: int, place: int) -> tuple[int, int]:
     if place >= 2 * N:
         return 0, place - 2 * N
     node = place >> 1
-    return node, (tree.nodes[node]["token"] if place & 1 else rest)
+    return node, (np.int64(tree.token[node]) if place & 1 else rest)
 
 
 @leaf
@@ -223,7 +223,8 @@ def _go_on(
     highest: np.float32, step: int, count: int,
 ) -> None:  # fmt: skip
     """Offer each current token's steps to the children of its node."""
-    nodes, topology, cache = model.tree.nodes, model.topology, scratch.cache
+    nodes, tokens, same_words = model.tree.nodes, model.tree.token, model.tree.same_words
+    topology, cache = model.topology, scratch.cache
     current, following, table = scratch.current, scratch.following, scratch.table
     control, new = scratch.control[0], scratch.arrival[0]
     rest, leave = topology.rest, topology.leave
@@ -235,14 +236,15 @@ def _go_on(
         # The words ahead look no better from further down.
         if score + highest < control["floor"]:
             continue
+        least = np.float32(control["floor"] - score)
         for child in range(nodes[node]["child_begin"], nodes[node]["child_end"]):
-            q = nodes[child]["token"]
-            if score + log_probs[q] < control["floor"]:
+            q = np.int64(tokens[child])
+            if log_probs[q] < least:
                 continue
             if q == last and topology.repeat_needs_rest:
                 continue
             scratch.arrival[0] = token
-            if not nodes[child]["same_words"]:
+            if not same_words[child]:
                 ahead, history, cost = look_ahead(
                     model, cache, token["ahead_lm"], token["ahead_cost"], child
                 )
@@ -256,6 +258,7 @@ def _go_on(
             if node == 0:
                 new["start"] = step
             _offer(following, table, control, links, new)
+            least = np.float32(control["floor"] - score)
 
 
 @leaf
@@ -304,7 +307,7 @@ def _end_words(
                 continue
             _link(links, num_links, token, word, expected, step)
             new["lm"] = state
-            new["place"] = 2 * N + node["token"]
+            new["place"] = 2 * N + np.int64(tree.token[place >> 1])
             new["link"] = num_links
             new["start"] = step + 1
             new["end"] = step + 1

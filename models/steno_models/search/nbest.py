@@ -11,8 +11,9 @@ from steno_models.search.state import NO_ALTERNATIVE, NO_LINK, LinkArray, TokenA
 
 DoubleArray = NDArray[np.float64]
 
-# How many ways are looked at for each sequence wanted; most ways differ in their words.
-_WAYS_EACH = 100
+# How many steps back are taken for each sequence wanted, beside its own length: ways with the same
+# words cost some.
+_STEPS_EACH = 100
 
 # What follows a link on a way: the next link and what follows that; None at the end.
 _Rest: TypeAlias = "tuple[int, _Rest] | None"
@@ -61,15 +62,17 @@ def best_texts(
     graph = _Histories.of(links, "previous")
     ends = _Histories.of(tokens, "link")
     words = links["word"].tolist()
+    # Among equals the youngest comes first: else ties would be followed all at once.
     heap: list[tuple[float, int, int, int, _Rest]] = []
     pushed = 0
     for i in np.flatnonzero(final_scores > -np.inf).tolist():
         for link, delta in ends[i]:
-            heappush(heap, (-final_scores[i] - delta, pushed, link, 0, None))
+            heappush(heap, (-final_scores[i] - delta, -pushed, link, 0, None))
             pushed += 1
     found: list[tuple[float, list[int]]] = []
     seen: set[tuple[int, int]] = set()
-    for _ in range(_WAYS_EACH * most):
+    longest = int(links["depth"].max(initial=0)) + 1
+    for _ in range(most * (longest + _STEPS_EACH)):
         if not heap or len(found) == most:
             break
         cost, _, link, text, rest = heappop(heap)
@@ -78,11 +81,11 @@ def best_texts(
             continue
         seen.add((link, text))
         if link == NO_LINK:
-            found.append((-cost, _unrolled(rest)))
+            found.append((float(-cost), _unrolled(rest)))
             continue
         text = hash((words[link], text))
         for previous, delta in graph[link]:
-            heappush(heap, (cost - delta, pushed, previous, text, (link, rest)))
+            heappush(heap, (cost - delta, -pushed, previous, text, (link, rest)))
             pushed += 1
     return found
 

@@ -21,14 +21,14 @@ class SearchOptions:
         posterior_scale: factor on log scores where they are compared for confidence.
     """
 
-    beam: float = 12.0
+    beam: float = 10.0
     max_tokens: int = 2000
-    lm_weight: float = 0.8
+    lm_weight: float = 0.6
     word_score: float = 0.0
     blank_penalty: float = 0.0
     max_pause_steps: int = 25
     history_steps: int = 750
-    posterior_scale: float = 0.3
+    posterior_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("beam", "max_tokens", "max_pause_steps", "posterior_scale"):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import DataError
-from steno_models.types import IntArray, LongArray
+from steno_models.types import ByteArray, IntArray, LongArray
 
 # word id -> its pronunciations, the primary one first, each a sequence of token ids
 Pronunciations = Sequence[Sequence[Sequence[int]]]
@@ -17,16 +17,13 @@ _Matrix = NDArray[np.int32]
 
 
 # A node of the tree; nodes are numbered by depth, 0 is the root.
-#   token           the token that leads to it, 0 at the root
 #   child_*         its children are the nodes child_begin .. child_end, the latter excluded
 #   word_*          the words that end here are word[word_begin:word_end]
 #   first_word, last_word   the words below by their primary pronunciation are among the ids
 #                   first_word .. last_word, the latter excluded
 #   extra_*         extra[extra_begin:extra_end] are the words below outside that range
-#   same_words      1 where the words below are those below the parent
 NODE = np.dtype(
     [
-        ("token", np.int32),
         ("child_begin", np.int32),
         ("child_end", np.int32),
         ("word_begin", np.int32),
@@ -35,22 +32,25 @@ NODE = np.dtype(
         ("last_word", np.int32),
         ("extra_begin", np.int32),
         ("extra_end", np.int32),
-        ("same_words", np.int32),
     ],
     align=True,
 )
 
 
 class TreeArrays(NamedTuple):
-    """The tree as the compiled search reads it.
+    """The tree as the compiled search reads it; what it reads most often lies densest.
 
     Attributes:
         nodes: (N,) of dtype NODE.
+        token: (N,) uint16 the token that leads to each node, 0 at the root.
+        same_words: (N,) 1 where the words below are those below the parent.
         word: (pronunciations,) word ids, by the node at which they end.
         extra: word ids, by the node below which they are.
     """
 
     nodes: NDArray[np.void]
+    token: NDArray[np.uint16]
+    same_words: ByteArray
     word: IntArray
     extra: IntArray
 
@@ -91,13 +91,17 @@ class LexiconTree:
         by_node = np.argsort(levels.end, kind="stable")
         word_begin = np.searchsorted(levels.end[by_node], np.arange(levels.num_nodes + 1))
         nodes = np.zeros(levels.num_nodes, NODE)
-        nodes["token"] = levels.token
         nodes["child_begin"], nodes["child_end"] = levels.child_begin[:-1], levels.child_begin[1:]
         nodes["word_begin"], nodes["word_end"] = word_begin[:-1], word_begin[1:]
         nodes["first_word"], nodes["last_word"] = first, last
         nodes["extra_begin"], nodes["extra_end"] = extra_begin[:-1], extra_begin[1:]
-        nodes["same_words"] = levels.same_words(word_begin)
-        arrays = TreeArrays(nodes, words[by_node].astype(np.int32), extra.astype(np.int32))
+        arrays = TreeArrays(
+            nodes,
+            levels.token.astype(np.uint16),
+            levels.same_words(word_begin).astype(np.uint8),
+            words[by_node].astype(np.int32),
+            extra.astype(np.int32),
+        )
         for array in arrays:
             array.setflags(write=False)
         return cls(arrays, len(pronunciations), int(spelled.max(initial=0)) + 1)

@@ -93,9 +93,9 @@ def ahead_key(history: int, node: int) -> np.int64:
 
 @leaf
 def mixed(key: int | np.int64) -> np.int64:
-    """Return a well-mixed non-negative number for `key` (Fibonacci hashing, Knuth 1973)."""
+    """Return 24 well-mixed bits of `key` (Fibonacci hashing, Knuth 1973: the high bits mix)."""
     product = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(product >> np.uint64(20))
+    return np.int64(product >> np.uint64(40))
 
 
 @leaf
