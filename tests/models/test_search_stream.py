@@ -1,6 +1,7 @@
 """The search as a stream: chunks, stable words, memory, times."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 
 from steno_models.errors import ConfigError, DataError
 from steno_models.lm.ngram.backoff import NEVER, BackoffModel
+from steno_models.lm.ngram.binary import open_binary, write_binary
 from steno_models.lm.ngram.quantise import quantise
 from steno_models.lm.ngram.trie import assemble
+from steno_models.search.kernels import run
 from steno_models.search.options import SearchOptions
 from steno_models.search.search import BeamSearch
 from steno_models.search.state import SearchState
@@ -134,6 +137,22 @@ def test_a_state_survives_what_is_made_of_it() -> None:
         state.tokens["score"] = 0.0
 
 
+def test_words_that_the_language_model_lacks_count_as_its_unknown_word() -> None:
+    known = [[[int(token) for token in tokens]] for tokens in ((1, 2), (3,))]
+    search = _one_word_search((1, 2), (3,))
+    longer = replace(
+        search,
+        tree=LexiconTree.build([*known, [], [], [], [(1, 2)], [(4, 5)]]),
+        unknown_word=4,
+        options=SearchOptions(new_word_bonus=0.25),
+    )
+    state = longer.step(_certain([1, 2, 0, 4, 5, 0, 3]), longer.start())
+    words = longer.finish(state)[0].words
+    # The new homophone is likelier by its bonus.
+    assert [word.word for word in words] == [5, 6, 1]
+    assert [word.log_prob for word in words] == pytest.approx([-0.75, -0.75, -1.0], abs=1e-3)
+
+
 def test_silence_alone_is_no_word() -> None:
     silent = SEARCH.step(_certain([0] * 200), SEARCH.start())
     assert SEARCH.best(silent).words == ()
@@ -202,7 +221,7 @@ def test_a_long_pause_ends_the_hope_for_a_longer_word() -> None:
 
 def test_a_sentence_may_have_many_words() -> None:
     search = _one_word_search((1,), (2,))
-    state = search.step(_certain([1, 0, 2] * 150) / 2, search.start())
+    state = search.step(_certain([1, 0, 2] * 150) / np.float32(2), search.start())
     found = search.finish(state, 3)
     assert [word.word for word in found[0].words] == [0, 1] * 150
     assert len(found) == 3
@@ -251,6 +270,19 @@ def test_selecting_the_best_keeps_the_best() -> None:
     every = np.sort(wide.step(log_probs, wide.start()).tokens["score"])[::-1]
     kept = np.sort(some.step(log_probs, some.start()).tokens["score"])[::-1]
     np.testing.assert_array_equal(kept, every[: len(kept)])
+
+
+def test_models_in_memory_and_in_files_share_one_compilation(tmp_path: Path) -> None:
+    vocabulary = (*map(str, range(20)), "<s>", "</s>", "<unk>")
+    write_binary(tmp_path / "lm.bin", vocabulary, SEARCH.lm)
+    _, mapped = open_binary(tmp_path / "lm.bin")
+    search = replace(SEARCH, lm=mapped)
+    log_probs = _log_probs(8, 80)
+    writable, frozen = log_probs.copy(), log_probs.copy()
+    frozen.setflags(write=False)
+    state = search.step(frozen[40:], search.step(writable[:40], search.start()))
+    assert search.finish(state) == SEARCH.finish(SEARCH.step(log_probs, SEARCH.start()))
+    assert len(run.signatures) == 1
 
 
 def test_posteriors_that_allow_nothing_are_a_data_error() -> None:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.compiled import kernel, leaf
-from steno_models.lm.ngram.kernels import advance
-from steno_models.search.ahead.kernels import Cache, Model, look_ahead, mixed
+from steno_models.search.ahead.kernels import Cache, Model, look_ahead, mixed, predict
 from steno_models.search.links.kernels import collect, extended_text, inherit, text_of
 from steno_models.search.options import Limits
 from steno_models.search.state import NO_ALTERNATIVE, NUM_ALTERNATIVES, LinkArray, TokenArray
@@ -282,7 +281,7 @@ def _end_words(
 
     What was looked ahead gives way to the word's own score, and to what may come next.
     """
-    tree, lm, cache = model.tree, model.lm, scratch.cache
+    tree, cache = model.tree, scratch.cache
     control, new = scratch.control[0], scratch.arrival[0]
     N = tree.nodes.shape[0]
     for i in range(count):
@@ -293,7 +292,7 @@ def _end_words(
         node = tree.nodes[place >> 1]
         for k in range(node["word_begin"], node["word_end"]):
             word = np.int64(tree.word[k])
-            state, expected = advance(lm, np.int64(token["lm"]), word)
+            state, expected = predict(model, np.int64(token["lm"]), word)
             exact = limits.lm_weight * expected + limits.word_score
             score = token["score"] + (exact - token["ahead"])
             if not score + max(0.0, limits.word_score) >= control["floor"]:

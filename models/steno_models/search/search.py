@@ -47,10 +47,12 @@ class BeamSearch:
 
     Attributes:
         tree: the lexicon.
-        lm: the language model; its first words are the tree's.
+        lm: the language model; it numbers its words as the tree does.
         topology: how tokens follow each other; it has as many tokens as the posteriors.
         start_state: the language model's state at the start of a sentence.
         end_word: its word at the end of a sentence.
+        unknown_word: its word for those of the tree whose ids are beyond its own, such as words
+            added since; None where there are none.
         options: how wide to search and how to weigh.
     """
 
@@ -60,13 +62,14 @@ class BeamSearch:
     topology: Topology
     start_state: int
     end_word: int
+    unknown_word: int | None = None
     options: SearchOptions = field(default_factory=SearchOptions)
     _model: Model = field(init=False, repr=False, compare=False)
     _scratches: deque[Scratch] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         lm_words = int(self.lm.level_begin[2]) - 1
-        if self.tree.num_words > lm_words:
+        if self.tree.num_words > lm_words and self.unknown_word is None:
             raise ConfigError(
                 f"expected a language model of the lexicon's {self.tree.num_words} words, found "
                 f"one of {lm_words}"
@@ -77,8 +80,16 @@ class BeamSearch:
                 f"{self.tree.num_tokens - 1}"
             )
         lm = NgramArrays._make(map(_read_only, self.lm))
-        unigram = _read_only(unigram_ahead(self.tree.arrays, lm))
-        model = Model(self.tree.arrays, self.topology, lm, unigram)
+        unknown = self.end_word if self.unknown_word is None else self.unknown_word
+        model = Model(
+            self.tree.arrays,
+            self.topology,
+            lm,
+            _read_only(np.zeros(0, np.float32)),
+            int(unknown),
+            float(self.options.new_word_bonus),
+        )
+        model = model._replace(unigram=_read_only(unigram_ahead(model)))
         object.__setattr__(self, "_model", model)
         object.__setattr__(self, "_scratches", deque())
         # Compiles, or loads what was compiled, now rather than with the first audio.

@@ -42,12 +42,16 @@ class Model(NamedTuple):
         topology: how tokens follow each other.
         lm: the language model.
         unigram: (N,) the largest ln p(word) of the words below each node.
+        unknown_word: the language model's word for those whose id it does not have.
+        new_word_bonus: added to ln p(unknown word) for them.
     """
 
     tree: TreeArrays
     topology: Topology
     lm: NgramArrays
     unigram: FloatArray
+    unknown_word: int
+    new_word_bonus: float
 
 
 class Cache(NamedTuple):
@@ -62,15 +66,26 @@ class Cache(NamedTuple):
     histories: LongArray
 
 
+@leaf
+def predict(model: Model, state: int | np.int64, word: int | np.int64) -> tuple[np.int64, float]:
+    """Return the next state of the language model and ln p(word | state)."""
+    if word < model.lm.level_begin[2] - 1:
+        following, expected = advance(model.lm, np.int64(state), np.int64(word))
+        return np.int64(following), expected
+    following, expected = advance(model.lm, np.int64(state), np.int64(model.unknown_word))
+    return np.int64(following), expected + model.new_word_bonus
+
+
 @kernel
-def unigram_ahead(tree: TreeArrays, lm: NgramArrays) -> FloatArray:
+def unigram_ahead(model: Model) -> FloatArray:
     """Return (N,) the largest unigram ln p of the words below each node."""
+    tree = model.tree
     N = tree.nodes.shape[0]
     ahead = np.full(N, -np.inf, np.float32)
     for i in range(N - 1, -1, -1):
         node = tree.nodes[i]
         for k in range(node["word_begin"], node["word_end"]):
-            ahead[i] = max(ahead[i], log_prob(lm, np.int64(tree.word[k]) + 1))
+            ahead[i] = max(ahead[i], np.float32(predict(model, 0, np.int64(tree.word[k]))[1]))
         for child in range(node["child_begin"], node["child_end"]):
             ahead[i] = max(ahead[i], ahead[child])
     return ahead
