@@ -30,4 +30,7 @@ def test_an_abstract_socket_is_found_too(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    opened: list[object] = []
+    monkeypatch.setattr("steno_daemon.notify.socket.socket", lambda *kinds: opened.append(kinds))
     notify.ready("nobody listens")
+    assert opened == []
