@@ -154,7 +154,37 @@ def test_the_shared_words_are_the_common_prefix(graph: tuple[TokenArray, LinkArr
     shared = 0
     while all(len(text) > shared and text[shared] == texts[0][shared] for text in texts):
         shared += 1
-    assert kernels.shared_words(tokens, links) == shared
+    assert kernels.shared_words(tokens, links, links["text"].copy()) == shared
+
+
+@settings(deadline=None, max_examples=60)
+@given(graphs)
+def test_the_shared_links_are_the_common_ancestors(graph: tuple[TokenArray, LinkArray]) -> None:
+    tokens, links = graph
+    chains = [set(kernels.chain(links, int(link)).tolist()) for link in tokens["link"]]
+    shared = kernels.shared_words(tokens, links, np.arange(len(links)))
+    assert shared == len(set.intersection(*chains))
+
+
+@settings(deadline=None, max_examples=60)
+@given(graphs)
+def test_settling_keeps_the_ways_after_the_last_settled_word(
+    graph: tuple[TokenArray, LinkArray],
+) -> None:
+    tokens, links = graph[0][:1].copy(), graph[1].copy()
+    best = kernels.chain(links, int(tokens["link"][0])).tolist()
+    if not best:
+        return
+    settled = tuple(best[: len(best) // 2 + 1])
+    n = len(settled)
+    before = [
+        (links["start"][list(way[n:])].tolist(), score)
+        for way, score in _whole_ways(tokens, links)
+        if way[:n] == settled and all(settled[-1] in kernels.chain(links, link) for link in way[n:])
+    ]
+    kept = kernels.settle(tokens, links, settled[-1])
+    ways = _whole_ways(tokens, links[:kept])
+    assert [(links["start"][list(way)].tolist(), score) for way, score in ways] == before
 
 
 def _token(link: int, score: float) -> NDArray[np.void]:

@@ -16,7 +16,7 @@ from steno_models.lm.ngram.trie import assemble
 from steno_models.search.kernels import run
 from steno_models.search.options import SearchOptions
 from steno_models.search.search import BeamSearch
-from steno_models.search.state import SearchState
+from steno_models.search.state import TOKEN, SearchState
 from steno_models.search.topology import ctc, hmm
 from steno_models.search.tree import LexiconTree
 from steno_models.types import FloatArray
@@ -283,6 +283,30 @@ def test_models_in_memory_and_in_files_share_one_compilation(tmp_path: Path) -> 
     state = search.step(frozen[40:], search.step(writable[:40], search.start()))
     assert search.finish(state) == SEARCH.finish(SEARCH.step(log_probs, SEARCH.start()))
     assert len(run.signatures) == 1
+
+
+def test_making_room_while_a_step_runs_changes_no_token() -> None:
+    flat = _log_probs(4, 25, 0.3)
+    tight, roomy = (
+        replace(SEARCH, options=replace(NARROW, beam=1e9, max_tokens=120)) for _ in range(2)
+    )
+    scratch = tight._scratches.pop()
+    tight._scratches.append(scratch._replace(following=np.zeros(125, TOKEN)))
+    narrowed = tight.step(flat, tight.start()).tokens
+    kept = roomy.step(flat, roomy.start()).tokens
+    uses = [int(search._scratches[0].control["epoch"][0]) for search in (tight, roomy)]
+    assert uses[0] > uses[1]
+    # A token may leave and come back better, so that their order changes.
+    narrowed, kept = (np.sort(tokens, order=["lm", "place"]) for tokens in (narrowed, kept))
+    for name in ("score", "lm", "place", "start", "end"):
+        np.testing.assert_array_equal(narrowed[name], kept[name])
+
+
+def test_a_state_of_a_wider_search_is_a_config_error() -> None:
+    state = SEARCH.step(_log_probs(1, 30), SEARCH.start())
+    narrow = replace(SEARCH, options=replace(NARROW, max_tokens=3))
+    with pytest.raises(ConfigError, match="at most 3 tokens, found one of a wider"):
+        narrow.step(_log_probs(1, 1), state)
 
 
 def test_posteriors_that_allow_nothing_are_a_data_error() -> None:

@@ -144,7 +144,9 @@ class BeamSearch:
 
     def stable_words(self, state: SearchState) -> int:
         """Return how many leading words of `best` no later step can change."""
-        return len(state.settled) + int(link_kernels.shared_words(state.tokens, state.links))
+        texts = _read_only(np.ascontiguousarray(state.links["text"]))
+        shared = link_kernels.shared_words(state.tokens, state.links, texts)
+        return len(state.settled) + int(shared)
 
     def finish(self, state: SearchState, n_best: int = 1) -> list[Hypothesis]:
         """Return up to `n_best` different word sequences, best first, the sentence ending here.
@@ -172,6 +174,11 @@ class BeamSearch:
 
     def _run(self, log_probs: FloatArray, state: SearchState) -> SearchState:
         limits = self.options.limits()
+        if len(state.tokens) > limits.max_tokens:
+            raise ConfigError(
+                f"expected a state of at most {limits.max_tokens} tokens, found one of a wider "
+                f"search with {len(state.tokens)}"
+            )
         try:
             scratch = self._scratches.pop()
         except IndexError:
@@ -248,7 +255,8 @@ def _best_token(tree: LexiconTree, tokens: TokenArray) -> int:
 
 def _settled(tree: LexiconTree, state: SearchState, options: SearchOptions) -> SearchState:
     """Return `state` with the words moved to `settled` that are stable and far enough back."""
-    shared = int(link_kernels.shared_words(state.tokens, state.links))
+    numbers = _read_only(np.arange(len(state.links)))
+    shared = int(link_kernels.shared_words(state.tokens, state.links, numbers))
     best = _best_token(tree, state.tokens)
     chain = link_kernels.chain(state.links, state.tokens["link"][best])[:shared]
     depth = int((state.links["end"][chain] <= state.step - options.history_steps).sum())
@@ -256,7 +264,7 @@ def _settled(tree: LexiconTree, state: SearchState, options: SearchOptions) -> S
         return state
     words = _Graph.of(state, _scores_so_far(tree, state.tokens), options).words(chain[:depth])
     tokens, links = state.tokens.copy(), state.links.copy()
-    kept = link_kernels.settle(tokens, links, depth, links["text"][chain[depth - 1]])
+    kept = link_kernels.settle(tokens, links, chain[depth - 1])
     return SearchState(
         state.step, _read_only(tokens), _read_only(links[:kept].copy()), state.settled + words
     )

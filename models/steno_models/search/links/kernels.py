@@ -11,7 +11,7 @@ from steno_models.search.state import (
     LinkArray,
     TokenArray,
 )
-from steno_models.types import FloatArray, IntArray
+from steno_models.types import FloatArray, IntArray, LongArray
 
 DoubleArray = NDArray[np.float64]
 
@@ -129,8 +129,15 @@ def chain(links: LinkArray, link: int) -> IntArray:
 
 
 @kernel
-def shared_words(tokens: TokenArray, links: LinkArray) -> int:
-    """Return how many leading words the best histories of all `tokens` share, by text."""
+def shared_words(tokens: TokenArray, links: LinkArray, labels: LongArray) -> int:
+    """Return how many leading words the best histories of all `tokens` share.
+
+    Args:
+        tokens: the survivors.
+        links: the graph.
+        labels: (links,) histories agree up to links of equal label and depth: the texts' hashes, or
+            the links' own numbers where times must agree too.
+    """
     reference = chain(links, tokens[0]["link"])
     shared = reference.shape[0]
     seen = np.zeros(links.shape[0], np.uint8)
@@ -143,10 +150,7 @@ def shared_words(tokens: TokenArray, links: LinkArray) -> int:
                 break
             seen[link] = 1
             depth = links[link]["depth"]
-            if (
-                depth <= reference.shape[0]
-                and links[reference[depth - 1]]["text"] == links[link]["text"]
-            ):
+            if depth <= reference.shape[0] and labels[reference[depth - 1]] == labels[link]:
                 shared = min(shared, int(depth))
                 break
             link = links[link]["previous"]
@@ -154,16 +158,17 @@ def shared_words(tokens: TokenArray, links: LinkArray) -> int:
 
 
 @kernel
-def settle(tokens: TokenArray, links: LinkArray, depth: int, text: int) -> int:
-    """Forget the first `depth` words, whose hash is `text`, in place; return how many links remain.
+def settle(tokens: TokenArray, links: LinkArray, last: int) -> int:
+    """Forget the words up to link `last`, in place; return how many links remain.
 
-    Every best history must begin with these words; alternatives that do not are dropped.
+    Every token's best history must pass that link; alternatives whose best does not are dropped.
     """
+    depth = links[last]["depth"]
     number = np.full(links.shape[0], NO_ALTERNATIVE, np.int32)
     kept = 0
     for i in range(links.shape[0]):
         previous = links[i]["previous"]
-        if links[i]["depth"] == depth and links[i]["text"] == text:
+        if i == last:
             number[i] = NO_LINK
         elif previous != NO_LINK and number[previous] != NO_ALTERNATIVE:
             number[i] = kept
@@ -186,7 +191,8 @@ def _filter(others: IntArray, deltas: FloatArray, number: IntArray) -> None:
         link = others[k]
         if link == NO_ALTERNATIVE:
             break
-        link = link if link == NO_LINK else number[link]
+        # What began before the words forgotten goes with them.
+        link = NO_ALTERNATIVE if link == NO_LINK else number[link]
         if link != NO_ALTERNATIVE:
             others[kept] = link
             deltas[kept] = deltas[k]
