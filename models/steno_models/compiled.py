@@ -1,4 +1,8 @@
-"""How loops are compiled: by numba, without the interpreter's lock, once for each machine."""
+"""How loops are compiled: by numba, without the interpreter's lock, once for each machine.
+
+What was compiled is kept beside the source (or in NUMBA_CACHE_DIR) and is made anew when that file
+changes, but not when another file does whose functions it calls: then the old files must go.
+"""
 
 from numba import njit
 

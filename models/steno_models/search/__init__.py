@@ -11,6 +11,6 @@ The language model is looked ahead (Ortmanns, Ney & Eiden 1996): within a word a
 best word that can still come of it. State is a value; any chunking gives the same.
 
 Files: tree (the lexicon), topology (CTC, or HMMs of one state a token), options, state, search
-(the calls), kernels (the compiled step), links (the compiled word graph), hypothesis, nbest,
-confidence.
+(the calls), kernels (the compiled step), ahead (the compiled look-ahead), links (the compiled word
+graph), hypothesis, nbest, confidence.
 """

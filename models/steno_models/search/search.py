@@ -39,7 +39,7 @@ _TIE = 1e-3
 _MAX_ORDER = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BeamSearch:
     """A beam search over one lexicon and one language model, shared by any number of streams.
 
@@ -64,8 +64,8 @@ class BeamSearch:
     end_word: int
     unknown_word: int | None = None
     options: SearchOptions = field(default_factory=SearchOptions)
-    _model: Model = field(init=False, repr=False, compare=False)
-    _scratches: deque[Scratch] = field(init=False, repr=False, compare=False)
+    _model: Model = field(init=False, repr=False)
+    _scratches: deque[Scratch] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         lm_words = int(self.lm.level_begin[2]) - 1

@@ -55,7 +55,7 @@ class TreeArrays(NamedTuple):
     extra: IntArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LexiconTree:
     """A vocabulary's pronunciations as a prefix tree.
 
