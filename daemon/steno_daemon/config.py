@@ -44,6 +44,79 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     """How long a shutdown waits for the last words of running sessions."""
     origins: tuple[str, ...] = ()
     """Web pages that may connect, besides those of this machine, such as "https://example.org"."""
+    certificate: Path | None = None
+    """TLS certificate chain in PEM; with it the daemon speaks wss and https only."""
+    key: Path | None = None
+    """Private key of the certificate in PEM; left out, it is in the file of the certificate."""
+    resume_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    """How long a session whose connection broke waits for its client; 0 ends it at once."""
+    state_directory: Path | None = None
+    """Where sessions are kept so that they outlive the daemon; left out, systemd's
+    StateDirectory, or nowhere."""
+
+
+class LimitsConfig(_Section, frozen=True, kw_only=True):
+    """What one client may take."""
+
+    session_s: Seconds = 12 * 3600.0
+    """Audio of one session."""
+    messages_per_s: Count = 50
+    """Text messages a second, in the mean over ten seconds; audio is not counted."""
+    viewers: Count = 500
+    """Connections that watch sessions."""
+
+
+class TokenConfig(_Section, frozen=True, kw_only=True):
+    """One token and what it is good for."""
+
+    name: str
+    """What the log calls it."""
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    """The token's SHA-256 in hexadecimal: `stenod --hash-token` prints it."""
+    scopes: tuple[Literal["recognise", "watch", "admin"], ...] = ("recognise", "watch")
+    max_sessions: Count | None = None
+    """Sessions at once under this token."""
+
+
+class SecurityConfig(_Section, frozen=True, kw_only=True):
+    """Who may do what. Without tokens everybody may, and only this machine reaches the port."""
+
+    tokens: tuple[TokenConfig, ...] = ()
+    tokens_file: Path | None = None
+    """TOML file of more `[[tokens]]`; left out, the credential `tokens` of systemd."""
+
+
+class CaptionsConfig(_Section, frozen=True, kw_only=True):
+    """How captions are cut and shown."""
+
+    line_chars: Annotated[int, msgspec.Meta(ge=10, le=200)] = 42
+    lines: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+    reading_chars_per_s: Annotated[float, msgspec.Meta(ge=5, le=60)] = 17.0
+    expiry_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 6.0
+    """A caption leaves the screen after so long without another."""
+    delay_ms: Annotated[int, msgspec.Meta(ge=-60_000, le=60_000)] = 0
+    """Added to every time, for a picture that is late."""
+    replacements: dict[str, str] = {}
+    """Words or phrases that captions show as others."""
+    keep_s: Seconds = 3600.0
+    """How long the captions of a session that ended can still be fetched."""
+
+
+class MicrophoneConfig(_Section, frozen=True, kw_only=True):
+    """A microphone of this machine that the daemon itself listens to."""
+
+    enabled: bool = False
+    device: str = ""
+    """Part of its name; empty is the system's default."""
+    label: str = "microphone"
+    language_model: str = "general"
+
+
+class RecordingConfig(_Section, frozen=True, kw_only=True):
+    """Audio of sessions that consent, for a later look."""
+
+    directory: Path | None = None
+    """Where it is kept; left out, nothing is."""
 
 
 class EngineConfig(_Section, frozen=True, kw_only=True):
@@ -75,6 +148,11 @@ class Config(_Section, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     engine: EngineConfig = EngineConfig()
     endpointing: Endpointing = Endpointing()
+    limits: LimitsConfig = LimitsConfig()
+    security: SecurityConfig = SecurityConfig()
+    captions: CaptionsConfig = CaptionsConfig()
+    microphone: MicrophoneConfig = MicrophoneConfig()
+    recording: RecordingConfig = RecordingConfig()
     log: LogConfig = LogConfig()
 
 

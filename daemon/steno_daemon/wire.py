@@ -5,6 +5,9 @@ client opens with `start`, sends audio and ends with `stop`; the daemon answers 
 numbers every event by `seq` and ends with `closed`. Times are seconds since the first sample of
 the stream.
 
+A client whose connection broke opens the next one with `resume`: the daemon answers with `resumed`,
+says again what the client has not seen, and takes the audio from the sample that `resumed` names.
+
 What a client sends is read strictly: an unknown field is an error that names it. What the daemon
 sends may grow fields, which older clients ignore. This file imports msgspec and the standard
 library alone, so that clients need nothing else.
@@ -39,10 +42,13 @@ __all__ = [
     "ErrorCode",
     "Final",
     "Finalize",
+    "Load",
     "Partial",
     "Ping",
     "Pong",
     "Ready",
+    "Resume",
+    "Resumed",
     "ServerMessage",
     "SpeechStarted",
     "Start",
@@ -63,6 +69,15 @@ class Encoding(StrEnum):
     PCM_U8 = "pcm_u8"
     MULAW = "mulaw"
     ALAW = "alaw"
+    WEBM_OPUS = "webm_opus"
+    """A WebM file as a browser's MediaRecorder writes it, cut anywhere; `rate` says nothing."""
+    OGG_OPUS = "ogg_opus"
+    """An Ogg file of Opus, likewise."""
+
+    @property
+    def is_container(self) -> bool:
+        """Whether the frames are a file that has to be decoded from its first byte on."""
+        return self in {Encoding.WEBM_OPUS, Encoding.OGG_OPUS}
 
 
 class EndpointReason(StrEnum):
@@ -94,6 +109,8 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "too_large"
     UNKNOWN_LANGUAGE_MODEL = "unknown_language_model"
     OVERLOADED = "overloaded"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    NOT_RESUMABLE = "not_resumable"
     RECOGNISER_FAILED = "recogniser_failed"
     INTERNAL = "internal"
 
@@ -111,6 +128,8 @@ class CloseReason(StrEnum):
     """The session broke; the `error` before says why."""
     IDLE = "idle"
     """The client sent nothing for too long."""
+    LIMIT = "limit"
+    """The session came to a limit; the `error` before says which. Every word of it was sent."""
 
 
 class Endpointing(
@@ -150,7 +169,10 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     rate: Annotated[int, msgspec.Meta(ge=SAMPLE_RATE_MIN, le=SAMPLE_RATE_MAX)] = 16_000
     """Samples a second of each channel."""
     channels: Annotated[int, msgspec.Meta(ge=1, le=CHANNELS_MAX)] = 1
-    """Interleaved channels; they are mixed to one."""
+    """Interleaved channels."""
+    separate_channels: bool = False
+    """Whether each channel is a transcript of its own, told apart by `channel`, on one clock;
+    otherwise they are mixed to one."""
     language_model: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "general"
     partials: bool = True
     """Whether hypotheses come while the utterance lasts."""
@@ -161,6 +183,19 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     """Whether `partial` and `final` carry `words`."""
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step: shorter is earlier, longer is better; the daemon rounds to what it can."""
+    label: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """What those who watch the session see as its name."""
+    record: bool = False
+    """Whether the speaker consents that the daemon keeps the audio, if it is set up to."""
+
+
+class Resume(_Client, frozen=True, kw_only=True, tag="resume"):
+    """Opens another connection to a session whose connection broke."""
+
+    token: Annotated[str, msgspec.Meta(max_length=200)]
+    """From `ready`."""
+    seq: Annotated[int, msgspec.Meta(ge=-1)] = -1
+    """Number of the last event that arrived, -1 for none."""
 
 
 class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
@@ -186,7 +221,7 @@ class Ping(_Client, frozen=True, kw_only=True, tag="ping"):
     id: int = 0
 
 
-ClientMessage: TypeAlias = Start | Configure | Finalize | Stop | Ping
+ClientMessage: TypeAlias = Start | Resume | Configure | Finalize | Stop | Ping
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,7 +246,8 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     """What every message of the daemon has in common."""
 
     seq: int
-    """Number of the event in its session, from 0 without gaps."""
+    """Number of the event in its session, from 0 without gaps; after a `resumed`, the numbers of
+    hypotheses that newer ones replaced are left out."""
 
 
 class Ready(_Event, frozen=True, kw_only=True, tag="ready"):
@@ -226,12 +262,27 @@ class Ready(_Event, frozen=True, kw_only=True, tag="ready"):
     """Decoding step in use."""
     sample_rate: int
     """Rate at which the recogniser listens; the daemon resamples to it."""
+    token: str | None = None
+    """What `resume` needs; keep it secret. None where the session cannot be resumed."""
+    resume_s: float = 0.0
+    """How long the daemon waits for a `resume` after a connection broke."""
+
+
+class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
+    """The session goes on. `seq` repeats that of `resume`; events that were missed follow."""
+
+    session: str
+    samples: int
+    """Samples of one channel that the daemon has: send on from here."""
+    bytes: int
+    """The same in bytes of the audio that was sent."""
 
 
 class SpeechStarted(_Event, frozen=True, kw_only=True, tag="speech_started"):
     """A segment opened at `time`."""
 
     segment: int
+    channel: int = 0
     time: float
 
 
@@ -239,6 +290,7 @@ class Partial(_Event, frozen=True, kw_only=True, tag="partial"):
     """The hypothesis so far; its first `stable_chars` characters never change again."""
 
     segment: int
+    channel: int = 0
     text: str
     stable_chars: int
     start: float
@@ -249,6 +301,7 @@ class Final(_Event, frozen=True, kw_only=True, tag="final"):
     """The words of a segment; never empty, sent once for a segment at most."""
 
     segment: int
+    channel: int = 0
     text: str
     start: float
     end: float
@@ -261,15 +314,28 @@ class Endpoint(_Event, frozen=True, kw_only=True, tag="endpoint"):
     """A segment ended at `time`; every `speech_started` has exactly one, after its `final`."""
 
     segment: int
+    channel: int = 0
     time: float
     reason: EndpointReason
 
 
 class Acknowledged(_Event, frozen=True, kw_only=True, tag="acknowledged"):
-    """How much audio the daemon has decoded and needs no more."""
+    """How much audio the daemon needs no more, whatever happens to it.
+
+    Every word before is final; a daemon that is killed and started again goes on from here.
+    """
 
     samples: int
     """Samples of one channel since the start of the stream, at the rate of `start`."""
+
+
+class Load(_Event, frozen=True, kw_only=True, tag="load"):
+    """How well the daemon keeps up with this session; sent when it changes."""
+
+    degraded: int
+    """0: as it should be; 1: a narrower beam; 2: longer chunks as well."""
+    lag_ms: int
+    """Audio that was received and not decoded yet."""
 
 
 class Pong(_Event, frozen=True, kw_only=True, tag="pong"):
@@ -296,7 +362,17 @@ class Closed(_Event, frozen=True, kw_only=True, tag="closed"):
 
 
 ServerMessage: TypeAlias = (
-    Ready | SpeechStarted | Partial | Final | Endpoint | Acknowledged | Pong | Error | Closed
+    Ready
+    | Resumed
+    | SpeechStarted
+    | Partial
+    | Final
+    | Endpoint
+    | Acknowledged
+    | Load
+    | Pong
+    | Error
+    | Closed
 )
 
 
