@@ -55,3 +55,43 @@ class UnknownModelError(StenoDaemonError):
         )
         self.expected = expected
         self.found = found
+
+
+class UnauthorisedError(StenoDaemonError):
+    """A client shows no token, or one that nobody was given; HTTP says 401."""
+
+
+class ForbiddenError(StenoDaemonError):
+    """A client may not do this: its token has another scope, or its web page is foreign.
+
+    HTTP says 403.
+
+    Attributes:
+        expected: what would have been let through.
+        found: what came instead.
+    """
+
+    def __init__(self, message: str, *, expected: str, found: str) -> None:
+        super().__init__(f"{message}: expected {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+class LimitError(StenoDaemonError):
+    """A client took all that it may take; HTTP says 429.
+
+    Attributes:
+        limit: name of the limit, as the configuration calls it.
+        expected: the most that is allowed, with its unit.
+        found: what the client asked for.
+        retry_after_s: seconds after which it is allowed again; None where waiting does not help.
+    """
+
+    def __init__(
+        self, limit: str, *, expected: str, found: str, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(f"the limit {limit} is reached: expected {expected}, found {found}")
+        self.limit = limit
+        self.expected = expected
+        self.found = found
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,64 @@
+"""Makes what a client sent fit for a log: no token, no line of its own making, not too long.
+
+Four things count as secret: the value of a query parameter `token`, however its name is written;
+what an `Authorization` header holds; a user and password before an `@`; and anything that looks
+like a token of `stenod --new-token`.
+"""
+
+import logging
+import re
+
+from aiohttp.http_exceptions import HttpProcessingError
+
+TOKEN_PREFIX = "steno_"  # noqa: S105 - what every new token begins with, so that it can be told
+HIDDEN = "…"
+LONGEST_CHARS = 200
+
+_NAME = "".join(rf"(?:{c}|%{ord(c):02x}|%{ord(c.upper()):02x})" for c in "token")
+_PARAMETER = re.compile(rf"(?<=[?&;])({_NAME})=[^&\s]*", re.IGNORECASE)
+_BEARER = re.compile(
+    r"\b(authorization\b\W{1,6}\w+|bearer)(?:\s|%20|\+)+[^\s,\"'\\]+", re.IGNORECASE
+)
+_MINTED = re.compile(rf"{TOKEN_PREFIX}[\w-]{{32,}}")
+_USER = re.compile(r"(?<=://)[^/?#\s@]+@")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def redact(text: str) -> str:
+    """Return one short line in which no token of `text`, a URL or a path, can be read."""
+    line = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", without_secrets(text))
+    return line if len(line) <= LONGEST_CHARS else line[:LONGEST_CHARS] + HIDDEN
+
+
+def without_secrets(text: str) -> str:
+    """Return a text of any length with its tokens hidden and all else as it was."""
+    text = _PARAMETER.sub(rf"\1={HIDDEN}", text)
+    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    text = _USER.sub(f"{HIDDEN}@", text)
+    return _MINTED.sub(TOKEN_PREFIX + HIDDEN, text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """The last gate before a log: hides tokens in the whole entry, its traceback included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the entry without tokens."""
+        return without_secrets(super().format(record))
+
+
+class BadRequestFilter(logging.Filter):
+    """Turns the traceback that aiohttp logs for every malformed request into a line at INFO.
+
+    Belongs on the logger `aiohttp.server`: what strangers send is no fault of the daemon, and
+    must not fill its log.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is logged; a malformed request's is made short before."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg = "a request was not HTTP: %s"
+            record.args = (redact(error.message),)
+            record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
