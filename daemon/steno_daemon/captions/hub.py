@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from steno_daemon.captions.replacements import Replacements
 from steno_daemon.captions.topic import About, Item, Lasting, MissedError, Shown, Topic, Viewer
 from steno_daemon.wire import CloseReason
 
@@ -30,6 +31,7 @@ class Hub:
         keep_s: how long captions stay after their session ended.
         history_events: events that a topic keeps for viewers who come late or fall behind.
         topics_max: ended topics that are kept; the longest ended one goes first.
+        replacements: what captions show for some words.
         clock: returns seconds from any origin; never goes back.
         wall: returns seconds since 1970.
     """
@@ -40,12 +42,14 @@ class Hub:
         *,
         history_events: int = 20_000,
         topics_max: int = 100,
+        replacements: Replacements | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._keep_s = keep_s
         self._history_events = history_events
         self._topics_max = topics_max
+        self._replacements = replacements or Replacements()
         self._clock = clock
         self._wall = wall
         self._topics: dict[str, Topic] = {}
@@ -76,6 +80,7 @@ class Hub:
             ),
             began_at=self._wall(),
             history_events=self._history_events,
+            replacements=self._replacements,
             clock=self._clock,
         )
         self._topics[session] = topic

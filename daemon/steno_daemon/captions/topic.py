@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from steno_daemon.captions.replacements import Replacements
 from steno_daemon.errors import StenoDaemonError
 from steno_daemon.wire import (
     Acknowledged,
@@ -75,7 +76,13 @@ class Topic:
     """
 
     def __init__(
-        self, about: About, *, began_at: float, history_events: int, clock: Callable[[], float]
+        self,
+        about: About,
+        *,
+        began_at: float,
+        history_events: int,
+        replacements: Replacements,
+        clock: Callable[[], float],
     ) -> None:
         self.about = about
         self.began_s = clock()
@@ -83,6 +90,7 @@ class Topic:
         self.ended_s: float | None = None
         self.settled_s = 0.0
         self._clock = clock
+        self._replacements = replacements
         self._history_events = history_events
         self._history: list[Lasting] = []
         self._oldest = 0
@@ -118,10 +126,13 @@ class Topic:
             return
         match event:
             case Partial():
-                self._partials_published += 1
-                shown = msgspec.structs.replace(event, seq=self.newest)
-                self._partials[event.channel] = (self._partials_published, shown)
-            case SpeechStarted() | Final() | Endpoint() | Closed():
+                self._hold(self._replacements.partial(event))
+            case Final():
+                final = self._replacements.final(event)
+                if final is None:
+                    return
+                self._append(msgspec.structs.replace(final, alternatives=None))  # one text for all
+            case SpeechStarted() | Endpoint() | Closed():
                 self._append(event)
             case Acknowledged():
                 self.settled_s = max(self.settled_s, event.samples / self.about.rate)
@@ -173,6 +184,12 @@ class Topic:
         finally:
             self._waiting -= 1
 
+    def _hold(self, partial: Partial) -> None:
+        """Keep a hypothesis until a newer one or its final comes."""
+        self._partials_published += 1
+        shown = msgspec.structs.replace(partial, seq=self.newest)
+        self._partials[partial.channel] = (self._partials_published, shown)
+
     def _append(self, event: Lasting) -> None:
         """Put an event at the end, and forget the oldest ones where there are too many."""
         match event:
@@ -183,8 +200,6 @@ class Topic:
                 held = self._partials.get(event.channel)
                 if held is not None and held[1].segment <= event.segment:
                     del self._partials[event.channel]
-        if isinstance(event, Final) and event.alternatives is not None:
-            event = msgspec.structs.replace(event, alternatives=None)  # nobody's caption
         self._history.append(msgspec.structs.replace(event, seq=self.newest + 1))
         surplus = len(self._history) - self._history_events
         if surplus > self._history_events // 4:  # not at every event: this moves the whole list
