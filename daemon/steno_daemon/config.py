@@ -175,8 +175,10 @@ def load(path: Path | None, overrides: Tables | None = None) -> Config:
     except msgspec.ValidationError as error:
         fault = describe(tables, error, Config)
         where = f"{fault.where}: " if fault.where else ""
+        is_secret = fault.where.endswith(".sha256")  # people write the token itself there
+        found = "something else" if is_secret else fault.found
         raise ConfigError(
-            f"the configuration is wrong: {where}expected {fault.expected}, found {fault.found}"
+            f"the configuration is wrong: {where}expected {fault.expected}, found {found}"
         ) from error
 
 

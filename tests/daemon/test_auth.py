@@ -15,7 +15,7 @@ from steno_daemon.auth import (
     new_token,
     token_of,
 )
-from steno_daemon.config import SecurityConfig, TokenConfig
+from steno_daemon.config import SecurityConfig, TokenConfig, load
 from steno_daemon.errors import ConfigError, ForbiddenError, LimitError, UnauthorisedError
 
 SPEAKER = "a token of the speaker"
@@ -206,6 +206,13 @@ def test_a_wrong_file_is_complained_about_without_its_secrets(
     assert complaint in str(caught.value)
     assert str(path) in str(caught.value)
     assert "plain secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+def test_a_token_that_was_written_in_place_of_its_hash_is_not_repeated() -> None:
+    tables = {"security": {"tokens": [{"name": "x", "sha256": "plain secret"}]}}
+    with pytest.raises(ConfigError, match=r"security\.tokens\.0\.sha256: expected") as caught:
+        load(None, tables)
+    assert "plain secret" not in str(caught.value)
 
 
 def test_a_missing_file_does_not_open_the_daemon_to_everybody(tmp_path: Path) -> None:
