@@ -76,9 +76,12 @@ def _serve(options: argparse.Namespace) -> int:
     """Load what is needed and serve, or only try it out."""
     import torch
 
-    from steno_daemon import config, server
+    from steno_daemon import activation, config, server
 
-    settings = config.load(options.config, _overrides(options))
+    def reread() -> config.Config:
+        return config.load(options.config, _overrides(options))
+
+    settings = reread()
     logging.basicConfig(
         level=settings.log.level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -87,17 +90,23 @@ def _serve(options: argparse.Namespace) -> int:
     if options.check:
         torch.set_num_threads(settings.engine.threads)
         model = _load(settings.engine.bundle)
-        limit = server.sessions_limit(settings.engine, model)
-        print(f"ok: {model.name} {model.version}, up to {limit} sessions")
+        ladder = server.measured_ladder(settings.engine, model)
+        print(f"ok: {model.name} {model.version}, up to {ladder.most} sessions")
         return 0
-    with server.bind(settings.server.host, settings.server.port) as bound:
+    handed = [listener.bound for listener in activation.take_over()]
+    place = settings.server
+    bound = handed or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]
+    try:
         torch.set_num_threads(settings.engine.threads)
         model = _load(settings.engine.bundle)
 
         def ready(url: str) -> None:
             print(f"ready: {url} {model.name} {model.version}", flush=True)
 
-        asyncio.run(server.serve(settings, model, bound, ready=ready))
+        asyncio.run(server.serve(reread, model, bound, ready=ready))
+    finally:
+        for one in bound:
+            one.close()
     return 0
 
 

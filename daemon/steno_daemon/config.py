@@ -35,6 +35,8 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8765
     """0 lets the system choose."""
+    reuse_port: bool = False
+    """Whether other daemons on this machine may share the port; the system spreads clients."""
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 4 * 1024 * 1024
     backlog_s: Seconds = 10.0
     """Audio of one session that may wait to be decoded before its client has to."""

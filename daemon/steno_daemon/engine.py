@@ -21,6 +21,8 @@ import numpy as np
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
+from steno_daemon.ladder import Ladder
+from steno_daemon.metrics import Metrics
 from steno_daemon.session import STEP_MS, Decoding
 from steno_models.features.fbank import fbank
 from steno_models.recogniser import DecodeOptions, State, Update
@@ -29,8 +31,11 @@ from steno_models.recogniser import Work as Chunk
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5.0
+NARROW_BEAM = 0.7
+LONG_CHUNKS = 2
 SESSIONS_MAX = 1_000
 MEASUREMENTS = 3
+FRAME_S = 0.01
 
 
 class HasChunk(Protocol):
@@ -80,9 +85,16 @@ Outcome: TypeAlias = Done | Failed
 
 @dataclass(eq=False, slots=True)
 class Seat:
-    """The right of one session to hand in work."""
+    """The right of one session to hand in work.
+
+    Attributes:
+        name: of the session.
+        transcripts: how many it makes at once.
+        taken: whether it still may.
+    """
 
     name: str
+    transcripts: int = 1
     taken: bool = True
 
 
@@ -109,8 +121,9 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
         state = recogniser.start(
             DecodeOptions(
                 n_best=decoding.n_best,
-                chunk_steps=decoding.chunk_steps,
+                chunk_steps=decoding.chunk_steps * (LONG_CHUNKS if decoding.degraded > 1 else 1),
                 language_model=decoding.language_model,
+                beam_scale=NARROW_BEAM if decoding.degraded else 1.0,
             )
         )
     return Chunk(work.features, state, work.is_last)
@@ -138,16 +151,29 @@ def capacity(real_time_factor: float, *, headroom: float) -> int:
 
 
 class Engine:
-    """Decodes for up to `max_sessions` sessions of the running event loop at once.
+    """Decodes for the sessions of the running event loop.
 
     Args:
         recogniser: nothing else may call it while the engine runs.
-        max_sessions: how many are admitted.
+        ladder: how many sessions keep up, at which effort.
         max_batch: how many pieces of work go through the recogniser together.
+        metrics: counts batches.
+
+    Attributes:
+        ladder: as given.
+        batches_done: batches that were finished, well or with an error.
     """
 
-    def __init__(self, recogniser: Recogniser, *, max_sessions: int, max_batch: int = 32) -> None:
-        self.max_sessions = max_sessions
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        ladder: Ladder,
+        *,
+        max_batch: int = 32,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.ladder = ladder
+        self._metrics = metrics or Metrics()
         self._recogniser = recogniser
         self._max_batch = max_batch
         self._seats: set[Seat] = set()
@@ -155,14 +181,31 @@ class Engine:
         self._jobs_seen = 0
         self._ready = threading.Condition()
         self._closing = False
+        self._in_hand = False
+        self.batches_done = 0
         self._loop = asyncio.get_running_loop()
         # A daemon thread: a recogniser that hangs cannot keep the process from leaving.
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
     def sessions(self) -> int:
-        """How many sessions are admitted now."""
-        return len(self._seats)
+        """How many transcripts are made now: one a session, or one for each of its channels."""
+        return sum(seat.transcripts for seat in self._seats)
+
+    @property
+    def max_sessions(self) -> int:
+        """How many transcripts may be made at once."""
+        return self.ladder.most
+
+    @property
+    def step_down(self) -> int:
+        """The step of the ladder at which all who are here keep up."""
+        return self.ladder.step(self.sessions)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether work is queued or in hand."""
+        return bool(self._jobs) or self._in_hand
 
     @property
     def is_alive(self) -> bool:
@@ -182,19 +225,19 @@ class Engine:
         if self._thread.is_alive():
             logger.warning("the engine did not end within %s s, leaving it behind", timeout_s)
 
-    def admit(self, name: str) -> Seat:
-        """Return a seat for a session.
+    def admit(self, name: str, transcripts: int = 1) -> Seat:
+        """Return a seat for a session that makes so many transcripts at once.
 
         Raises:
-            OverloadedError: all are taken.
+            OverloadedError: there is no room for them.
         """
-        if len(self._seats) >= self.max_sessions:
+        if self.sessions + transcripts > self.max_sessions:
             raise OverloadedError(
-                f"the daemon is busy: expected fewer than {self.max_sessions} sessions, "
-                f"found {len(self._seats)}",
+                f"the daemon is busy: expected at most {self.max_sessions} sessions, "
+                f"found {self.sessions} and {transcripts} more",
                 retry_after_s=RETRY_AFTER_S,
             )
-        seat = Seat(name)
+        seat = Seat(name, transcripts)
         self._seats.add(seat)
         return seat
 
@@ -222,6 +265,8 @@ class Engine:
     def _run(self) -> None:
         while batch := self._collect():
             self._deliver(list(zip(batch, self._perform(batch), strict=True)))
+            self.batches_done += 1
+            self._in_hand = False
 
     def _collect(self) -> list[Job]:
         """Wait for work; return what is ready, the earliest due first, or nothing at the end."""
@@ -235,6 +280,8 @@ class Engine:
                     job = heapq.heappop(self._jobs)
                     if job.seat.taken:
                         batch.append(job)
+            self._in_hand = True
+            self._metrics.queue(len(self._jobs))
         return batch
 
     def _perform(self, batch: Sequence[Job]) -> list[Outcome]:
@@ -250,7 +297,13 @@ class Engine:
 
     def _step(self, batch: Sequence[Job]) -> list[Outcome]:
         chunks = [_chunk(self._recogniser, job.work, job.decoding) for job in batch]
+        began_s = time.perf_counter()
         results = self._recogniser.step(chunks)
+        self._metrics.batch(
+            len(batch),
+            busy_s=time.perf_counter() - began_s,
+            audio_s=sum(len(chunk.features) for chunk in chunks) * FRAME_S,
+        )
         return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]
 
     def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> None:

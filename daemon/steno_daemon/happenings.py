@@ -22,12 +22,14 @@ class Work:
         state: what the recogniser gave back last; None opens a segment.
         is_last: whether the segment ends with them.
         position: sample of the stream up to which they reach.
+        channel: whose segment it is.
     """
 
     features: FloatArray
     state: "State | None"
     is_last: bool
     position: int
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,83 @@
 """A client's bytes as samples at 16 kHz, at exact positions of the stream.
 
 The count of a client's own samples decides every position, so that two hours and many `finalize`s
-later a second is still a second.
+later a second is still a second. The samples of a container are those that it decodes to, 48,000 a
+second whatever `start` says of the rate.
 """
+
+from math import gcd
+from typing import Self
 
 import numpy as np
 
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.wire import Start
-from steno_models.audio import AudioFormat, PcmDecoder, Resampler
+from steno_daemon.errors import WireError
+from steno_daemon.sources import format_of, source_of
+from steno_daemon.wire import ErrorCode, Start
+from steno_models.audio import Resampler
 from steno_models.types import FloatArray
+
+FILTER_S = 0.1
+"""How far the resampler looks to either side, at most."""
 
 
 class Intake:
-    """Decodes and resamples one stream; its bytes may be cut anywhere."""
+    """Decodes and resamples one stream; its bytes may be cut anywhere.
 
-    def __init__(self, start: Start) -> None:
-        self.format = AudioFormat.named(
-            start.encoding.removeprefix("pcm_"), start.rate, start.channels
+    Bad audio raises nothing here: `accept` returns what came before it, `fault` says what is wrong,
+    and whatever comes after it is left out.
+
+    Args:
+        start: what the client said of its audio.
+        at_sample: sample of the client with which the stream goes on, 0 at its start. The bytes
+            begin there; those of a container begin at its first byte again, and what lies before
+            is decoded and left out.
+
+    Attributes:
+        format: of the client's samples; of a container's, what they are decoded to.
+        channels: how many channels `accept` returns: C.
+    """
+
+    def __init__(self, start: Start, *, at_sample: int = 0) -> None:
+        self.channels = start.channels if start.separate_channels else 1
+        self._source = source_of(start, at_sample)
+        self.format = self._source.format
+        self._at_sample = at_sample
+        self._given = self.position  # up to here `accept` has returned the stream
+        self._begin()
+
+    @classmethod
+    def resumed(cls, start: Start, position: int) -> Self:
+        """Return an intake that gives the samples from a 16 kHz position on as another would.
+
+        It begins where `needed_from` says, and may give some samples before the position, too.
+        """
+        return cls(start, at_sample=_needed_from(format_of(start).sample_rate, position))
+
+    @property
+    def fault(self) -> WireError | None:
+        """What is wrong with the audio, None while all is well."""
+        error = self._source.fault
+        if error is None:
+            return None
+        return WireError(
+            ErrorCode.INVALID_AUDIO, error.message, expected=error.expected, found=error.found
         )
-        self._decoder = PcmDecoder(self.format)
-        self._resampler = Resampler(start.rate, SAMPLE_RATE)
-        self._bytes = 0
-        self._given_samples = 0
 
     @property
     def received_samples(self) -> int:
         """Whole samples of one channel so far, at the client's rate."""
-        return self._bytes // self.format.block_bytes
+        return max(self._at_sample, self._source.samples)
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of the stream that need not come again: whole samples, a container to the last."""
+        return self._source.received_bytes
 
     @property
     def loose_bytes(self) -> int:
-        """Bytes at the end that do not make a whole sample yet."""
-        return self._bytes % self.format.block_bytes
+        """Bytes at the end that do not make a whole sample yet; a container has none."""
+        return self._source.loose_bytes
 
     @property
     def position(self) -> int:
@@ -40,22 +85,64 @@ class Intake:
         return round(self.received_samples * SAMPLE_RATE / self.format.sample_rate)
 
     def accept(self, data: bytes) -> FloatArray:
-        """Return the 16 kHz samples, (N,), that `data` completes."""
-        self._bytes += len(data)
-        return self._give(self._resampler.accept(self._decoder.accept(data)))
+        """Return the 16 kHz samples, (C, N), that `data` completes."""
+        blocks = [self._resample(block) for block in self._source.accept(data)]
+        return np.concatenate([np.zeros((self.channels, 0), np.float32), *blocks], axis=1)
 
     def flush(self) -> FloatArray:
-        """Return the samples that the resampler still held, up to `position` exactly."""
-        rest = self._resampler.finish()
-        missing = max(0, self.position - self._given_samples)
-        padded = np.zeros(missing, np.float32)
-        padded[: len(rest)] = rest[:missing]
-        return self._give(padded)
+        """Return the samples, (C, N), that the resampler still held, up to `position` exactly."""
+        rest = self._unseen(np.stack([resampler.finish() for resampler in self._resamplers]))
+        missing = np.zeros((self.channels, self.position - self._given), np.float32)
+        held = rest[:, : missing.shape[1]]
+        missing[:, : held.shape[1]] = held
+        self._given = self.position
+        self._begin()
+        return missing
+
+    def forget_loose_bytes(self) -> None:
+        """Drop what makes no whole sample yet: a client that resumes sends it again."""
+        self._source.forget_loose_bytes()
 
     def client_samples(self, position: int) -> int:
         """Return how many of the client's samples lie before a position at 16 kHz."""
         return min(self.received_samples, position * self.format.sample_rate // SAMPLE_RATE)
 
-    def _give(self, samples: FloatArray) -> FloatArray:
-        self._given_samples += len(samples)
-        return samples
+    def needed_from(self, position: int) -> int:
+        """Return the client's sample from which on audio is needed to go on at a position.
+
+        Where the rate is changed that lies a little before, as far as the filter looks back.
+        """
+        needed = _needed_from(self.format.sample_rate, position)
+        return min(self.received_samples, needed)
+
+    def _begin(self) -> None:
+        """Begin to resample, on the grid that the stream had from its start.
+
+        Input and output coincide every `period` samples of the client: silence fills up from the
+        last such place, and what it gives is left out.
+        """
+        rate = self.format.sample_rate
+        self._resamplers = [Resampler(rate, SAMPLE_RATE) for _ in range(self.channels)]
+        period = rate // gcd(rate, SAMPLE_RATE)
+        periods, lead = divmod(self._source.samples, period)
+        self._next = periods * period * SAMPLE_RATE // rate  # position of what comes out next
+        self._resample(np.zeros((self.channels, lead), np.float32))
+
+    def _resample(self, samples: FloatArray) -> FloatArray:
+        """Return the samples at 16 kHz, (C, M), that `samples`, (C, N) of the client, complete."""
+        pairs = zip(self._resamplers, samples, strict=True)
+        new = self._unseen(np.stack([resampler.accept(channel) for resampler, channel in pairs]))
+        self._given += new.shape[1]
+        return new
+
+    def _unseen(self, samples: FloatArray) -> FloatArray:
+        """Return those samples, (C, N) out of the resamplers, that were not given yet."""
+        seen = max(0, self._given - self._next)
+        self._next += samples.shape[1]
+        return samples[:, seen:]
+
+
+def _needed_from(rate: int, position: int) -> int:
+    """Return the sample at `rate` from which on a resampler must hear to be right at a position."""
+    margin = 0 if rate == SAMPLE_RATE else round(FILTER_S * rate)
+    return max(0, position * rate // SAMPLE_RATE - margin)

@@ -1,8 +1,7 @@
-"""What happens to the segments of a stream, told in events as its client wished."""
+"""What happens to the segments of one channel, told in events as its client wished."""
 
 from steno_daemon import wire
 from steno_daemon.happenings import Ended, Finalized, Happening, Heard, Opened
-from steno_daemon.intake import Intake
 from steno_daemon.outbox import Outbox
 from steno_daemon.transcript import UNNUMBERED, final, partial, seconds
 
@@ -13,41 +12,48 @@ class Narrator:
     Args:
         outbox: of the session.
         start: what the client asked for.
-        intake: knows the client's own samples, in which it hears what is acknowledged.
+        channel: which one is told about.
+        announced: how many segments the client has heard of in an earlier life of the session.
     """
 
-    def __init__(self, outbox: Outbox, start: wire.Start, intake: Intake) -> None:
+    def __init__(
+        self, outbox: Outbox, start: wire.Start, *, channel: int = 0, announced: int = 0
+    ) -> None:
         self._outbox = outbox
         self._start = start
-        self._intake = intake
+        self._channel = channel
+        self._announced = announced
         self._last_partial = ("", 0)
-        self._acknowledged = 0
 
     def tell(self, happening: Happening) -> None:
-        """Tell of one thing that happened."""
+        """Tell of one thing that happened; what a client asked for is its session's to answer."""
         match happening:
-            case Opened(segment, position):
-                self._last_partial = ("", 0)
-                self._outbox.add(
-                    wire.SpeechStarted(seq=UNNUMBERED, segment=segment, time=seconds(position))
-                )
+            case Opened():
+                self._tell_start(happening)
             case Heard():
                 self._tell_partial(happening)
             case Ended():
                 self._tell_end(happening)
-            case Finalized(position):
-                self.acknowledge(position, at_least=0)
+            case Finalized():
+                pass
 
-    def acknowledge(self, position: int, *, at_least: int) -> None:
-        """Acknowledge the audio before `position`, if that is `at_least` so many samples more."""
-        if position - self._acknowledged >= at_least:
-            self._acknowledged = position
-            samples = self._intake.client_samples(position)
-            self._outbox.add(wire.Acknowledged(seq=UNNUMBERED, samples=samples))
+    def _tell_start(self, opened: Opened) -> None:
+        """Tell that speech began, if that is not known."""
+        self._last_partial = ("", 0)
+        if opened.segment < self._announced:
+            return
+        self._outbox.add(
+            wire.SpeechStarted(
+                seq=UNNUMBERED,
+                segment=opened.segment,
+                channel=self._channel,
+                time=seconds(opened.position),
+            )
+        )
 
     def _tell_partial(self, heard: Heard) -> None:
         """Tell the hypothesis if it says anything new."""
-        event = partial(heard, word_times=self._start.word_times)
+        event = partial(heard, channel=self._channel, word_times=self._start.word_times)
         news = (event.text, event.stable_chars)
         if self._start.partials and news != self._last_partial:
             self._outbox.add(event)
@@ -57,12 +63,18 @@ class Narrator:
         """Tell the words, if there are any, and the end of the segment."""
         if ended.words:
             self._outbox.add(
-                final(ended, word_times=self._start.word_times, n_best=self._start.n_best)
+                final(
+                    ended,
+                    channel=self._channel,
+                    word_times=self._start.word_times,
+                    n_best=self._start.n_best,
+                )
             )
         self._outbox.add(
             wire.Endpoint(
                 seq=UNNUMBERED,
                 segment=ended.segment,
+                channel=self._channel,
                 time=seconds(ended.position),
                 reason=ended.reason,
             )

@@ -1,39 +1,57 @@
 """What a session has to say: numbered when it is taken, so that a slow reader skips no number."""
 
+from collections import deque
+from collections.abc import Callable, Iterable
+
 import msgspec
 
 from steno_daemon import wire
+from steno_daemon.transcript import UNNUMBERED
+
+_PASSING = wire.Partial | wire.Acknowledged | wire.Pong | wire.Load | wire.Resumed
+RETAINED_EVENTS = 10_000
+"""Events that a client may ask for again, more than twelve hours of talk."""
+
+
+def _nobody(_event: wire.ServerMessage) -> None:
+    """Take no notice."""
 
 
 class Outbox:
-    """Events in order. Of partials nobody took yet only the newest stays; finals all stay."""
+    """Events in order. Of partials nobody took yet only the newest stays; finals all stay.
 
-    def __init__(self) -> None:
+    What was taken is kept for a client that comes back: all but partials and acknowledgements,
+    which newer ones replace.
+
+    Args:
+        observe: hears of every event when it is added, also of those that are never taken.
+    """
+
+    def __init__(self, observe: Callable[[wire.ServerMessage], None] = _nobody) -> None:
+        self._observe = observe
         self._events: list[wire.ServerMessage] = []
         self._acknowledged: wire.Acknowledged | None = None
+        self._retained: deque[wire.ServerMessage] = deque(maxlen=RETAINED_EVENTS)
+        self._again: list[wire.ServerMessage] = []
         self._next_seq = 0
 
     def __len__(self) -> int:
-        return len(self._events) + (self._acknowledged is not None)
+        return len(self._again) + len(self._events) + (self._acknowledged is not None)
 
     def add(self, event: wire.ServerMessage) -> None:
         """Put an event at the end; a newer partial or acknowledgement replaces an older one."""
+        self._observe(event)
         if isinstance(event, wire.Acknowledged):
             self._acknowledged = event
             return
         if isinstance(event, wire.Closed):
             self._flush_acknowledged()
-        last = self._events[-1] if self._events else None
-        if (
-            isinstance(event, wire.Partial)
-            and isinstance(last, wire.Partial)
-            and last.segment == event.segment
-        ):
-            self._events.pop()
+        if isinstance(event, wire.Partial):
+            self._events = [old for old in self._events if not _replaces(event, old)]
         self._events.append(event)
 
     def take(self) -> list[wire.ServerMessage]:
-        """Return the events since the last call, numbered without gaps."""
+        """Return the events since the last call, numbered without gaps; old ones again first."""
         self._flush_acknowledged()
         taken = [
             msgspec.structs.replace(event, seq=seq)
@@ -41,10 +59,45 @@ class Outbox:
         ]
         self._next_seq += len(taken)
         self._events.clear()
-        return taken
+        self._retained += [event for event in taken if is_durable(event)]
+        again, self._again = self._again, []
+        return again + taken
+
+    def rewind(self, resumed: wire.Resumed) -> None:
+        """Begin again after the event that `resumed` names: it goes out first, then what follows.
+
+        Raises:
+            LookupError: some of that is forgotten.
+        """
+        oldest = self._retained[0].seq if self._retained else 0
+        forgot = len(self._retained) == RETAINED_EVENTS and oldest > resumed.seq + 1
+        if forgot:
+            raise LookupError(f"expected a number of {oldest - 1} or more, found {resumed.seq}")
+        self._next_seq = max(self._next_seq, resumed.seq + 1)
+        self._again = [resumed, *(event for event in self._retained if event.seq > resumed.seq)]
+
+    def restore(self, retained: Iterable[wire.ServerMessage]) -> None:
+        """Go on behind the events that an earlier life of this session sent."""
+        self._retained.extend(retained)
+        if self._retained:
+            self._next_seq = self._retained[-1].seq + 1
 
     def _flush_acknowledged(self) -> None:
         """Put the newest acknowledgement behind what it acknowledges."""
         if self._acknowledged is not None:
             self._events.append(self._acknowledged)
             self._acknowledged = None
+
+
+def _replaces(new: wire.Partial, old: wire.ServerMessage) -> bool:
+    """Return whether nobody needs the old event once the new one is there."""
+    return (
+        isinstance(old, wire.Partial)
+        and (old.channel, old.segment) == (new.channel, new.segment)
+        and old.seq == UNNUMBERED
+    )
+
+
+def is_durable(event: wire.ServerMessage) -> bool:
+    """Return whether a client that missed the event needs it."""
+    return not isinstance(event, _PASSING)

@@ -6,13 +6,17 @@ speed of the engine and the cutting of the input change nothing in what is heard
 
     no segment      the cursor looks for speech; found, it opens a segment a pre-roll earlier
     a segment       every 80 ms its new features go out as work; on the update the rules decide
-    it ends         the last work goes out; words that lie behind the cut belong to the next one
+    it ends         the last work goes out; words that lie behind the cut belong to the next one;
+                    here the stream could be taken up again, so a checkpoint is made
 """
 
 from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.endpoint import (
     SAMPLE_RATE,
     SHORT_PAUSE_SAMPLES,
@@ -27,7 +31,7 @@ from steno_daemon.wire import EndpointReason
 from steno_models.features.fbank import StreamingFbank
 from steno_models.types import FloatArray
 from steno_models.vad.decision import SpeechStart, VadOptions
-from steno_models.vad.webrtc import VoiceActivityDetector
+from steno_models.vad.webrtc import VadMemory, VoiceActivityDetector
 
 if TYPE_CHECKING:
     from steno_models.recogniser import State, Update
@@ -36,6 +40,10 @@ BLOCK_SAMPLES = 160
 DECISION_SAMPLES = 8 * BLOCK_SAMPLES
 SUSPICION = 0.1
 """Share of frames that sound like speech above which silence may be the start of a word."""
+QUIET_SAMPLES = 15 * SAMPLE_RATE
+"""Silence after which there is a checkpoint without a segment."""
+UNQUIET_SAMPLES = 60 * SAMPLE_RATE
+"""The same where it is never quite silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,41 +78,53 @@ class _Segment:
     ending: EndpointReason | None = None
 
 
-def _detector(rules: Rules) -> VoiceActivityDetector:
+def _detector(rules: Rules, memory: VadMemory | None = None) -> VoiceActivityDetector:
     """Return a detector that tells of every short pause; the rules wait for longer ones."""
     return VoiceActivityDetector(
         VadOptions(
             aggressiveness=rules.vad_aggressiveness,
             hangover_ms=1000 * SHORT_PAUSE_SAMPLES // SAMPLE_RATE,
-        )
+        ),
+        memory,
     )
 
 
 class Segmenter:
-    """The audio side of a session: samples in, work and happenings out."""
+    """The audio side of one channel: samples in, work and happenings out.
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._tape = Tape()
+    Args:
+        rules: of the endpoint.
+        checkpoint: where to take up a stream whose earlier samples were heard before.
+        first: position of the first sample that will be appended, the checkpoint's at the latest.
+    """
+
+    def __init__(
+        self, rules: Rules, checkpoint: Checkpoint | None = None, *, first: int = 0
+    ) -> None:
+        begin = checkpoint or Checkpoint()
+        self._rules = begin.rules or rules
+        self._tape = Tape(first)
         self._commands: deque[_Command] = deque()
-        self._vad = _detector(rules)
-        self._vad_origin = 0  # where the detector began to listen
-        self._in_speech = False
-        self._turned = 0  # where speech or silence began last
-        self._cursor = 0
-        self._floor = 0  # where the last segment ended: nothing is decoded twice
+        self._vad = _detector(self._rules, begin.vad)
+        self._vad_origin = begin.cursor  # where the detector began to listen
+        self._in_speech = self._vad.speaking
+        self._turned = begin.turned  # where speech or silence began last
+        self._cursor = begin.cursor
+        self._floor = begin.floor  # where the last segment ended: nothing is decoded twice
         self._segment: _Segment | None = None
-        self._segments = 0
+        self._segments = begin.segments
         self._next_decision = 0
         self._waiting = False
         self._happenings: list[Happening] = []
-        self.settled = 0
+        self.checkpoint = begin
         self.finished = False
+        if begin.is_open:
+            self._open(begin.position)
 
     @property
     def pending_samples(self) -> int:
         """Audio that was received and not looked at yet."""
-        return self._tape.end - self._cursor
+        return max(0, self._tape.end - self._cursor)
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
@@ -116,11 +136,11 @@ class Segmenter:
 
     def finalize(self) -> None:
         """End the open segment after what was received so far."""
-        self._commands.append(_Command(self._tape.end, end=EndpointReason.FINALIZE))
+        self._end_here(EndpointReason.FINALIZE)
 
     def stop(self) -> None:
         """End the stream after what was received so far."""
-        self._commands.append(_Command(self._tape.end, end=EndpointReason.STOP))
+        self._end_here(EndpointReason.STOP)
 
     def happenings(self) -> list[Happening]:
         """Return what happened since the last call."""
@@ -133,9 +153,9 @@ class Segmenter:
             return None
         while True:
             segment = self._segment
-            if segment is None:
-                self.settled = self._cursor
-            elif segment.ending is not None or self._cursor >= self._next_decision:
+            if segment is not None and (
+                segment.ending is not None or self._cursor >= self._next_decision
+            ):
                 return self._hand_out(segment)
             if not self._move():
                 return None
@@ -152,7 +172,6 @@ class Segmenter:
             return
         segment.update = update
         segment.stable_words = max(segment.stable_words, update.stable_words)
-        self.settled = self._cursor
         self._next_decision = self._cursor + DECISION_SAMPLES
         if update.words:
             self._announce(segment, segment.origin)
@@ -168,6 +187,13 @@ class Segmenter:
             return
         self._segment = None
         self._report(segment, self._cursor, EndpointReason.FAILED, segment.update)
+
+    def _end_here(self, reason: EndpointReason) -> None:
+        """End the open segment after what was received so far, or what had been heard before."""
+        missing = self._cursor - self._tape.end
+        if missing > 0:  # a client came back with less audio than it had sent
+            self._tape.append(np.zeros(missing, np.float32))
+        self._commands.append(_Command(self._tape.end, end=reason))
 
     def _hand_out(self, segment: _Segment) -> Work:
         """Return the features since the last work of the segment."""
@@ -199,7 +225,33 @@ class Segmenter:
             self._turned = self._vad_origin + event.sample
             if self._in_speech:
                 self._speech_starts()
+        if self._segment is None and self._is_quiet():
+            self._begin_anew(max(self._floor, self._cursor - self._rules.pre_roll_samples))
         self._forget()
+
+    def _is_quiet(self) -> bool:
+        """Say whether it has been silent so long that another detector may go on from here."""
+        since = self._cursor - self.checkpoint.cursor
+        calm = not self._in_speech and self._vad.speech_fraction == 0
+        return since >= (QUIET_SAMPLES if calm else UNQUIET_SAMPLES) and not self._in_speech
+
+    def _begin_anew(self, position: int) -> None:
+        """Make a checkpoint here that needs audio from `position` on, and begin the detector anew.
+
+        The detector's history is no plain value: without it the future depends on nothing else.
+        """
+        self._vad = _detector(self._rules, self._vad.memory)
+        self._vad_origin = self._cursor
+        self.checkpoint = Checkpoint(
+            position=position,
+            cursor=self._cursor,
+            floor=self._floor,
+            turned=self._turned,
+            segments=self._segments,
+            is_open=self._segment is not None,
+            rules=self._rules,
+            vad=self._vad.memory,
+        )
 
     def _forget(self) -> None:
         """Let go of the audio that no segment can need any more."""
@@ -269,6 +321,7 @@ class Segmenter:
         self._report(segment, end, reason, update)
         if end < self._cursor or (self._in_speech and reason is not EndpointReason.STOP):
             self._open(end)
+        self._begin_anew(end)
 
     def _cut(self, segment: _Segment, reason: EndpointReason, update: "Update") -> int | None:
         """Return the encoder step to cut at where speech goes on, None for right here."""

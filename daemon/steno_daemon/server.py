@@ -1,8 +1,8 @@
-"""Puts the pieces together: models, engine, transport, signals, readiness, drain.
+"""Puts the pieces together: models, engine, port, signals, readiness, reload, drain.
 
 The port is taken before the models are measured, so that a second daemon fails at once; clients are
 let in once everything is ready. The first SIGTERM or SIGINT lets every session say what it heard,
-the second leaves at once.
+the second leaves at once. SIGHUP reads configuration, tokens and certificates again.
 """
 
 import asyncio
@@ -10,19 +10,28 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from steno_daemon import notify, wire
+from steno_daemon.captions.hub import Hub
 from steno_daemon.config import Config, EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Engine, Recogniser, capacity, measure, own_chunk_ms
-from steno_daemon.errors import ConfigError
+from steno_daemon.errors import ConfigError, StenoDaemonError
+from steno_daemon.exposure import Exposure
+from steno_daemon.journal import Journal, directory_of
+from steno_daemon.ladder import STEPS, Ladder
+from steno_daemon.metrics import Metrics
 from steno_daemon.session import STEP_MS, Decoding, Offer
-from steno_daemon.stream import Backlog, Stream
-from steno_daemon.transports.websocket import Limits, WebSocketTransport
+from steno_daemon.stream import Backlog, House
+from steno_daemon.streams import Streams
+from steno_daemon.transports.exports import Exports
+from steno_daemon.transports.http import HttpTransport, Rooms
+from steno_daemon.transports.terms import Terms
+from steno_daemon.watchdog import Rhythm, keep_watch
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +65,13 @@ def program_version() -> str:
         return "unknown"
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Return a socket bound to an address, not listening yet.
+
+    Args:
+        host: address of this machine.
+        port: 0 lets the system choose.
+        reuse_port: whether other daemons may share the port.
 
     Raises:
         ConfigError: the address is taken or not this machine's.
@@ -66,6 +80,8 @@ def bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((host, port))
     except OSError as error:
         bound.close()
@@ -75,91 +91,143 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def url_of(bound: socket.socket) -> str:
+def url_of(bound: socket.socket, *, tls: bool = False) -> str:
     """Return the address that clients connect to."""
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{bound.getsockname()}"
     host, port = bound.getsockname()[:2]
-    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+    scheme = "wss" if tls else "ws"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def sessions_limit(config: EngineConfig, model: Model) -> int:
-    """Return how many sessions to admit: what is configured, or what keeps up by measurement."""
+def measured_ladder(config: EngineConfig, model: Model) -> Ladder:
+    """Return how many sessions keep up at each effort: what is configured, or was measured."""
     chunk_ms = config.chunk_ms or own_chunk_ms(model.recogniser)
-    decoding = Decoding(
-        language_model=Domains(model.language_models).default,
-        chunk_steps=max(1, round(chunk_ms / STEP_MS)),
-    )
-    factor = measure(model.recogniser, decoding)
-    measured = capacity(factor, headroom=config.headroom)
-    limit = config.max_sessions or measured
-    logger.info(
-        "one second of speech takes %.3f s: %d sessions keep up, %d are admitted",
-        factor,
-        measured,
-        limit,
-    )
-    return limit
+    rooms: list[int] = []
+    for step in range(STEPS):
+        decoding = Decoding(
+            language_model=Domains(model.language_models).default,
+            chunk_steps=max(1, round(chunk_ms / STEP_MS)),
+            degraded=step,
+        )
+        factor = measure(model.recogniser, decoding)
+        room = capacity(factor, headroom=config.headroom)
+        rooms.append(max([room, *rooms]))
+        logger.info("effort %d: a second of speech takes %.3f s, %d keep up", step, factor, room)
+    ladder = Ladder(tuple(rooms))
+    return ladder.capped(config.max_sessions) if config.max_sessions else ladder
 
 
 class Daemon:
-    """Serves a model on a bound socket until it is told to stop; lives on the event loop.
+    """Serves a model on bound sockets until it is told to stop; lives on the event loop.
 
     Attributes:
         engine: decodes for everybody.
-        transport: lets clients in.
+        streams: the sessions.
+        hub: their captions.
     """
 
     def __init__(
-        self, config: Config, model: Model, bound: socket.socket, *, max_sessions: int
+        self, config: Config, model: Model, bound: Sequence[socket.socket], *, ladder: Ladder
     ) -> None:
         self._config = config
         self._model = model
         self._bound = bound
         self._stop = asyncio.Event()
-        self._status = "starting"
+        self._state = "starting"
+        self._exposure = Exposure(config)
+        self._metrics = Metrics()
+        self._metrics.limits(max_sessions=ladder.most)
+        self._metrics.build(
+            version=program_version(),
+            protocol=wire.PROTOCOL_VERSION,
+            bundle=f"{model.name} {model.version}",
+        )
         self.engine = Engine(
-            model.recogniser, max_sessions=max_sessions, max_batch=config.engine.max_batch
+            model.recogniser, ladder, max_batch=config.engine.max_batch, metrics=self._metrics
         )
-        self._offer = Offer(
-            domains=Domains(model.language_models),
-            chunk_ms=config.engine.chunk_ms or own_chunk_ms(model.recogniser),
-            rules=Rules().changed(config.endpointing),
+        self.hub = Hub(config.captions.keep_s)
+        directory = directory_of(config.server)
+        self._journal = (
+            Journal(directory, keep_s=max(config.server.resume_s, 3600.0)) if directory else None
         )
-        limits = Limits(
-            max_frame_bytes=config.server.max_frame_bytes,
-            idle_timeout_s=config.server.idle_timeout_s,
-            origins=config.server.origins,
-            max_connections=2 * max_sessions + SPARE_CONNECTIONS,
+        house = House(
+            engine=self.engine,
+            hub=self.hub,
+            metrics=self._metrics,
+            journal=self._journal,
+            backlog=Backlog(audio_s=config.server.backlog_s),
         )
-        self.transport = WebSocketTransport(self._open_stream, self._health, limits)
+        self.streams = Streams(self._offer, house)
+        rooms = Rooms(
+            self.streams, self.hub, self._metrics, Exports(self.hub), self._health, self._status
+        )
+        self.transport = HttpTransport(rooms, self._exposure.gate, self._terms())
 
     def stop(self) -> None:
         """Begin to go down, gently."""
         self._stop.set()
 
+    def reload(self, config: Config) -> None:
+        """Take over what may change while running: tokens, origins, certificates, endpointing.
+
+        Raises:
+            ConfigError: something in it cannot be; everything stays as it was.
+        """
+        self._exposure.reload(config)
+        self._config = config
+        logger.info("the configuration was read again")
+
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`; `ready` is called with the address once clients may come."""
         self.engine.start()
+        watch: asyncio.Task[None] | None = None
         try:
-            server = await self.transport.listen(self._bound)
-            self._status = "ok"
-            url = url_of(self._bound)
-            notify.ready(f"{url}, up to {self.engine.max_sessions} sessions")
+            for bound in self._bound:
+                await self.transport.listen(bound, self._exposure.tls)
+            self._state = "ok"
+            url = url_of(self._bound[0], tls=self._exposure.tls is not None)
+            notify.ready(f"{url}, {self._line()}")
+            rhythm = Rhythm.of(notify.watchdog_interval_s())
+            watch = asyncio.create_task(keep_watch(self.engine, self._line, rhythm))
             ready(url)
             await self._stop.wait()
-            self._status = "draining"
-            notify.stopping()
+            self._state = "draining"
+            notify.stopping(f"going down: {self.engine.sessions} sessions say their last words")
             logger.info("going down: %d sessions say their last words", self.engine.sessions)
-            await self.transport.drain(server, self._config.server.drain_timeout_s)
+            await self.transport.drain(self._config.server.drain_timeout_s)
         finally:
+            if watch is not None:
+                watch.cancel()
             await self.engine.close()
 
-    def _open_stream(self, name: str) -> Stream:
-        backlog = Backlog(audio_s=self._config.server.backlog_s)
-        return Stream(name, self._offer, self.engine, backlog)
+    def _offer(self) -> Offer:
+        config = self._config
+        return Offer(
+            domains=Domains(self._model.language_models),
+            chunk_ms=config.engine.chunk_ms or own_chunk_ms(self._model.recogniser),
+            rules=Rules().changed(config.endpointing),
+            session_s=config.limits.session_s,
+            resume_s=config.server.resume_s,
+        )
+
+    def _terms(self) -> Terms:
+        config = self._config
+        return Terms(
+            max_frame_bytes=config.server.max_frame_bytes,
+            idle_timeout_s=config.server.idle_timeout_s,
+            messages_per_s=config.limits.messages_per_s,
+            max_connections=2 * self.engine.max_sessions + SPARE_CONNECTIONS,
+            max_viewers=config.limits.viewers,
+        )
+
+    def _line(self) -> str:
+        """Return the line that `systemctl status` shows."""
+        return f"{self.engine.sessions} of {self.engine.max_sessions} sessions"
 
     def _health(self) -> dict[str, object]:
         return {
-            "status": self._status if self.engine.is_alive else "failed",
+            "status": self._state if self.engine.is_alive else "failed",
             "version": program_version(),
             "protocol": wire.PROTOCOL_VERSION,
             "bundle": f"{self._model.name} {self._model.version}",
@@ -168,28 +236,53 @@ class Daemon:
             "max_sessions": self.engine.max_sessions,
         }
 
+    def _status(self) -> dict[str, object]:
+        return {
+            **self._health(),
+            "waiting": self.streams.waiting,
+            "effort": self.engine.step_down,
+            "sessions_at_each_effort": self.engine.ladder.sessions,
+            "viewers": self.transport.viewers,
+            "resumable_s": self._config.server.resume_s,
+            "outlives_the_daemon": self._journal is not None,
+        }
 
-def obey_signals(daemon: Daemon) -> None:
-    """Let SIGTERM and SIGINT stop the daemon: once gently, twice at once."""
+
+def obey_signals(daemon: Daemon, reread: Callable[[], Config]) -> None:
+    """Let SIGTERM and SIGINT stop the daemon, once gently, twice at once; SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     seen: list[int] = []
 
-    def on_signal(number: int) -> None:
+    def on_stop(number: int) -> None:
         seen.append(number)
         if len(seen) > 1:
             logger.warning("a second signal: leaving at once")
             os._exit(LEAVE_AT_ONCE)
         daemon.stop()
 
+    def on_reload() -> None:
+        notify.reloading()
+        try:
+            daemon.reload(reread())
+        except StenoDaemonError as error:
+            logger.error("everything stays as it was: %s", error)  # noqa: TRY400
+        notify.ready("reloaded")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
+        loop.add_signal_handler(number, on_stop, number)
+    loop.add_signal_handler(signal.SIGHUP, on_reload)
 
 
 async def serve(
-    config: Config, model: Model, bound: socket.socket, *, ready: Callable[[str], None]
+    reread: Callable[[], Config],
+    model: Model,
+    bound: Sequence[socket.socket],
+    *,
+    ready: Callable[[str], None],
 ) -> None:
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
-    limit = await asyncio.to_thread(sessions_limit, config.engine, model)
-    daemon = Daemon(config, model, bound, max_sessions=limit)
-    obey_signals(daemon)
+    config = reread()
+    ladder = await asyncio.to_thread(measured_ladder, config.engine, model)
+    daemon = Daemon(config, model, bound, ladder=ladder)
+    obey_signals(daemon, reread)
     await daemon.run(ready)

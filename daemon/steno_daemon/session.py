@@ -1,27 +1,31 @@
 """One audio stream from its first sample to its last word, without sockets, clock or threads.
 
     transport side    receive_start, receive_audio, receive_configure, receive_finalize,
-                      receive_stop, receive_ping  →  events_to_send
+                      receive_stop, receive_ping, receive_resume  →  events_to_send
     engine side       work_to_do  →  work_done or work_failed
 
 Every event is a function of the bytes received: the same audio in any chunks gives the same
-segments, words and times. Only how many partials and acknowledgements there are may differ.
+segments, words and times. Only how many partials and acknowledgements there are may differ; and
+where the daemon is overloaded, what `load` tells of.
+
+A session can be taken up again: by a client whose connection broke (`receive_resume`), and by a
+daemon that was killed, from the `Snapshot` of another's.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from steno_daemon import wire
+from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.domains import GENERAL, Domains
 from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.errors import OverloadedError, UnknownModelError, WireError
 from steno_daemon.happenings import STEP_SAMPLES, Work
 from steno_daemon.intake import Intake
-from steno_daemon.narrator import Narrator
+from steno_daemon.lanes import Lanes
 from steno_daemon.outbox import Outbox
-from steno_daemon.segmenter import Segmenter
 from steno_daemon.transcript import UNNUMBERED
 from steno_daemon.wire import CloseReason, ErrorCode
 
@@ -69,24 +73,55 @@ class Offer:
         domains: the language models.
         chunk_ms: decoding step where the client wishes none.
         rules: endpointing where the client wishes none.
+        session_s: audio after which a session is ended.
+        resume_s: how long a session waits for a client that lost its connection.
     """
 
     domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
     chunk_ms: int = 640
     rules: Rules = field(default_factory=Rules)
+    session_s: float = float("inf")
+    resume_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How the recogniser shall decode a session."""
+    """How the recogniser shall decode a session.
+
+    Attributes:
+        language_model: by name.
+        n_best: how many hypotheses a final may carry.
+        chunk_steps: encoder steps decoded at a time.
+        degraded: how much is saved, as in `wire.Load`; from the next segment on.
+    """
 
     language_model: str = "general"
     n_best: int = 1
     chunk_steps: int = 16
+    degraded: int = 0
 
 
-def always_room() -> None:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Enough of a session to go on elsewhere, once the client sends the audio again.
+
+    Attributes:
+        start: what the client asked for.
+        checkpoints: where each channel can be taken up.
+        events: those that a client may have missed, numbered.
+    """
+
+    start: wire.Start
+    checkpoints: tuple[Checkpoint, ...]
+    events: tuple[wire.ServerMessage, ...]
+
+
+def always_room(_channels: int) -> None:
     """Admit everybody."""
+
+
+def nobody(_event: wire.ServerMessage) -> None:
+    """Take no notice."""
 
 
 class Session:
@@ -95,22 +130,64 @@ class Session:
     Args:
         name: identifies the session in `ready` and in the log.
         offer: what the daemon can do.
-        admit: asked at `start`; it raises `OverloadedError` where there is no room.
+        admit: asked at `start` with the number of transcripts; it raises `OverloadedError` where
+            there is no room.
+        observe: hears of every event as soon as there is one.
+        token: what `resume` needs, if the session can be resumed.
     """
 
-    def __init__(self, name: str, offer: Offer, admit: Callable[[], None] = always_room) -> None:
+    def __init__(
+        self,
+        name: str,
+        offer: Offer,
+        admit: Callable[[int], None] = always_room,
+        *,
+        observe: Callable[[wire.ServerMessage], None] = nobody,
+        token: str | None = None,
+    ) -> None:
         self.name = name
         self.state = State.IDLE
+        self.start = wire.Start()
         self.decoding = Decoding()
         self._offer = offer
         self._admit = admit
+        self._token = token
         self._rules = offer.rules
-        self._outbox = Outbox()
-        self._intake = Intake(wire.Start())
-        self._segmenter = Segmenter(self._rules)
-        self._narrator = Narrator(self._outbox, wire.Start(), self._intake)
+        self._outbox = Outbox(observe)
+        self._intake = Intake(self.start)
+        self._lanes = Lanes(1, self._rules, self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
         self._complained: set[str] = set()
+        self._acknowledged = 0
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on where the session of a daemon that is gone was at `snapshot`.
+
+        Raises:
+            OverloadedError: there is no room.
+        """
+        start = snapshot.start
+        over = bool(snapshot.events) and isinstance(snapshot.events[-1], wire.Closed)
+        if not over:
+            self._admit(len(snapshot.checkpoints))
+        self._take_form(start)
+        needed = min(checkpoint.position for checkpoint in snapshot.checkpoints)
+        self._intake = Intake.resumed(start, needed)
+        told = [0] * len(snapshot.checkpoints)
+        for event in snapshot.events:
+            if isinstance(event, wire.SpeechStarted):
+                told[event.channel] = max(told[event.channel], event.segment + 1)
+        self._rules = snapshot.checkpoints[0].rules or self._rules
+        self._lanes = Lanes.restored(
+            snapshot.checkpoints,
+            start,
+            self._outbox,
+            announced=told,
+            first=self._intake.position,
+        )
+        self._acknowledged = self._intake.received_samples
+        self._outbox.restore(snapshot.events)
+        self.state = State.CLOSED if over else State.LISTENING
 
     # The transport side.
 
@@ -119,7 +196,17 @@ class Session:
         """Seconds of audio that were received and not looked at yet; a closed session has none."""
         if self.state is State.CLOSED:
             return 0.0
-        return self._segmenter.pending_samples / SAMPLE_RATE
+        return self._lanes.pending_samples / SAMPLE_RATE
+
+    @property
+    def received_s(self) -> float:
+        """Seconds of audio that were received."""
+        return self._intake.position / SAMPLE_RATE
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Where each channel can be taken up, after the events that were said so far."""
+        return self._lanes.checkpoints
 
     def receive_start(self, start: wire.Start) -> None:
         """Begin to listen, if the daemon has room and the language model."""
@@ -127,7 +214,7 @@ class Session:
             return
         try:
             self._offer.domains.check(start.language_model)
-            self._admit()
+            self._admit(_transcripts(start))
         except UnknownModelError as error:
             self._error(
                 ErrorCode.UNKNOWN_LANGUAGE_MODEL,
@@ -137,7 +224,7 @@ class Session:
             )
             return
         except OverloadedError as error:
-            self._refuse(error)
+            self.refuse_overloaded(error)
             return
         self._begin(start)
 
@@ -145,21 +232,34 @@ class Session:
         """Take the next bytes of the stream, cut anywhere."""
         if not self._allowed(Input.AUDIO):
             return
-        self._segmenter.append(self._intake.accept(data))
+        self._lanes.append(self._intake.accept(data))
+        if self._intake.fault is not None:
+            fault = self._intake.fault
+            self._error(
+                ErrorCode(fault.code), fault.message, fault.expected, fault.found, fatal=True
+            )
+            self.end(CloseReason.FAILED)
+            return
         if self._intake.loose_bytes:
             self._complain_of_loose_bytes(f"{len(data)} bytes; the rest is joined to the next one")
+        if self._intake.position > self._offer.session_s * SAMPLE_RATE:
+            self.exceed(
+                "the session is too long",
+                expected=f"at most {self._offer.session_s:g} s of audio",
+                found="more",
+            )
 
     def receive_configure(self, wish: wire.Endpointing) -> None:
         """Change the rules for the audio that follows."""
         if self._allowed(Input.CONFIGURE):
             self._rules = self._rules.changed(wish)
-            self._segmenter.change_rules(self._rules, self._intake.position)
+            self._lanes.change_rules(self._rules, self._intake.position)
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
         if self._allowed(Input.FINALIZE):
-            self._segmenter.append(self._intake.flush())
-            self._segmenter.finalize()
+            self._lanes.append(self._intake.flush())
+            self._lanes.finalize()
 
     def receive_stop(self) -> None:
         """Take the end of the stream: what is left is decoded, then the session closes."""
@@ -170,14 +270,61 @@ class Session:
             return
         if self._intake.loose_bytes:
             self._complain_of_loose_bytes(f"{self._intake.loose_bytes} bytes at the end")
-        self._segmenter.append(self._intake.flush())
-        self._segmenter.stop()
+        self._lanes.append(self._intake.flush())
+        self._lanes.stop()
         self.state = TRANSITIONS[self.state, Input.STOP]
 
     def receive_ping(self, number: int) -> None:
         """Answer a ping."""
         if self.state is not State.CLOSED:
             self._outbox.add(wire.Pong(seq=UNNUMBERED, id=number))
+
+    def receive_resume(self, resume: wire.Resume) -> None:
+        """Let a client go on whose connection broke: it hears again what it missed.
+
+        Raises:
+            LookupError: some of that is forgotten.
+        """
+        self._intake.forget_loose_bytes()
+        samples = self._intake.received_samples
+        self._outbox.rewind(
+            wire.Resumed(
+                seq=resume.seq,
+                session=self.name,
+                samples=samples,
+                bytes=self._intake.received_bytes,
+            )
+        )
+
+    def refuse(self, code: ErrorCode, message: str, *, expected: str, found: str) -> None:
+        """Close a session that never began."""
+        self._error(code, message, expected, found, fatal=True)
+        self._close(CloseReason.REFUSED)
+
+    def refuse_overloaded(self, error: OverloadedError) -> None:
+        """Close a session for which there is no room."""
+        self._outbox.add(
+            wire.Error(
+                seq=UNNUMBERED,
+                code=ErrorCode.OVERLOADED,
+                message=str(error),
+                fatal=True,
+                retry_after_s=error.retry_after_s,
+            )
+        )
+        self._close(CloseReason.REFUSED)
+
+    def exceed(self, message: str, *, expected: str, found: str) -> None:
+        """End a session that comes to a limit; the words so far still come."""
+        if self.state in {State.IDLE, State.LISTENING}:
+            self._error(ErrorCode.LIMIT_EXCEEDED, message, expected, found, fatal=True)
+            self.end(CloseReason.LIMIT)
+
+    def degrade(self, level: int, lag_ms: int) -> None:
+        """Decode with less effort from the next segment on; `level` as in `wire.Load`."""
+        if level != self.decoding.degraded and self.state is State.LISTENING:
+            self.decoding = replace(self.decoding, degraded=level)
+            self._outbox.add(wire.Load(seq=UNNUMBERED, degraded=level, lag_ms=lag_ms))
 
     def end(self, reason: CloseReason) -> None:
         """End the stream from the daemon's side; the words so far still come."""
@@ -201,17 +348,19 @@ class Session:
     # The engine side.
 
     def work_to_do(self) -> Work | None:
-        """Return the next work, unless one is out or there is not audio enough."""
+        """Return the next work of a channel that has none out, if there is audio enough."""
         if self.state not in (State.LISTENING, State.DRAINING):
             return None
-        work = self._segmenter.work_to_do()
+        work = self._lanes.work_to_do()
         self._report()
         return work
 
-    def work_done(self, update: "recogniser.Update", state: "recogniser.State") -> None:
-        """Take the result of the work that is out."""
+    def work_done(
+        self, update: "recogniser.Update", state: "recogniser.State", *, channel: int = 0
+    ) -> None:
+        """Take the result of the work of a channel."""
         if self.state is not State.CLOSED:
-            self._segmenter.work_done(update, state)
+            self._lanes.work_done(channel, update, state)
             self._report()
 
     def work_failed(self, message: str) -> None:
@@ -222,7 +371,7 @@ class Session:
         """Close by a fault of the daemon; what is known so far is still told."""
         if self.state is State.CLOSED:
             return
-        self._segmenter.abandon()
+        self._lanes.abandon()
         self._report()
         self._error(code, message, fatal=True)
         self._close(CloseReason.FAILED)
@@ -248,14 +397,9 @@ class Session:
         return False
 
     def _begin(self, start: wire.Start) -> None:
-        wished_ms = start.chunk_ms or self._offer.chunk_ms
-        self.decoding = Decoding(
-            start.language_model, start.n_best, max(1, round(wished_ms / STEP_MS))
-        )
-        self._rules = self._offer.rules.changed(start.endpointing)
+        self._take_form(start)
         self._intake = Intake(start)
-        self._segmenter = Segmenter(self._rules)
-        self._narrator = Narrator(self._outbox, start, self._intake)
+        self._lanes = Lanes(_transcripts(start), self._rules, start, self._outbox)
         self.state = TRANSITIONS[self.state, Input.START]
         self._outbox.add(
             wire.Ready(
@@ -265,20 +409,19 @@ class Session:
                 models=self._offer.domains.names,
                 chunk_ms=self.decoding.chunk_steps * STEP_MS,
                 sample_rate=SAMPLE_RATE,
+                token=self._token,
+                resume_s=self._offer.resume_s if self._token else 0.0,
             )
         )
 
-    def _refuse(self, error: OverloadedError) -> None:
-        self._outbox.add(
-            wire.Error(
-                seq=UNNUMBERED,
-                code=ErrorCode.OVERLOADED,
-                message=str(error),
-                fatal=True,
-                retry_after_s=error.retry_after_s,
-            )
+    def _take_form(self, start: wire.Start) -> None:
+        """Decode and end utterances as `start` says."""
+        wished_ms = start.chunk_ms or self._offer.chunk_ms
+        self.start = start
+        self.decoding = Decoding(
+            start.language_model, start.n_best, max(1, round(wished_ms / STEP_MS))
         )
-        self._close(CloseReason.REFUSED)
+        self._rules = self._offer.rules.changed(start.endpointing)
 
     def _complain_of_loose_bytes(self, found: str) -> None:
         """Tell once that the audio is cut within a sample: it may well be misread."""
@@ -316,13 +459,27 @@ class Session:
 
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
-        for happening in self._segmenter.happenings():
-            self._narrator.tell(happening)
-        settled = self._segmenter.settled
-        self._narrator.acknowledge(settled, at_least=1 if self._segmenter.finished else SAMPLE_RATE)
-        if self._segmenter.finished:
+        for position in self._lanes.tell():
+            samples = self._intake.client_samples(position)
+            self._outbox.add(wire.Finalized(seq=UNNUMBERED, samples=samples))
+        finished = self._lanes.finished
+        if finished:
+            self._acknowledge(self._intake.received_samples)
             self._close(self._close_reason)
+        else:
+            self._acknowledge(self._intake.needed_from(self._lanes.needed_from))
+
+    def _acknowledge(self, samples: int) -> None:
+        """Acknowledge that many of the client's samples, if that is news."""
+        if samples > self._acknowledged:
+            self._acknowledged = samples
+            self._outbox.add(wire.Acknowledged(seq=UNNUMBERED, samples=samples))
 
     def _close(self, reason: CloseReason) -> None:
         self.state = State.CLOSED
         self._outbox.add(wire.Closed(seq=UNNUMBERED, reason=reason))
+
+
+def _transcripts(start: wire.Start) -> int:
+    """Return how many transcripts a session makes."""
+    return start.channels if start.separate_channels else 1

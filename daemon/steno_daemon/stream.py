@@ -1,15 +1,32 @@
-"""One session at work: its audio goes to the engine piece by piece, its events to a transport."""
+"""One session at work: its audio goes to the engine piece by piece, its events to a transport.
+
+The session itself knows no clock and no thread; here it meets both. What it says goes to the
+client that has it now, to the viewers of its captions, to the counters and to the journal.
+"""
 
 import asyncio
 import logging
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from steno_daemon import wire
+from steno_daemon.auth import Grant
+from steno_daemon.captions.hub import Hub
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Done, Engine, Failed, Outcome, Seat
-from steno_daemon.session import Offer, Session, State
-from steno_daemon.wire import ErrorCode
+from steno_daemon.errors import LimitError, OverloadedError
+from steno_daemon.happenings import Work
+from steno_daemon.journal import Journal, Opening, Page
+from steno_daemon.ladder import Punctuality
+from steno_daemon.metrics import Metrics
+from steno_daemon.outbox import is_durable
+from steno_daemon.session import Offer, Session, Snapshot, State
+from steno_daemon.wire import CloseReason, ErrorCode
+
+if TYPE_CHECKING:
+    from steno_daemon.captions.topic import Topic
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +46,51 @@ class Backlog:
     events: int = EVENTS_MAX
 
 
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every stream of the daemon shares.
+
+    Attributes:
+        engine: decodes.
+        hub: shows captions to viewers.
+        metrics: counts.
+        journal: keeps sessions on disk, if they shall outlive the daemon.
+        backlog: how much of one stream may wait.
+    """
+
+    engine: Engine
+    hub: Hub
+    metrics: Metrics = field(default_factory=Metrics)
+    journal: Journal | None = None
+    backlog: Backlog = field(default_factory=Backlog)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose session it is.
+
+    Attributes:
+        name: random, and no secret.
+        grant: of the client's token.
+        resume_token: for a client that comes back; None where it cannot.
+        resume_sha256: of the secret in it.
+    """
+
+    name: str
+    grant: Grant
+    resume_token: str | None = None
+    resume_sha256: str = ""
+
+
 class SessionLog(logging.LoggerAdapter[logging.Logger]):
     """Puts the session's name before every line."""
 
     def process(
         self, msg: object, kwargs: MutableMapping[str, object]
     ) -> tuple[str, MutableMapping[str, object]]:
-        """Return the line with the name."""
+        """Return the line with the name, which structured logs get as a field, too."""
         name = self.extra["session"] if self.extra else ""
-        return f"session {name}: {msg}", kwargs
+        return f"session {name}: {msg}", {**kwargs, "extra": {"session": name}}
 
 
 class Stream:
@@ -48,33 +101,51 @@ class Stream:
         log: for lines about this session; never with what was said.
     """
 
-    def __init__(self, name: str, offer: Offer, engine: Engine, backlog: Backlog) -> None:
-        self.session = Session(name, offer, admit=self._take_seat)
-        self._engine = engine
-        self._backlog = backlog
+    def __init__(self, identity: Identity, offer: Offer, house: House) -> None:
+        self.identity = identity
+        self.session = Session(
+            identity.name,
+            offer,
+            admit=self._take_seat,
+            observe=self._observe,
+            token=identity.resume_token,
+        )
+        self.log = SessionLog(logger, {"session": identity.name})
+        self._house = house
         self._seat: Seat | None = None
         self._clock = asyncio.get_running_loop().time
         self._began_s = 0.0
-        self.log = SessionLog(logger, {"session": name})
-        self._busy = False
+        self._punctuality = Punctuality()
+        self._meter = house.metrics.session()
+        self._topic: Topic | None = None
+        self._page: Page | None = None
+        self._kept_seq = -1
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on where a daemon that is gone was; call it on a stream that nobody used yet.
+
+        Raises:
+            OverloadedError: there is no room.
+        """
+        self.session.restore(snapshot)
+        self._kept_seq = snapshot.events[-1].seq if snapshot.events else -1
+        if self._house.journal is not None:
+            self._page = self._house.journal.page(self.identity.name)
+        self._open_topic()
+        for event in snapshot.events:
+            self._show(event)
+
     def advance(self) -> None:
         """Give the engine what there is to do; call it after everything that came in."""
-        if not self._busy and self._seat is not None:
-            work = self.session.work_to_do()
-            if work is not None:
-                self._busy = True
-                self._engine.submit(
-                    self._seat,
-                    work,
-                    self.session.decoding,
-                    # When this audio is spoken, live: who sends faster than that can wait.
-                    due_s=self._began_s + work.position / SAMPLE_RATE,
-                    deliver=self._take,
-                )
+        while self._seat is not None and (work := self.session.work_to_do()) is not None:
+            self._hand_in(self._seat, work)
         self._wake()
+
+    def count(self, received_bytes: int) -> None:
+        """Count audio that the session has just received."""
+        self._meter.received(received_bytes, position_s=self.session.received_s)
 
     async def room(self) -> None:
         """Wait until the stream takes more audio."""
@@ -83,11 +154,14 @@ class Stream:
             await self._room.wait()
 
     async def events(self) -> list[wire.ServerMessage]:
-        """Wait for events and return them."""
+        """Wait for events and return them; those that matter are on disk before."""
         while not self.session.waiting_events:
             self._news.clear()
             await self._news.wait()
         events = self.session.events_to_send()
+        self._keep(events)
+        self._meter.told(event for event in events if event.seq > self._kept_seq)
+        self._kept_seq = max(self._kept_seq, *(event.seq for event in events))
         self._wake()
         return events
 
@@ -97,22 +171,70 @@ class Stream:
         self._wake()
 
     def leave(self) -> None:
-        """Let go of everything: nobody listens any more."""
-        if self._seat is not None:
-            self._engine.leave(self._seat)
-            self._seat = None
+        """Let go of everything; what is on disk stays for a daemon that takes the session up."""
+        self._stand_up()
+        if self._page is not None:
+            self._page.close()
 
-    def _take_seat(self) -> None:
-        self._seat = self._engine.admit(self.session.name)
+    def forget(self) -> None:
+        """Let go of everything for good: nobody wants the session any more."""
+        self.leave()
+        if self._page is not None:
+            self._page.discard()
+        if self._topic is not None and self._topic.is_live:
+            self._topic.end(CloseReason.IDLE)
+
+    # Within.
+
+    def _hand_in(self, seat: Seat, work: Work) -> None:
+        """Give the engine a piece of work."""
+        now_s = self._clock()
+        # When this audio is spoken, live: who sends faster than that can wait.
+        due_s = self._began_s + work.position / SAMPLE_RATE
+        lag_s = min(self.session.undecoded_s, max(0.0, now_s - due_s))
+        self._house.metrics.lag(lag_s)
+        step = max(self._house.engine.step_down, self._punctuality.look(lag_s, now_s))
+        self.session.degrade(step, round(1000 * lag_s))
+        self._house.engine.submit(
+            seat,
+            work,
+            self.session.decoding,
+            due_s=due_s,
+            deliver=partial(self._take, work.channel),
+        )
+
+    def _take_seat(self, transcripts: int) -> None:
+        """Sit down with the engine, if the client may and there is room."""
+        grant, metrics = self.identity.grant, self._house.metrics
+        try:
+            grant.enter()
+        except LimitError as error:
+            metrics.refused(ErrorCode.LIMIT_EXCEEDED.value)
+            raise OverloadedError(str(error), retry_after_s=60.0) from error
+        try:
+            self._seat = self._house.engine.admit(self.identity.name, transcripts)
+        except OverloadedError:
+            grant.leave()
+            metrics.refused(ErrorCode.OVERLOADED.value)
+            raise
+        metrics.admitted(sessions=self._house.engine.sessions)
         self._began_s = self._clock()
 
-    def _take(self, outcome: Outcome) -> None:
-        """Take the outcome of the work that was out, and go on."""
-        self._busy = False
+    def _stand_up(self) -> None:
+        """Give the seat back, if there is one."""
+        if self._seat is not None:
+            self._house.engine.leave(self._seat)
+            self._house.metrics.left(sessions=self._house.engine.sessions)
+            self.identity.grant.leave()
+            self._seat = None
+            self._meter.gone()
+
+    def _take(self, channel: int, outcome: Outcome) -> None:
+        """Take the outcome of the work of a channel, and go on."""
         try:
             match outcome:
                 case Done(update, state):
-                    self.session.work_done(update, state)
+                    self.session.work_done(update, state, channel=channel)
                 case Failed(message):
                     self.session.work_failed(message)
             self.advance()
@@ -120,16 +242,61 @@ class Stream:
             self.log.exception("a fault of the daemon")
             self.break_off()
 
+    def _observe(self, event: wire.ServerMessage) -> None:
+        """Show an event to the viewers, also while the client is away."""
+        if isinstance(event, wire.Ready):
+            self._open_topic()
+            self._open_page()
+        self._show(event)
+
+    def _open_topic(self) -> None:
+        start = self.session.start
+        self._topic = self._house.hub.open(
+            self.identity.name,
+            label=start.label,
+            language_model=start.language_model,
+            channels=start.channels if start.separate_channels else 1,
+            rate=start.rate,
+        )
+
+    def _open_page(self) -> None:
+        """Begin the session's file, if sessions are kept and this one can be resumed."""
+        journal = self._house.journal
+        if journal is None or self.identity.resume_token is None:
+            return
+        try:
+            self._page = journal.page(self.identity.name)
+        except OSError as error:
+            self.log.warning("cannot be kept: %s", error)
+            return
+        self._page.begin(
+            Opening(
+                start=self.session.start,
+                token_sha256=self.identity.resume_sha256,
+                grant=self.identity.grant.name,
+            )
+        )
+
+    def _show(self, event: wire.ServerMessage) -> None:
+        if self._topic is not None:
+            self._topic.publish(event)
+
+    def _keep(self, events: list[wire.ServerMessage]) -> None:
+        """Put on disk what is new and matters, before it is sent."""
+        if self._page is not None:
+            new = [event for event in events if event.seq > self._kept_seq and is_durable(event)]
+            self._page.write(new, self.session.checkpoints)
+
     def _has_room(self) -> bool:
         return (
-            self.session.undecoded_s < self._backlog.audio_s
-            and self.session.waiting_events < self._backlog.events
+            self.session.undecoded_s < self._house.backlog.audio_s
+            and self.session.waiting_events < self._house.backlog.events
         )
 
     def _wake(self) -> None:
         """Wake who waits for events or for room; a closed session needs its seat no more."""
         if self.session.state is State.CLOSED:
-            self.leave()
+            self._stand_up()
         if self.session.waiting_events:
             self._news.set()
         if self._has_room():

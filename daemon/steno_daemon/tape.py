@@ -8,11 +8,11 @@ from steno_models.types import FloatArray
 class Tape:
     """Samples `start` to `end` of a stream: appended at the end, forgotten at the start."""
 
-    def __init__(self) -> None:
-        self.start = 0
-        self.end = 0
+    def __init__(self, first: int = 0) -> None:
+        self.start = first
+        self.end = first
         self._buffer: FloatArray = np.zeros(16_000, np.float32)
-        self._origin = 0  # position of _buffer[0]
+        self._origin = first  # position of _buffer[0]
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,), after the last one."""

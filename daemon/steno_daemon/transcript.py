@@ -16,12 +16,13 @@ UNNUMBERED = -1
 """The `seq` of an event until it is sent."""
 
 
-def partial(heard: Heard, *, word_times: bool) -> wire.Partial:
+def partial(heard: Heard, *, channel: int = 0, word_times: bool) -> wire.Partial:
     """Return the hypothesis so far."""
     words = heard.update.words
     return wire.Partial(
         seq=UNNUMBERED,
         segment=heard.segment,
+        channel=channel,
         text=text_of(words),
         stable_chars=len(text_of(words[: heard.update.stable_words])),
         start=seconds(heard.origin + words[0].start_step * STEP_SAMPLES)
@@ -31,12 +32,13 @@ def partial(heard: Heard, *, word_times: bool) -> wire.Partial:
     )
 
 
-def final(ended: Ended, *, word_times: bool, n_best: int) -> wire.Final:
+def final(ended: Ended, *, channel: int = 0, word_times: bool, n_best: int) -> wire.Final:
     """Return the words of a segment that has some."""
     words = timed(ended.words, ended.origin, ended.position)
     return wire.Final(
         seq=UNNUMBERED,
         segment=ended.segment,
+        channel=channel,
         text=text_of(ended.words),
         start=words[0].start,
         end=words[-1].end,

@@ -42,6 +42,7 @@ __all__ = [
     "ErrorCode",
     "Final",
     "Finalize",
+    "Finalized",
     "Load",
     "Partial",
     "Ping",
@@ -205,10 +206,7 @@ class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
 
 
 class Finalize(_Client, frozen=True, kw_only=True, tag="finalize"):
-    """Ends the utterance now; the session goes on.
-
-    An `acknowledged` with every sample sent before follows when their words are final.
-    """
+    """Ends the utterance now; the session goes on. A `finalized` follows."""
 
 
 class Stop(_Client, frozen=True, kw_only=True, tag="stop"):
@@ -319,6 +317,13 @@ class Endpoint(_Event, frozen=True, kw_only=True, tag="endpoint"):
     reason: EndpointReason
 
 
+class Finalized(_Event, frozen=True, kw_only=True, tag="finalized"):
+    """The answer to a `finalize`: every word of the audio sent before it is final."""
+
+    samples: int
+    """Samples of one channel before it, at the rate of `start`."""
+
+
 class Acknowledged(_Event, frozen=True, kw_only=True, tag="acknowledged"):
     """How much audio the daemon needs no more, whatever happens to it.
 
@@ -368,6 +373,7 @@ ServerMessage: TypeAlias = (
     | Partial
     | Final
     | Endpoint
+    | Finalized
     | Acknowledged
     | Load
     | Pong

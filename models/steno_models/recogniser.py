@@ -81,11 +81,13 @@ class DecodeOptions:
         n_best: how many alternatives at the end of a segment.
         chunk_steps: encoder steps decoded at a time; the recogniser's own where None.
         language_model: the name of one that is loaded.
+        beam_scale: factor on the beam; below 1 is faster and worse.
     """
 
     n_best: int = 1
     chunk_steps: int | None = None
     language_model: str = "general"
+    beam_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,8 @@ class Recogniser:
         language_model = self._language_model(options)
         if options.chunk_steps is not None and options.chunk_steps < 1:
             raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
+        if not options.beam_scale > 0:
+            raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
         return State(
             options,
             np.zeros((0, len(self.cmvn.mean)), np.float32),
@@ -219,7 +223,7 @@ class Recogniser:
         blanks = len(log_probs) - 1 - int(spoken[-1]) if len(spoken) else len(log_probs)
         return replace(
             state,
-            search=search.step(log_probs, state.search),
+            search=search.step(log_probs, state.search, beam_scale=state.options.beam_scale),
             trailing_blank_steps=blanks + (0 if len(spoken) else state.trailing_blank_steps),
         )
 

@@ -26,7 +26,8 @@ class Run:
 
     def work(self) -> None:
         while work := self.session.work_to_do():
-            self.session.work_done(*perform(self.recogniser, work, self.session.decoding))
+            done = perform(self.recogniser, work, self.session.decoding)
+            self.session.work_done(*done, channel=work.channel)
             self.events += self.session.events_to_send()
         self.events += self.session.events_to_send()
 

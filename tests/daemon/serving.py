@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from steno_daemon import wire
 from steno_daemon.config import Config, ServerConfig
 from steno_daemon.engine import Recogniser
+from steno_daemon.ladder import Ladder
 from steno_daemon.server import Daemon, Model, bind, url_of
 
 PATIENCE_S = 60
@@ -56,7 +57,7 @@ class Served:
     async def nobody_is_left(self) -> None:
         """Wait until no connection, session or task of one is left."""
         async with asyncio.timeout(PATIENCE_S):
-            while self.daemon.transport.streams:
+            while len(self.daemon.streams):
                 await self.health()
         assert self.daemon.engine.sessions == 0
         running = [str(task.get_coro()) for task in asyncio.all_tasks()]
@@ -65,12 +66,17 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    recogniser: Recogniser, server: ServerConfig | None = None, *, max_sessions: int = 10
+    recogniser: Recogniser,
+    server: ServerConfig | None = None,
+    *,
+    max_sessions: int = 10,
+    config: Config | None = None,
 ) -> AsyncIterator[Served]:
-    config = Config(server=server or ServerConfig())
+    """Run a daemon; sessions end with their connections unless the configuration says otherwise."""
+    config = config or Config(server=server or ServerConfig(resume_s=0))
     bound = bind("127.0.0.1", 0)
     model = Model("notes", "1", ("general",), recogniser)
-    daemon = Daemon(config, model, bound, max_sessions=max_sessions)
+    daemon = Daemon(config, model, [bound], ladder=Ladder((max_sessions,) * 3))
     ready = asyncio.Event()
     task = asyncio.create_task(daemon.run(lambda _: ready.set()))
     served = Served(daemon, url_of(bound), task)

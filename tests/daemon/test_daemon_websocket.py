@@ -143,8 +143,6 @@ async def test_a_frame_of_a_gigabyte_is_refused_by_its_header() -> None:
             await talk.connection.recv()
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1009
-        assert "1000000000 bytes" in caught.value.rcvd.reason
-        assert "4194304 bytes" in caught.value.rcvd.reason
         await served.sessions_are(0)
 
 
@@ -213,7 +211,7 @@ async def test_a_failing_recogniser_ends_its_own_session_and_no_other() -> None:
 
 async def test_a_silent_client_is_let_go_with_its_words() -> None:
     async with (
-        serving(FakeRecogniser(), ServerConfig(idle_timeout_s=0.5)) as served,
+        serving(FakeRecogniser(), ServerConfig(idle_timeout_s=0.5, resume_s=0)) as served,
         talking(served.url) as talk,
     ):
         await talk.say(START, pcm(speak("do", tail_s=0.0)))
@@ -300,13 +298,13 @@ async def test_a_fast_client_has_to_wait_and_loses_nothing() -> None:
     recogniser = Stalling()
     text = " ".join(["do mi re"] * 10)
     async with (
-        serving(recogniser, ServerConfig(backlog_s=2.0)) as served,
+        serving(recogniser, ServerConfig(backlog_s=2.0, resume_s=0)) as served,
         talking(served.url) as talk,
     ):
         recogniser.go_on.clear()
         await talk.say(START, pcm(speak(text)), wire.Ping(id=1))
         await stalled(recogniser)
-        [stream] = served.daemon.transport.streams
+        [stream] = served.daemon.streams.connected
         async with talking(served.url) as other:  # some turns of the event loop later
             await other.say(START)
             await other.hear(wire.Ready)
@@ -340,7 +338,7 @@ async def test_a_shutdown_brings_the_last_words_and_says_goodbye() -> None:
 async def test_a_shutdown_does_not_wait_for_ever() -> None:
     recogniser = Stalling()
     async with (
-        serving(recogniser, ServerConfig(drain_timeout_s=0.2)) as served,
+        serving(recogniser, ServerConfig(drain_timeout_s=0.2, resume_s=0)) as served,
         talking(served.url) as talk,
     ):
         recogniser.go_on.clear()
@@ -373,11 +371,12 @@ async def test_another_path_is_told_where_to_go() -> None:
     async with serving(FakeRecogniser()) as served:
         status, body = await served.get("/v1/listen")
         assert status == "HTTP/1.1 404 Not Found"
-        assert b"expected / or /healthz, found /v1/listen" in body
+        assert b"expected /, " in body
+        assert b"/healthz, found another path" in body
 
 
 async def test_a_foreign_web_page_may_not_listen_in() -> None:
-    server = ServerConfig(origins=("https://captions.example",))
+    server = ServerConfig(origins=("https://captions.example",), resume_s=0)
     async with serving(FakeRecogniser(), server) as served:
         for origin in ("http://localhost:3000", "https://captions.example"):
             async with connect(served.url, origin=Origin(origin), proxy=None):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from steno_daemon.session import Session
-from steno_daemon.wire import ServerMessage
+from steno_daemon.wire import Resume, ServerMessage
 
 Frame = str | bytes
 
@@ -14,6 +14,9 @@ class Dialect(Protocol):
 
     def pieces(self, frame: Frame) -> Iterable[Frame]:
         """Return the frame in pieces that may be received one after the other, each quickly."""
+
+    def resumption(self, frame: Frame) -> Resume | None:
+        """Return what the first frame says, if it asks for a session that was there before."""
 
     def receive(self, session: Session, piece: Frame) -> None:
         """Tell the session what a piece says."""

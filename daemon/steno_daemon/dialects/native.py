@@ -7,8 +7,10 @@ from steno_daemon.errors import WireError
 from steno_daemon.session import Session
 from steno_daemon.wire import (
     Configure,
+    ErrorCode,
     Finalize,
     Ping,
+    Resume,
     ServerMessage,
     Start,
     Stop,
@@ -29,6 +31,16 @@ class NativeDialect:
             return
         for start in range(0, len(frame), PIECE_BYTES):
             yield frame[start : start + PIECE_BYTES]
+
+    def resumption(self, frame: Frame) -> Resume | None:
+        """Return what the first frame says, if it asks for a session that was there before."""
+        if isinstance(frame, bytes):
+            return None
+        try:
+            message = decode_client(frame)
+        except WireError:
+            return None  # `receive` says what is wrong
+        return message if isinstance(message, Resume) else None
 
     def receive(self, session: Session, piece: Frame) -> None:
         """Tell the session what a piece says; a message that is none becomes an `error`."""
@@ -51,6 +63,15 @@ class NativeDialect:
                 session.receive_stop()
             case Ping(id=number):
                 session.receive_ping(number)
+            case Resume():
+                session.complain(
+                    WireError(
+                        ErrorCode.UNEXPECTED_MESSAGE,
+                        "resume came too late",
+                        expected="resume as the first message of a connection",
+                        found="resume behind others",
+                    )
+                )
 
     def encode(self, event: ServerMessage) -> Iterable[Frame]:
         """Return the event as one text frame."""

@@ -1,185 +1,174 @@
-"""The WebSocket server: one connection is one session.
+"""Sessions over WebSockets: one connection pumps one stream through a dialect.
 
-Three things run for a connection: a reader, which takes no more audio than the session can decode
-soon; a writer; and the wait for the connection to end, which ends the other two. Whatever happens
-to a client, its session is given up here and leaves nothing behind.
+Two things run for a connection: a reader, which takes no more audio than the session can decode
+soon, and a writer. Whatever happens to a client, its stream is handed back here: to wait for the
+client's return, or to be given up and leave nothing behind.
 """
 
 import asyncio
-import logging
-import re
-import secrets
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
+import contextlib
 
-import msgspec
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.typing import Origin
+from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 
-from steno_daemon.dialects.dialect import Dialect
-from steno_daemon.dialects.native import NativeDialect
+from steno_daemon.auth import Grant
+from steno_daemon.dialects.dialect import Dialect, Frame
+from steno_daemon.errors import LimitError
+from steno_daemon.limits import Deadlines, MessageRate
 from steno_daemon.stream import Stream
+from steno_daemon.streams import Streams
+from steno_daemon.transports.terms import Terms
 from steno_daemon.wire import Closed, CloseReason
 
-logger = logging.getLogger(__name__)
-
-HEALTH_PATH = "/healthz"
-PING_INTERVAL_S = 20
-# A pong waits behind the audio that a fast client sent before it, and that may be a minute's worth.
-PING_TIMEOUT_S = 120
-QUEUE_FRAMES = 4
 CLOSE_CODES = {
-    CloseReason.STOPPED: 1000,
-    CloseReason.IDLE: 1000,
-    CloseReason.SHUTDOWN: 1001,
-    CloseReason.FAILED: 1011,
-    CloseReason.REFUSED: 1013,
+    CloseReason.STOPPED: WSCloseCode.OK,
+    CloseReason.IDLE: WSCloseCode.OK,
+    CloseReason.LIMIT: WSCloseCode.POLICY_VIOLATION,
+    CloseReason.SHUTDOWN: WSCloseCode.GOING_AWAY,
+    CloseReason.FAILED: WSCloseCode.INTERNAL_ERROR,
+    CloseReason.REFUSED: WSCloseCode.TRY_AGAIN_LATER,
 }
-LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
-"""Pages that this machine serves; others need to be named, lest any web page may listen in."""
-
-OpenStream = Callable[[str], Stream]
-Health = Callable[[], Mapping[str, object]]
+_DATA = {WSMsgType.TEXT, WSMsgType.BINARY}
+_LEAVING = {WSCloseCode.OK, WSCloseCode.GOING_AWAY}
+"""What a client says that wants nothing more: closing by itself, or leaving a web page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a connection may do.
-
-    Attributes:
-        max_frame_bytes: the largest message; a larger one ends the connection with code 1009.
-        idle_timeout_s: after so long without any message the session ends.
-        origins: web pages that may connect besides those of this machine.
-        max_connections: further ones get the HTTP status 503.
-    """
-
-    max_frame_bytes: int = 4 * 1024 * 1024
-    idle_timeout_s: float = 300.0
-    origins: tuple[str, ...] = ()
-    max_connections: int = 100
-
-
-class WebSocketTransport:
-    """Accepts connections on one socket.
+class WebSocketConnection:
+    """One client on one WebSocket.
 
     Args:
-        open_stream: gives a new session of that name its stream.
-        health: what `/healthz` answers.
-        limits: of every connection.
-
-    Attributes:
-        streams: the sessions that have a connection now.
+        streams: where a stream comes from and goes to.
+        dialect: what the client speaks.
+        terms: what it may do.
     """
 
-    def __init__(self, open_stream: OpenStream, health: Health, limits: Limits) -> None:
-        self._open_stream = open_stream
-        self._health = health
-        self._limits = limits
-        self.streams: set[Stream] = set()
-
-    async def listen(self, bound: socket.socket) -> Server:
-        """Begin to accept connections on a bound socket."""
-        named = [Origin(origin) for origin in self._limits.origins]
-        return await serve(
-            self._converse,
-            sock=bound,
-            origins=[None, LOCAL_ORIGIN, *named],
-            compression=None,  # audio hardly shrinks
-            process_request=self._answer_http,
-            ping_interval=PING_INTERVAL_S,
-            ping_timeout=PING_TIMEOUT_S,
-            max_size=self._limits.max_frame_bytes,
-            max_queue=QUEUE_FRAMES,
+    def __init__(self, streams: Streams, dialect: Dialect, terms: Terms) -> None:
+        self._streams = streams
+        self._dialect = dialect
+        self._terms = terms
+        self._deadlines = Deadlines()
+        self._rate = MessageRate(terms.messages_per_s)
+        self._socket = web.WebSocketResponse(
+            compress=False,  # audio hardly shrinks, and what is not unpacked cannot explode
+            max_msg_size=terms.max_frame_bytes,
+            timeout=self._deadlines.close_s,
         )
+        self._transport: asyncio.Transport | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._gone = False
+        self._over = False
 
-    async def drain(self, server: Server, timeout_s: float) -> None:
-        """Accept nobody more, let every session say what it heard, and end them."""
-        server.close(close_connections=False)
-        for stream in self.streams:
-            stream.session.end(CloseReason.SHUTDOWN)
-            stream.advance()
+    async def converse(self, request: web.Request, grant: Grant) -> web.WebSocketResponse:
+        """Run one session from the first message to the end of the connection."""
+        self._transport = request.transport
+        await self._socket.prepare(request)
+        stream = self._streams.open(grant, self)
         try:
-            async with asyncio.timeout(timeout_s):
-                await server.wait_closed()
-        except TimeoutError:
-            logger.warning("%d sessions did not end within %s s", len(self.streams), timeout_s)
-            for connection in server.connections:
-                connection.transport.abort()
-            await server.wait_closed()
-
-    def _answer_http(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer a plain request; None lets the connection become a WebSocket."""
-        path = request.path.partition("?")[0]
-        if path == HEALTH_PATH:
-            body = msgspec.json.encode(self._health())
-            headers = Headers(
-                [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-            )
-            return Response(HTTPStatus.OK, "OK", headers, body)
-        if path != "/":
-            return connection.respond(
-                HTTPStatus.NOT_FOUND, f"expected / or {HEALTH_PATH}, found {path}\n"
-            )
-        if len(self.streams) >= self._limits.max_connections:
-            return connection.respond(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"expected fewer than {self._limits.max_connections} connections, try later\n",
-            )
-        return None
-
-    async def _converse(self, connection: ServerConnection) -> None:
-        """Run one session from the first message to the end of its connection."""
-        name = secrets.token_hex(8)
-        stream = self._open_stream(name)
-        dialect = NativeDialect()
-        self.streams.add(stream)
-        stream.log.info("connected")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._read(connection, stream, dialect))
-                writer = tasks.create_task(_write(connection, stream, dialect))
-                await connection.wait_closed()
-                reader.cancel()
-                writer.cancel()
+            stream = await self._converse(stream, grant)
         finally:
-            self.streams.discard(stream)
-            stream.leave()
-            stream.log.info("gone, close code %s", connection.close_code)
+            if self._writer is not None:
+                self._writer.cancel()
+            self._streams.part(stream, self, over=self._over)
+            await self._close(WSCloseCode.OK, b"")
+            stream.log.info("gone, close code %s", self._socket.close_code)
+        return self._socket
 
-    async def _read(self, connection: ServerConnection, stream: Stream, dialect: Dialect) -> None:
-        """Take what the client sends until it goes or is silent for too long."""
+    def abort(self) -> None:
+        """Break the connection off: its client has another one."""
+        if self._writer is not None:
+            self._writer.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _converse(self, stream: Stream, grant: Grant) -> Stream:
+        """Take the first message, which may ask for another stream, and all that follow."""
+        self._start_writing(stream)
+        frame = await self._receive(stream, self._deadlines.first_message_s)
+        resume = None if frame is None else self._dialect.resumption(frame)
+        if resume is not None:
+            resumed = self._streams.resume(resume, grant, instead_of=stream)
+            if resumed is not stream:
+                stream = resumed
+                self._start_writing(stream)
+            frame = await self._receive(stream, self._terms.idle_timeout_s)
+        await self._read(stream, frame)
+        if not self._gone and self._writer is not None:
+            await asyncio.wait([self._writer])  # the last words of a session that has ended
+        return stream
+
+    def _start_writing(self, stream: Stream) -> None:
+        """Let what a stream says go out on this connection, and no other stream."""
+        if self._writer is not None:
+            self._writer.cancel()
+        self._writer = asyncio.create_task(self._write(stream))
+
+    async def _read(self, stream: Stream, frame: Frame | None) -> None:
+        """Take what the client sends until it goes, is silent for too long or sends too much."""
         try:
-            while True:
-                async with asyncio.timeout(self._limits.idle_timeout_s):
-                    frame = await connection.recv()
-                for piece in dialect.pieces(frame):
-                    await stream.room()
-                    dialect.receive(stream.session, piece)
-                    stream.advance()
-        except ConnectionClosed:
-            return
-        except TimeoutError:
-            stream.session.end(CloseReason.IDLE)
+            while frame is not None:
+                await self._take(stream, frame)
+                frame = await self._receive(stream, self._terms.idle_timeout_s)
+        except LimitError as error:
+            stream.session.exceed(str(error), expected=error.expected, found=error.found)
         except Exception:
             stream.log.exception("a fault of the daemon")
             stream.break_off()
         stream.advance()
 
+    async def _take(self, stream: Stream, frame: Frame) -> None:
+        """Give the session a frame, as fast as it takes audio."""
+        if isinstance(frame, str):
+            self._rate.take()
+        for piece in self._dialect.pieces(frame):
+            await stream.room()
+            self._dialect.receive(stream.session, piece)
+            if isinstance(piece, bytes):
+                stream.count(len(piece))
+            stream.advance()
 
-async def _write(connection: ServerConnection, stream: Stream, dialect: Dialect) -> None:
-    """Send what the session says; after its last word, close the connection."""
-    try:
-        while True:
-            for event in await stream.events():
-                for frame in dialect.encode(event):
-                    await connection.send(frame)
-                if isinstance(event, Closed):
-                    await connection.close(CLOSE_CODES[event.reason], event.reason.value)
-                    return
-    except ConnectionClosed:
-        return
+    async def _receive(self, stream: Stream, timeout_s: float) -> Frame | None:
+        """Return the next frame, None when there is no more; end a session that is idle."""
+        try:
+            message = await self._socket.receive(timeout_s)
+        except TimeoutError:
+            stream.session.end(CloseReason.IDLE)
+            stream.advance()
+            return None
+        if message.type in _DATA:
+            frame: Frame = message.data
+            return frame
+        if message.type is not WSMsgType.CLOSING:  # which is the writer's doing, and it goes on
+            self._gone = True
+            self._over = message.type is WSMsgType.CLOSE and message.data in _LEAVING
+        return None
+
+    async def _write(self, stream: Stream) -> None:
+        """Send what the session says; after its last word, close the connection."""
+        with contextlib.suppress(ClientConnectionError):
+            while True:
+                for event in await stream.events():
+                    for frame in self._dialect.encode(event):
+                        await self._send(frame)
+                    if isinstance(event, Closed):
+                        await self._close(CLOSE_CODES[event.reason], event.reason.value.encode())
+                        self._over = self._socket.close_code != WSCloseCode.ABNORMAL_CLOSURE
+                        return
+
+    async def _send(self, frame: Frame) -> None:
+        """Send one frame to a client that takes it in time."""
+        try:
+            async with asyncio.timeout(self._deadlines.send_s):
+                if isinstance(frame, str):
+                    await self._socket.send_str(frame)
+                else:
+                    await self._socket.send_bytes(frame)
+        except TimeoutError:
+            self.abort()
+
+    async def _close(self, code: int, reason: bytes) -> None:
+        """Close the connection, in words if the client still listens."""
+        try:
+            async with asyncio.timeout(2 * self._deadlines.close_s):
+                await self._socket.close(code=code, message=reason)
+        except TimeoutError:
+            if self._transport is not None:
+                self._transport.abort()

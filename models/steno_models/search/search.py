@@ -109,10 +109,13 @@ class BeamSearch:
         tokens["alternative_link"] = NO_ALTERNATIVE
         return SearchState(0, _read_only(tokens), _read_only(np.zeros(0, LINK)))
 
-    def step(self, log_probs: FloatArray, state: SearchState) -> SearchState:
+    def step(
+        self, log_probs: FloatArray, state: SearchState, *, beam_scale: float = 1.0
+    ) -> SearchState:
         """Return the state after the steps of `log_probs`, (S, V) ln p(token), any S.
 
-        Splitting the steps over several calls makes no difference.
+        Splitting the steps over several calls makes no difference. A `beam_scale` below 1 narrows
+        the beam: faster, and less likely to find the best.
         """
         if log_probs.ndim != 2 or log_probs.shape[1] != self.num_tokens:
             raise DataError(
@@ -125,7 +128,7 @@ class BeamSearch:
         begin = 0
         while begin < len(rows):
             end = min(len(rows), begin + _SETTLE_STEPS - state.step % _SETTLE_STEPS)
-            state = self._run(rows[begin:end], state)
+            state = self._run(rows[begin:end], state, beam_scale)
             if state.step % _SETTLE_STEPS == 0:
                 state = _settled(self.tree, state, self.options)
             begin = end
@@ -172,8 +175,9 @@ class BeamSearch:
         ends = self.options.lm_weight * end_log_probs(self._model.lm, states, self.end_word)
         return np.where(between, scores + ends, -np.inf)
 
-    def _run(self, log_probs: FloatArray, state: SearchState) -> SearchState:
+    def _run(self, log_probs: FloatArray, state: SearchState, beam_scale: float) -> SearchState:
         limits = self.options.limits()
+        limits = limits._replace(beam=limits.beam * beam_scale)
         if len(state.tokens) > limits.max_tokens:
             raise ConfigError(
                 f"expected a state of at most {limits.max_tokens} tokens, found one of a wider "

@@ -1,5 +1,7 @@
 """The detector: WebRTC's opinion on each frame, the level's veto, and the rules on top."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import webrtcvad
 
@@ -15,16 +17,43 @@ from steno_models.vad.decision import (
 from steno_models.vad.levels import Levels, frame_levels_db
 
 
-class VoiceActivityDetector:
-    """The streaming form: samples in, cut anywhere, and the starts and ends of speech out."""
+@dataclass(frozen=True, slots=True)
+class VadMemory:
+    """What a detector knows of the past that another one can go on from.
 
-    def __init__(self, options: VadOptions | None = None) -> None:
+    WebRTC's own mixtures are not in it: a detector that goes on begins them anew.
+
+    Attributes:
+        speaking: whether speech has started and not ended.
+        levels: how loud it was lately.
+        before: the last sample.
+    """
+
+    speaking: bool
+    levels: Levels
+    before: float
+
+
+class VoiceActivityDetector:
+    """The streaming form: samples in, cut anywhere, and the starts and ends of speech out.
+
+    Args:
+        options: how eagerly speech is believed.
+        memory: of the detector that this one goes on from.
+    """
+
+    def __init__(self, options: VadOptions | None = None, memory: VadMemory | None = None) -> None:
         self.options = options or VadOptions()
         self._webrtc = webrtcvad.Vad(self.options.aggressiveness)
-        self._levels = Levels(self.options.frame_ms)
-        self._state = VadState()
+        self._levels = memory.levels if memory else Levels(self.options.frame_ms)
+        self._state = VadState(speaking=memory is not None and memory.speaking)
         self._rest = np.zeros(0, np.float32)
-        self._before = 0.0
+        self._before = memory.before if memory else 0.0
+
+    @property
+    def memory(self) -> VadMemory:
+        """What another detector needs to go on from here."""
+        return VadMemory(self._state.speaking, self._levels, self._before)
 
     @property
     def speaking(self) -> bool:

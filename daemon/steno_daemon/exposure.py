@@ -1,0 +1,56 @@
+"""What stands between the daemon and the world: tokens, origins, TLS; a reload changes them."""
+
+import ssl
+
+from steno_daemon.auth import Keyring, check_exposure
+from steno_daemon.config import Config
+from steno_daemon.origins import Origins
+from steno_daemon.tls import Tls
+from steno_daemon.transports.gate import Gate
+
+
+class Exposure:
+    """The gate and the certificate of one configuration.
+
+    Attributes:
+        gate: lets requests in.
+        tls: the context of the port, None for a plain one.
+
+    Raises:
+        ConfigError: everybody on the network could listen in, or something in it cannot be.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._certificate = Tls.of(config.server)
+        self._keyring = Keyring.of(config.security)
+        check_exposure(config.server.host, self._keyring, tls=self._certificate is not None)
+        self.gate = Gate(self._keyring, _origins(config, self._keyring))
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context of the port, None for a plain one."""
+        return self._certificate.context if self._certificate else None
+
+    @property
+    def certificate_expires_s(self) -> float | None:
+        """Seconds until the certificate expires, None without one."""
+        return self._certificate.expires_s if self._certificate else None
+
+    def reload(self, config: Config) -> None:
+        """Read tokens and certificate again, and take over the named origins.
+
+        Raises:
+            ConfigError: something in it cannot be; everything stays as it was.
+        """
+        newer = Keyring.of(config.security)
+        check_exposure(config.server.host, newer, tls=self._certificate is not None)
+        origins = _origins(config, newer)
+        if self._certificate is not None:
+            self._certificate.reload()
+        self._keyring.adopt(newer)
+        self.gate.origins = origins
+
+
+def _origins(config: Config, keyring: Keyring) -> Origins:
+    """Return who may connect: under any name only where a token is asked for."""
+    return Origins(config.server.origins, any_host=not keyring.is_open)

@@ -1,0 +1,157 @@
+"""Sessions on disk, so that they outlive the daemon: one file of JSON lines a session.
+
+The first line says how the session began; each further one holds events that went out, and where
+the stream can be taken up after them. A line is written before its events are sent, so that what a
+client has seen is never forgotten; a last line that was cut off is as if it had not been sent.
+Names of files are the daemon's own random ones.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from steno_daemon import wire
+from steno_daemon.checkpoint import Checkpoint
+from steno_daemon.config import ServerConfig
+from steno_daemon.errors import ConfigError
+from steno_daemon.session import Snapshot
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[0-9a-f]{16}")
+_SUFFIX = ".jsonl"
+
+
+def directory_of(server: ServerConfig, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where sessions are kept: as configured, else where systemd says, else nowhere."""
+    if server.state_directory is not None:
+        return server.state_directory
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else None
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first line: what a session was opened with, and who may resume it."""
+
+    start: wire.Start
+    token_sha256: str
+    grant: str
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A further line: events, and where each channel can be taken up after them."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    events: tuple[wire.ServerMessage, ...]
+
+
+class Page:
+    """The file of one session, open for more lines; an error costs the file, not the session."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._checkpoints: tuple[Checkpoint, ...] = ()
+
+    def begin(self, opening: Opening) -> None:
+        """Write how the session began."""
+        self._write(opening)
+
+    def write(self, events: list[wire.ServerMessage], checkpoints: tuple[Checkpoint, ...]) -> None:
+        """Write events that are about to be sent, and the checkpoints if they are news."""
+        if events or checkpoints != self._checkpoints:
+            self._checkpoints = checkpoints
+            self._write(Entry(checkpoints=checkpoints, events=tuple(events)))
+
+    def close(self) -> None:
+        """Close the file; the session may be taken up elsewhere."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def discard(self) -> None:
+        """Remove the file: the session is over."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, line: Opening | Entry) -> None:
+        if self._file < 0:
+            return
+        data = msgspec.json.encode(line) + b"\n"
+        try:
+            whole = os.write(self._file, data) == len(data)
+            found = "a full disk"
+        except OSError as error:
+            whole, found = False, str(error)
+        if not whole:
+            logger.warning("cannot keep a session in %s, it goes on without: %s", self._path, found)
+            self.discard()
+
+
+class Journal:
+    """The folder of all files.
+
+    Args:
+        directory: made if it is not there, for its owner alone.
+        keep_s: how long the files of sessions that nobody resumes stay.
+
+    Raises:
+        ConfigError: the directory cannot be written.
+    """
+
+    def __init__(self, directory: Path, *, keep_s: float) -> None:
+        self._directory = directory / "sessions"
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot keep sessions: expected a folder at {directory} that can be written, "
+                f"found: {error.strerror}"
+            ) from error
+        if not os.access(self._directory, os.W_OK):
+            raise ConfigError(f"cannot keep sessions: expected to write to {self._directory}")
+        self._keep_s = keep_s
+
+    def page(self, name: str) -> Page:
+        """Return the file of a session.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        return Page(self._path(name))
+
+    def read(self, name: str) -> tuple[Opening, Snapshot] | None:
+        """Return how a session began and where it was, or None if it is not known."""
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            lines = self._path(name).read_bytes().split(b"\n")[:-1]
+            opening = msgspec.json.decode(lines[0], type=Opening)
+            entries = [msgspec.json.decode(line, type=Entry) for line in lines[1:]]
+        except (OSError, IndexError):
+            return None
+        except (msgspec.DecodeError, UnicodeError) as error:
+            logger.warning("expected a session in %s, found: %s", self._path(name), error)
+            return None
+        events = tuple(event for entry in entries for event in entry.events)
+        if not entries:
+            return None
+        return opening, Snapshot(opening.start, entries[-1].checkpoints, events)
+
+    def forget_old(self) -> None:
+        """Remove the files that nobody wrote to for so long that nobody comes back."""
+        horizon_s = time.time() - self._keep_s
+        for path in self._directory.glob("*" + _SUFFIX):
+            try:
+                if path.stat().st_mtime < horizon_s:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("cannot remove %s: %s", path, error)
+
+    def _path(self, name: str) -> Path:
+        return self._directory / (name + _SUFFIX)

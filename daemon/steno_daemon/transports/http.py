@@ -1,0 +1,212 @@
+"""The daemon's one port: sessions, viewers, captions, pages, health and figures.
+
+A connection that does not come to the point within `Deadlines.request_s` is cut off, so that one
+who dribbles bytes holds nothing; everything else about HTTP is aiohttp's.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+
+from steno_daemon.auth import Scope
+from steno_daemon.captions.hub import Hub
+from steno_daemon.dialects.dialect import Dialect
+from steno_daemon.dialects.native import NativeDialect
+from steno_daemon.limits import Deadlines
+from steno_daemon.metrics import Metrics
+from steno_daemon.redaction import BadRequestFilter
+from steno_daemon.streams import Streams
+from steno_daemon.transports.exports import Exports
+from steno_daemon.transports.gate import Gate, Handler
+from steno_daemon.transports.pages import PAGES, Pages
+from steno_daemon.transports.terms import Terms
+from steno_daemon.transports.watching import Gallery
+from steno_daemon.transports.websocket import WebSocketConnection
+from steno_daemon.wire import CloseReason
+
+logger = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75.0
+SPARE_CONNECTIONS = 1_000
+"""Plain connections beyond those of sessions and viewers; a further one is cut off."""
+
+Facts = Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the port gives access to.
+
+    Attributes:
+        streams: the sessions.
+        hub: their captions.
+        metrics: the counters.
+        exports: captions as files.
+        health: answers `/healthz`; its `status` is "ok" when sessions are let in.
+        status: answers `/status`.
+    """
+
+    streams: Streams
+    hub: Hub
+    metrics: Metrics
+    exports: Exports
+    health: Facts
+    status: Facts
+
+
+class HttpTransport:
+    """Serves the port on bound sockets.
+
+    Args:
+        rooms: what it gives access to.
+        gate: who is let in where.
+        terms: what a connection may do.
+    """
+
+    def __init__(self, rooms: Rooms, gate: Gate, terms: Terms) -> None:
+        self._rooms = rooms
+        self._gate = gate
+        self._terms = terms
+        self._pages = Pages()
+        self._gallery = Gallery(rooms.hub, rooms.metrics, terms.max_viewers)
+        self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, keepalive_timeout=KEEP_ALIVE_S
+        )
+        self._servers: list[asyncio.Server] = []
+        logging.getLogger("aiohttp.server").addFilter(BadRequestFilter())
+
+    async def listen(self, bound: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Begin to accept connections on a bound socket."""
+        if self._runner.server is None:
+            await self._runner.setup()
+        handshake_s = Deadlines().tls_handshake_s if tls else None
+        self._servers.append(
+            await asyncio.get_running_loop().create_server(
+                self._protocol, sock=bound, ssl=tls, ssl_handshake_timeout=handshake_s
+            )
+        )
+
+    async def drain(self, timeout_s: float) -> None:
+        """Accept nobody more, let every session say what it heard, and end them."""
+        for server in self._servers:
+            server.close()
+        streams = self._rooms.streams
+        streams.end(CloseReason.SHUTDOWN)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await streams.nobody_connected()
+        except TimeoutError:
+            count = len(streams.connected)
+            logger.warning("%d sessions did not end within %s s", count, timeout_s)
+            streams.abort()
+        for topic in self._rooms.hub.topics():
+            topic.end(CloseReason.SHUTDOWN)
+        await self._runner.shutdown()
+        await self._runner.cleanup()
+
+    @property
+    def viewers(self) -> int:
+        """How many watch now."""
+        return self._gallery.count
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol of a new connection, which has to come to the point."""
+        server = self._runner.server
+        assert server is not None  # noqa: S101 — `listen` has set it up
+        protocol = server()
+        loop = asyncio.get_running_loop()
+        self._silent[protocol] = loop.call_later(Deadlines().request_s, self._cut_off, protocol)
+        if len(server.connections) > self._most_connections:
+            loop.call_soon(self._cut_off, protocol)
+        return protocol
+
+    @property
+    def _most_connections(self) -> int:
+        return self._terms.max_connections + self._terms.max_viewers + SPARE_CONNECTIONS
+
+    def _cut_off(self, protocol: asyncio.BaseProtocol) -> None:
+        """End a connection that has said nothing yet."""
+        if self._silent.pop(protocol, None) is not None:
+            transport = getattr(protocol, "transport", None)
+            if transport is not None:
+                transport.abort()
+
+    def _application(self) -> web.Application:
+        """Return the routes."""
+        rooms, needs = self._rooms, self._gate.needs
+        app = web.Application(middlewares=[self._arrived, self._gate.middleware])
+        get = app.router.add_get
+        get("/", self._front)
+        for path in PAGES.keys() - {"/"}:
+            get(path, self._pages.page)
+        get("/web/{name}", self._pages.file)
+        get("/healthz", self._health)
+        get("/readyz", self._readiness)
+        get("/status", needs(Scope.ADMIN, self._status))
+        get("/metrics", needs(Scope.ADMIN, self._metrics))
+        get("/sessions", needs(Scope.WATCH, rooms.exports.sessions))
+        get("/watch/{session}", needs(Scope.WATCH, self._gallery.watch))
+        app.router.add_route("*", "/{rest:.*}", self._elsewhere)
+        return app
+
+    @web.middleware
+    async def _arrived(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note that the connection has come to the point."""
+        timer = self._silent.pop(request.protocol, None)
+        if timer is not None:
+            timer.cancel()
+        return await handler(request)
+
+    async def _front(self, request: web.Request) -> web.StreamResponse:
+        """Answer the root: a session for a WebSocket, the caption page for a browser."""
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._converse(request, NativeDialect())
+        return await self._pages.page(request)
+
+    async def _converse(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
+        """Run a session in a dialect."""
+        grant = self._gate.admit(request, Scope.RECOGNISE)
+        most = self._terms.max_connections
+        if len(self._rooms.streams.connected) >= most:
+            raise web.HTTPServiceUnavailable(
+                text=f"expected fewer than {most} connections, try later\n",
+                headers={"Retry-After": "5"},
+            )
+        connection = WebSocketConnection(self._rooms.streams, dialect, self._terms)
+        return await connection.converse(request, grant)
+
+    async def _health(self, _: web.Request) -> web.StreamResponse:
+        return _json(self._rooms.health())
+
+    async def _readiness(self, _: web.Request) -> web.StreamResponse:
+        facts = self._rooms.health()
+        return _json(facts, status=200 if facts["status"] == "ok" else 503)
+
+    async def _status(self, _: web.Request) -> web.StreamResponse:
+        return _json(self._rooms.status())
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        content_type, body = self._rooms.metrics.render(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _elsewhere(self, _: web.Request) -> web.StreamResponse:
+        raise web.HTTPNotFound(
+            text="expected /, /overlay, /sessions, /watch/…, /captions/…, /status, /metrics, "
+            "/readyz or /healthz, found another path\n"
+        )
+
+
+def _json(facts: Mapping[str, object], *, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(facts),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )

@@ -1,0 +1,206 @@
+"""Viewers of captions: over a WebSocket, or as server-sent events.
+
+Both say the same: first `watching`, then the events of the topic. Who watches `live` goes on with
+the next session when one has ended. A viewer reads at its own pace and holds nobody up.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+from aiohttp import ClientConnectionError, WSCloseCode, web
+
+from steno_daemon.captions.hub import LIVE, Hub, MissedError, Topic
+from steno_daemon.limits import Deadlines, Places
+from steno_daemon.metrics import Metrics
+
+KEEP_ALIVE_S = 15.0
+HEARTBEAT_S = 30.0
+RETRY_MS = 1_000
+_NOTHING_TO_SAY = 4 * 1024
+"""Bytes that a viewer may send in one message; it has nothing to say."""
+
+
+class Watching(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="watching"):
+    """The first message to a viewer: whom it watches."""
+
+    session: str
+    label: str
+    language_model: str
+    channels: int
+
+
+Message = tuple[int | None, str]
+"""The number of an event, if it has one to come back with, and its JSON."""
+
+
+class Gallery:
+    """Lets viewers in and shows them their topics.
+
+    Args:
+        hub: has the topics.
+        metrics: counts viewers.
+        max_viewers: at once.
+    """
+
+    def __init__(self, hub: Hub, metrics: Metrics, max_viewers: int) -> None:
+        self._hub = hub
+        self._metrics = metrics
+        self._places = Places("limits.viewers", max_viewers)
+
+    @property
+    def count(self) -> int:
+        """How many watch now."""
+        return self._places.taken
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        """Answer `/watch/{session}`; the session `live` need not have begun."""
+        name = request.match_info["session"]
+        topic = self._hub.find(name)
+        if topic is None and name != LIVE:
+            raise web.HTTPNotFound(text="expected a session of /sessions or live, found another\n")
+        after = _after(request)
+        messages = self._live(after) if name == LIVE else self._messages(topic, after)
+        with self._counted():
+            if "upgrade" in request.headers.get("Connection", "").lower():
+                return await _over_websocket(request, messages)
+            return await _over_sse(request, messages)
+
+    async def _live(self, after: int) -> AsyncIterator[Message]:
+        """Yield the messages of the newest live session, and then of the next, for ever."""
+        topic = await self._hub.live()
+        while True:
+            async for message in self._messages(topic, after):
+                yield message
+            after = -1
+            topic = self._hub.find(LIVE) or await self._hub.next()
+
+    async def _messages(self, topic: Topic | None, after: int) -> AsyncIterator[Message]:
+        """Yield the messages about one session until it ends."""
+        if topic is None:
+            return
+        about = topic.about
+        yield (
+            None,
+            _json(
+                Watching(
+                    session=about.session,
+                    label=about.label,
+                    language_model=about.language_model,
+                    channels=about.channels,
+                )
+            ),
+        )
+        viewer = topic.viewer(after)
+        seen = 0
+        while items := await viewer.next():
+            for number, event in items:
+                yield number, _json(event)
+            self._metrics.skipped_partials(viewer.skipped_partials - seen)
+            seen = viewer.skipped_partials
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Take a place for as long as somebody watches."""
+        self._places.enter()
+        self._metrics.viewers(self._places.taken)
+        try:
+            yield
+        finally:
+            self._places.leave()
+            self._metrics.viewers(self._places.taken)
+
+
+def _after(request: web.Request) -> int:
+    """Return the number of the last event that the viewer has, -1 for none."""
+    said = request.headers.get("Last-Event-ID") or request.query.get("after") or "-1"
+    try:
+        return max(-1, int(said[:18]))
+    except ValueError:
+        raise web.HTTPBadRequest(
+            text="expected a number in after, found something else\n"
+        ) from None
+
+
+def _json(message: msgspec.Struct) -> str:
+    return msgspec.json.encode(message).decode()
+
+
+async def _over_websocket(
+    request: web.Request, messages: AsyncIterator[Message]
+) -> web.WebSocketResponse:
+    """Send messages until they end or the viewer goes."""
+    deadlines = Deadlines()
+    socket = web.WebSocketResponse(
+        compress=False,
+        max_msg_size=_NOTHING_TO_SAY,
+        heartbeat=HEARTBEAT_S,
+        timeout=deadlines.close_s,
+    )
+    await socket.prepare(request)
+    show = asyncio.create_task(_send_all(socket, messages, deadlines.send_s))
+    try:
+        async for _ in socket:  # what a viewer says is not for us; its leaving is
+            pass
+    finally:
+        show.cancel()
+        await asyncio.wait([show])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadlines.close_s):
+                await socket.close()
+    return socket
+
+
+async def _send_all(
+    socket: web.WebSocketResponse, messages: AsyncIterator[Message], send_s: float
+) -> None:
+    try:
+        async for _, text in messages:
+            async with asyncio.timeout(send_s):
+                await socket.send_str(text)
+        await socket.close(code=WSCloseCode.OK, message=b"the session has ended")
+    except MissedError as error:
+        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=str(error).encode()[:120])
+    except (TimeoutError, ClientConnectionError):
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too slow")
+
+
+async def _over_sse(request: web.Request, messages: AsyncIterator[Message]) -> web.StreamResponse:
+    """Send messages as server-sent events; a browser comes back by itself when they end."""
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",  # nginx would hold events back
+        }
+    )
+    await response.prepare(request)
+    with contextlib.suppress(ClientConnectionError):
+        await response.write(f"retry: {RETRY_MS}\n\n".encode())
+        async for chunk in _kept_alive(messages):
+            async with asyncio.timeout(Deadlines().send_s):
+                await response.write(chunk.encode())
+    return response
+
+
+async def _kept_alive(messages: AsyncIterator[Message]) -> AsyncIterator[str]:
+    """Yield messages as events, and comments where there is none for long."""
+    waiting: asyncio.Task[Message] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(messages))
+            done, _ = await asyncio.wait([waiting], timeout=KEEP_ALIVE_S)
+            if not done:
+                yield ": keep-alive\n\n"
+                continue
+            number, text = waiting.result()
+            waiting = None
+            yield (f"id: {number}\n" if number is not None else "") + f"data: {text}\n\n"
+    except StopAsyncIteration:
+        yield "event: end\ndata: {}\n\n"
+    except MissedError as error:
+        yield f"event: missed\ndata: {msgspec.json.encode(str(error)).decode()}\n\n"
+    finally:
+        if waiting is not None:
+            waiting.cancel()
