@@ -1,8 +1,8 @@
 """Makes what a client sent fit for a log: no token, no line of its own making, not too long.
 
-Four things count as secret: the value of a query parameter `token`, however its name is written;
-what an `Authorization` header holds; a user and password before an `@`; and anything that looks
-like a token of `stenod --new-token`.
+Five things count as secret: the value of a query parameter `token`, however its name is written; a
+member `token` of a JSON object; what an `Authorization` header holds; a user and password before
+an `@`; and anything that looks like a token of `stenod --new-token`.
 """
 
 import logging
@@ -20,6 +20,7 @@ _BEARER = re.compile(
     r"\b(authorization\b\W{1,6}\w+|bearer)(?:\s|%20|\+)+[^\s,\"'\\]+", re.IGNORECASE
 )
 _MINTED = re.compile(rf"{TOKEN_PREFIX}[\w-]{{32,}}")
+_MEMBER = re.compile(r"""(["']token["']\s*:\s*["'])[^"']*""")
 _USER = re.compile(r"(?<=://)[^/?#\s@]+@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -34,6 +35,7 @@ def without_secrets(text: str) -> str:
     """Return a text of any length with its tokens hidden and all else as it was."""
     text = _PARAMETER.sub(rf"\1={HIDDEN}", text)
     text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    text = _MEMBER.sub(rf"\1{HIDDEN}", text)
     text = _USER.sub(f"{HIDDEN}@", text)
     return _MINTED.sub(TOKEN_PREFIX + HIDDEN, text)
 

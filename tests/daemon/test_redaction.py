@@ -27,6 +27,11 @@ SECRET = "sesame-9_A.b~c"  # noqa: S105 - looked for in what is logged
         ("ws://host:8765/?token={}", "ws://host:8765/?token=…"),
         ("wss://user:{}@host/", "wss://…@host/"),
         ("{{'Authorization': 'Bearer {}'}}", "{{'Authorization': 'Bearer …'}}"),
+        (
+            '{{"type": "resume", "token": "{}", "seq": 3}}',
+            '{{"type": "resume", "token": "…", "seq"',
+        ),
+        ("{{'token':'{}'}}", "{{'token':'…'}}"),
         ("authorization: bearer {}", "authorization: bearer …"),
         ("Authorization: Basic {}", "Authorization: Basic …"),
         ("GET /?token={} HTTP/1.1", "GET /?token=… HTTP/1.1"),
