@@ -155,10 +155,14 @@ class PcmDecoder:
 
     def accept(self, data: bytes) -> FloatArray:
         """Return the new samples, (N,) float32, after `data`, at the format's own rate."""
+        return mix_down(self.accept_channels(data))
+
+    def accept_channels(self, data: bytes) -> FloatArray:
+        """Return the same, (N, channels), without mixing the channels."""
         known = self._rest + data if self._rest else data
         whole = len(known) - len(known) % self._format.block_bytes
         self._rest = bytes(known[whole:])
-        return mix_down(decode_pcm(known[:whole], self._format))
+        return decode_pcm(known[:whole], self._format)
 
     def finish(self) -> None:
         """Check that the stream did not end within a sample."""
