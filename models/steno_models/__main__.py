@@ -12,7 +12,8 @@ Train and measure speech and language models.
 commands (each has its own --help):
   train        train a model from one TOML file
   evaluate     measure a bundle on a manifest: error rate, speed, delays
-  bench        measure what each part of recognition costs, as ratios
+  bench        measure what each part of recognition costs, or how many sessions a daemon carries
+  replay       decode recorded sessions again and show what became different
   calibrate    fit the confidence of words on a manifest
   bundle       put trained parts together as a bundle, or check one
   force-align  align recordings with their transcripts, phone by phone
@@ -37,6 +38,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
             from steno_models.bench import main as bench
 
             return bench(arguments)
+        case "replay":
+            from steno_models.replay_command import main as replay
+
+            return replay(arguments)
         case "bundle":
             from steno_models.bundle_command import main as bundle
 
