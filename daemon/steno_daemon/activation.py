@@ -4,7 +4,6 @@ The number of sockets, the process they are meant for and their names come in LI
 and LISTEN_FDNAMES; the sockets themselves are the file descriptors from 3 on.
 """
 
-import ipaddress
 import os
 import socket
 import stat
@@ -87,11 +86,6 @@ def _listener(name: str, fd: int) -> Listener:
     return Listener(name, bound)
 
 
-def stays_on_this_machine(bound: socket.socket) -> bool:
-    """Return whether only processes of this machine can connect to a socket."""
-    if bound.family is socket.AF_UNIX:
-        return True
-    address = ipaddress.ip_address(bound.getsockname()[0].partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
+def host_of(bound: socket.socket) -> str:
+    """Return the address that a socket listens on; "localhost" for one in the file system."""
+    return "localhost" if bound.family is socket.AF_UNIX else str(bound.getsockname()[0])

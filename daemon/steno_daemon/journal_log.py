@@ -7,7 +7,7 @@ name begins with `steno_`:
     logger.info("gone", extra={"steno_session": name})
     journalctl -u stenod STENO_SESSION=5f2c…
 
-Elsewhere it is a line on standard error. Either way whatever looks like a token is blotted out.
+Elsewhere it is a line on standard error. Either way no token gets through.
 See https://systemd.io/JOURNAL_NATIVE_PROTOCOL.
 """
 
@@ -15,7 +15,6 @@ import errno
 import fcntl
 import logging
 import os
-import re
 import socket
 import struct
 import sys
@@ -23,19 +22,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
+from steno_daemon.redaction import RedactingFormatter, without_secrets
+
 JOURNAL = Path("/run/systemd/journal/socket")
 PREFIX = "steno_"
 IDENTIFIER = "stenod"
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-SECRET = re.compile(
-    r"""(?ix)
-    (?P<before>
-        (?<![a-z]) token ["']? \s* [=:] \s* ["']?  # ?token=T in an address, "token": "T" in JSON
-        | \b bearer \s+  # in a header
-    )
-    [^\s"'&,;)}\]]+
-    """
-)
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 PRIORITIES = (  # of syslog(3)
     (logging.CRITICAL, 2),
@@ -44,19 +36,6 @@ PRIORITIES = (  # of syslog(3)
     (logging.INFO, 6),
 )
 DEBUG_PRIORITY = 7
-
-
-def blotted(text: str) -> str:
-    """Return a text without what looks like a token in it."""
-    return SECRET.sub(r"\g<before>***", text)
-
-
-class BlottingFormatter(logging.Formatter):
-    """Formats a record, its traceback too, and blots out tokens."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the text of a record."""
-        return blotted(super().format(record))
 
 
 class JournalHandler(logging.Handler):
@@ -72,7 +51,7 @@ class JournalHandler(logging.Handler):
         self._path = str(path)
         self._spare = spare
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self.setFormatter(BlottingFormatter("%(message)s"))
+        self.setFormatter(RedactingFormatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a record, as a file where it is too long for a message."""
@@ -121,7 +100,7 @@ def fields(record: logging.LogRecord, message: str) -> dict[str, str]:
     }
     for name, value in vars(record).items():
         if name.startswith(PREFIX):
-            found[name.upper()] = blotted(str(value))
+            found[name.upper()] = without_secrets(str(value))
     return found
 
 
@@ -153,7 +132,7 @@ def install(level: str, *, stream: TextIO | None = None, journal: Path = JOURNAL
     """Have every record from `level` on go to the journal, or else to standard error."""
     stream = stream or sys.stderr
     plain = logging.StreamHandler(stream)
-    plain.setFormatter(BlottingFormatter(PLAIN))
+    plain.setFormatter(RedactingFormatter(PLAIN))
     handler: logging.Handler = plain
     if goes_to_the_journal(stream) and journal.is_socket():
         handler = JournalHandler(journal, plain)
