@@ -6,14 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIP := tests/data/librivox/sense_and_sensibility_01_austen_64kb-0870.flac
 
-# What the tests need from Debian: sound without hardware, and a voice that reads any word.
-DEBIAN_PACKAGES := espeak-ng libasound2-plugins libportaudio2 pulseaudio pulseaudio-utils
+# What the tests need from Debian: sound without hardware, a voice that reads any word, a browser,
+# and systemd's programs that check units and hand over sockets (none of it is started).
+DEBIAN_PACKAGES := chromium espeak-ng libasound2-plugins libportaudio2 pulseaudio pulseaudio-utils \
+    systemd
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench clean help
+.PHONY: run test lint bench install-service uninstall-service clean help
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## start the daemon, caption a recording, and serve until Ctrl-C
 	@$(BIN)/python -m steno_clients.demo $(CLIP) --port $(PORT)
@@ -29,6 +31,14 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed ## measure speed and latency on this machine
 	$(BIN)/steno-models bench
+
+# Both take PREFIX=/opt/steno, DESTDIR=, PYTHON=python3 and PIP_FLAGS=; see systemd/install.sh.
+install-service: ## (as root) install the daemon as a service of systemd
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PYTHON='$(PYTHON)' PIP_FLAGS='$(PIP_FLAGS)' \
+	    sh systemd/install.sh
+
+uninstall-service: ## (as root) take away what install-service installed
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh systemd/uninstall.sh
 
 clean: ## remove what was built, the virtual environment too
 	rm -rf $(VENV) dist .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
