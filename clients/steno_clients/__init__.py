@@ -2,13 +2,14 @@
 
     from steno_clients.websocket import StenoClient
 
-They know the daemon by `steno_daemon.wire` alone, and load neither models nor torch.
+They know the daemon by `steno_daemon.wire` and how captions are cut by `steno_daemon.captions`, and
+load neither models nor torch.
 
     websocket    StenoClient and transcribe(); connection and inbox are its two ends
     file         sound files as blocks of speech; microphone: the same from PortAudio
     live         one source to the daemon, its events to viewers: `steno caption`
     transcribe   many recordings, as fast as they are taken: `steno transcribe`
-    captions     finals cut into cues; growing: .srt and .vtt files that grow with a stream
+    growing      .srt and .vtt files that grow with a stream
     render       what a terminal shows
     demo         starts a daemon and captions one recording: `make run`
 """

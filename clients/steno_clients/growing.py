@@ -5,9 +5,10 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
-from steno_clients.captions import VTT_HEADER, Cue, cut, retime, srt, vtt
 from steno_clients.errors import OutputError
 from steno_clients.file import FloatArray
+from steno_daemon.captions import srt, webvtt
+from steno_daemon.captions.cues import Cue, cut, retime
 from steno_daemon.wire import Final, ServerMessage
 
 
@@ -17,9 +18,13 @@ class GrowingCaptions:
     The last cue stays on screen until it is read or the next one comes, and when that is, the next
     final says: so the last cue is written again, in place and in the same write as those after it.
     Time stamps have a fixed width, hence a reader finds a valid file at every moment.
+
+    Attributes:
+        channels: of the session; with more than one, every cue says which.
     """
 
     def __init__(self, path: Path, render: Callable[[list[Cue], int], str], header: str) -> None:
+        self.channels = 1
         self._render = render
         self._last: list[Cue] = []
         self._count = 0
@@ -30,18 +35,18 @@ class GrowingCaptions:
     @classmethod
     def srt(cls, path: Path) -> "GrowingCaptions":
         """Return a SubRip file, empty so far."""
-        return cls(path, lambda cues, first: srt(cues, first=first), "")
+        return cls(path, lambda cues, first: srt.render(cues, first=first), "")
 
     @classmethod
     def vtt(cls, path: Path) -> "GrowingCaptions":
         """Return a WebVTT file with no cue so far."""
-        return cls(path, lambda cues, _first: vtt(cues), VTT_HEADER)
+        return cls(path, lambda cues, _first: webvtt.render(cues), webvtt.HEADER)
 
     def show(self, event: ServerMessage) -> None:
         """Add the cues of an event that is a final."""
         if not isinstance(event, Final):
             return
-        new = cut(event)
+        new = cut(event, channels=self.channels)
         timed = retime([*self._last, *new], floor_ms=self._floor_ms)
         if not timed:
             return

@@ -10,7 +10,6 @@ from typing import Unpack
 
 import msgspec
 
-from steno_clients.captions import VTT_HEADER, cues, srt, vtt
 from steno_clients.errors import (
     AudioError,
     ConnectionFailedError,
@@ -20,6 +19,8 @@ from steno_clients.errors import (
 )
 from steno_clients.file import SAMPLE_RATE, duration_s, read_blocks
 from steno_clients.websocket import StartOptions, StenoClient
+from steno_daemon.captions import srt, webvtt
+from steno_daemon.captions.cues import cues
 from steno_daemon.wire import Acknowledged, ErrorCode, Final
 
 _BLOCK_MS = 1_000
@@ -49,9 +50,9 @@ class Transcript:
             case Format.TXT:
                 return "".join(f"{final.text}\n" for final in self.finals)
             case Format.SRT:
-                return srt(cues(self.finals))
+                return srt.render(cues(self.finals))
             case Format.VTT:
-                return VTT_HEADER + vtt(cues(self.finals))
+                return webvtt.HEADER + webvtt.render(cues(self.finals))
             case Format.JSON:
                 return msgspec.json.encode(self._record()).decode() + "\n"
 

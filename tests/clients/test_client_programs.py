@@ -15,11 +15,11 @@ import soundfile
 from websockets.asyncio.server import ServerConnection
 
 from steno_clients import __main__ as program
-from steno_clients.captions import VTT_HEADER
 from steno_clients.errors import ConnectionLostError, OutputError
 from steno_clients.file import FloatArray, at_the_speed_of_speech
 from steno_clients.live import caption
 from steno_clients.transcribe import Format, Transcript
+from steno_daemon.captions.webvtt import HEADER
 from steno_daemon.wire import Closed, CloseReason, Error, ErrorCode, Final, ServerMessage, encode
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def test_captions_are_written_while_they_are_shown(
     with av.open(tmp_path / "a.srt") as captions:
         packets = [(p.pts, bytes(p).decode()) for p in captions.demux() if p.pts is not None]
     assert packets == [(100, SECONDS[0]), (3100, SECONDS[1])]
-    assert (tmp_path / "a.vtt").read_text().startswith(VTT_HEADER + "00:00:00.100 --> 00:00:02")
+    assert (tmp_path / "a.vtt").read_text().startswith(HEADER + "00:00:00.100 --> 00:00:02")
 
 
 def test_speech_is_as_fast_as_speech() -> None:
