@@ -167,9 +167,15 @@ class Topic:
             finals -= isinstance(self._history[index], Final)
         return self._oldest + index - 1
 
-    def lasting(self, after: int) -> Sequence[Lasting]:
-        """Return the events after a number that last; those that are no longer kept are missing."""
-        return self._history[max(0, after + 1 - self._oldest) :]
+    def lasting(self, after: int, *, most: int | None = None) -> Sequence[Lasting]:
+        """Return the events after a number that last; those that are no longer kept are missing.
+
+        Args:
+            after: number of the event before them.
+            most: how many at most.
+        """
+        begin = max(0, after + 1 - self._oldest)
+        return self._history[begin : None if most is None else begin + most]
 
     def partials(self, after_version: int) -> tuple[list[Partial], int]:
         """Return the hypotheses newer than a version, and the version of the newest one ever."""
