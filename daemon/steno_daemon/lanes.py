@@ -47,6 +47,7 @@ class Lanes:
     def restored(
         cls,
         checkpoints: Sequence[Checkpoint],
+        rules: Rules,
         start: wire.Start,
         outbox: Outbox,
         *,
@@ -57,15 +58,16 @@ class Lanes:
 
         Args:
             checkpoints: one a channel.
+            rules: where a checkpoint has none.
             start: what the client asked for.
             outbox: of the session.
             announced: how many segments of each channel the client has heard of.
             first: 16 kHz position from which on audio comes.
         """
-        lanes = cls(0, Rules(), start, outbox)
+        lanes = cls(0, rules, start, outbox)
         lanes._lanes = [
             _Lane(
-                Segmenter(Rules(), checkpoint, first=first),
+                Segmenter(rules, checkpoint, first=first),
                 Narrator(outbox, start, channel=channel, announced=told),
             )
             for channel, (checkpoint, told) in enumerate(zip(checkpoints, announced, strict=True))

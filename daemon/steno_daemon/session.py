@@ -180,6 +180,7 @@ class Session:
         self._rules = snapshot.checkpoints[0].rules or self._rules
         self._lanes = Lanes.restored(
             snapshot.checkpoints,
+            self._rules,
             start,
             self._outbox,
             announced=told,
