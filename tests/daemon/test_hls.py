@@ -234,3 +234,20 @@ async def test_ffmpeg_reads_what_is_exported(tmp_path: Path, form: str) -> None:
     with av.open(path) as container:
         read = [(p.pts, p.duration, bytes(p).decode()) for p in container.demux() if p.size]
     assert read == [(1000, 1000, f"{labels[0]}good morning"), (3000, 1000, f"{labels[1]}hello")]
+
+
+async def test_ffmpeg_plays_the_segments_of_a_playlist(tmp_path: Path) -> None:
+    topic, exporter = _topic(), Exporter()
+    for place in range(10):
+        start = 2.0 * place
+        topic.publish(spoken([(f"word{place}", start, start + 0.5)], segment=place))
+    topic.publish(_settled(25.0))
+    topic.end(CloseReason.STOPPED)
+    playlist = await exporter.playlist(topic)
+    (tmp_path / "index.m3u8").write_text(playlist)
+    for number in _numbers(playlist):
+        (tmp_path / f"segment-{number}.vtt").write_text(await exporter.segment(topic, number) or "")
+    trust = {"allowed_extensions": "ALL", "extension_picky": "0"}
+    with av.open(str(tmp_path / "index.m3u8"), options=trust) as container:
+        read = [(p.pts, p.duration, bytes(p).decode()) for p in container.demux() if p.size]
+    assert read == [(2_000 * place, 1_000, f"word{place}") for place in range(10)]
