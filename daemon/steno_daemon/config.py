@@ -102,6 +102,10 @@ class CaptionsConfig(_Section, frozen=True, kw_only=True):
     """Words or phrases that captions show as others."""
     keep_s: Seconds = 3600.0
     """How long the captions of a session that ended can still be fetched."""
+    hls_segment_s: Annotated[int, msgspec.Meta(ge=1, le=30)] = 6
+    """Length of the live segments."""
+    hls_mpegts: Annotated[int, msgspec.Meta(ge=0, lt=2**33)] = 0
+    """MPEG-2 time, at 90 kHz, of the picture that belongs to the first sample of a session."""
 
 
 class MicrophoneConfig(_Section, frozen=True, kw_only=True):
