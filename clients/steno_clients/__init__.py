@@ -5,7 +5,9 @@
 They know the daemon by `steno_daemon.wire` and how captions are cut by `steno_daemon.captions`, and
 load neither models nor torch.
 
-    websocket    StenoClient and transcribe(); connection and inbox are its two ends
+    websocket    StenoClient and transcribe(); encoding: samples as bytes
+    link         one session over many connections; unacknowledged: what may have to be sent again,
+                 inbox: what was heard, resumption: when to try again, connection: one WebSocket
     file         sound files as blocks of speech; microphone: the same from PortAudio
     live         one source to the daemon, its events to viewers: `steno caption`
     transcribe   many recordings, as fast as they are taken: `steno transcribe`

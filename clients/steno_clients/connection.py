@@ -1,15 +1,28 @@
-"""One WebSocket to a daemon: opening, `start`, receiving; every failure has its type."""
+"""One WebSocket to a daemon: opening, the first words, receiving; every failure has its type."""
 
 import asyncio
 import contextlib
 import ipaddress
+import logging
+import os
+import socket as sockets
+import ssl
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    InvalidURI,
+)
 
 from steno_clients.errors import (
+    AccessDeniedError,
     ConnectionFailedError,
     ConnectionLostError,
     DeadlineError,
@@ -21,6 +34,8 @@ from steno_daemon.wire import (
     Closed,
     Error,
     Ready,
+    Resume,
+    Resumed,
     ServerMessage,
     Start,
     WireError,
@@ -29,36 +44,140 @@ from steno_daemon.wire import (
 )
 
 DEFAULT_URL = "ws://127.0.0.1:8765"
+TIMEOUT_S = 30.0
+
+logger = logging.getLogger(__name__)
+
+Tls: TypeAlias = ssl.SSLContext | str | os.PathLike[str]
 
 
-async def open_connection(url: str, timeout_s: float) -> ClientConnection:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where a daemon listens, and how one gets in.
+
+    Attributes:
+        url: its address, ws:// or wss://.
+        token: says who we are.
+        tls: a context for wss://, or a file with the certificates of the authorities to trust.
+        timeout_s: how long the daemon may leave a request unanswered.
+    """
+
+    url: str = DEFAULT_URL
+    token: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
+    timeout_s: float = TIMEOUT_S
+
+
+async def open_connection(door: Door) -> ClientConnection:
     """Return an open WebSocket; audio hardly shrinks, so it is not compressed.
 
     Raises:
-        ConnectionFailedError: nobody answers there, or no daemon does.
-        DeadlineError: not within `timeout_s`.
+        ConnectionFailedError: nobody answers there, or no daemon does, or it lets us not in.
+        DeadlineError: not in time.
     """
+    headers = _credentials(door)
+    encryption = _encryption(door)
     try:
-        return await open_websocket(
-            url,
-            open_timeout=timeout_s,
-            ping_timeout=4 * timeout_s,  # a ping waits behind the audio that was sent before it
-            close_timeout=min(2.0, timeout_s),
+        connection = await open_websocket(
+            door.url,
+            additional_headers=headers,
+            open_timeout=door.timeout_s,
+            ping_timeout=4 * door.timeout_s,  # a ping waits behind the audio sent before it
+            close_timeout=min(2.0, door.timeout_s),
             compression=None,
-            proxy=None if _is_local(url) else True,
+            proxy=None if _is_local(door.url) else True,
+            **encryption,
         )
     except TimeoutError:
         raise DeadlineError(
-            f"expected a connection to {url} within {timeout_s:g} s, found none"
+            f"expected a connection to {door.url} within {door.timeout_s:g} s, found none"
         ) from None
     except InvalidURI as error:
         raise ConnectionFailedError(f"expected an address such as {DEFAULT_URL}: {error}") from None
+    except InvalidStatus as error:
+        raise _refusal(door, error) from None
     except InvalidHandshake as error:
-        raise ConnectionFailedError(f"expected a daemon at {url}, found another: {error}") from None
+        raise ConnectionFailedError(
+            f"expected a daemon at {door.url}, found another: {error}"
+        ) from None
+    except OSError as error:
+        raise _failure(door, error) from None
+    _notice_dead_peers(connection, door.timeout_s)
+    return connection
+
+
+def _credentials(door: Door) -> dict[str, str]:
+    """Return the headers that say who we are."""
+    if not door.token:
+        return {}
+    if not (door.token.isascii() and door.token.isprintable()) or " " in door.token:
+        raise AccessDeniedError("expected a token of visible ASCII characters, found others")
+    if urlsplit(door.url).scheme != "wss" and not _is_local(door.url):
+        logger.warning("the token travels to %s without encryption", urlsplit(door.url).hostname)
+    return {"Authorization": f"Bearer {door.token}"}
+
+
+class _Encryption(TypedDict, total=False):
+    """An option of a connection that is left out where the system chooses."""
+
+    ssl: ssl.SSLContext
+
+
+def _encryption(door: Door) -> _Encryption:
+    """Return the option that says whom to trust, if it is not the system's choice."""
+    if door.tls is None:
+        return {}
+    if urlsplit(door.url).scheme != "wss":
+        raise ConnectionFailedError(f"expected an address wss://… for TLS, found {door.url}")
+    if isinstance(door.tls, ssl.SSLContext):
+        return {"ssl": door.tls}
+    try:
+        return {"ssl": ssl.create_default_context(cafile=door.tls)}
     except OSError as error:
         raise ConnectionFailedError(
-            f"no daemon at {url}; start one with `stenod` ({error.strerror or error})"
+            f"expected certificates in PEM at {os.fspath(door.tls)}, found: "
+            f"{error.strerror or error}"
         ) from None
+
+
+def _refusal(door: Door, error: InvalidStatus) -> ConnectionFailedError:
+    """Return the error of a daemon, or of who is in its place, that answers with a status."""
+    status = error.response.status_code
+    if status == HTTPStatus.UNAUTHORIZED:
+        found = "found it refused" if door.token else "found none"
+        return AccessDeniedError(f"expected a token that {door.url} knows, {found}")
+    if status == HTTPStatus.FORBIDDEN:
+        return AccessDeniedError(f"expected to be let in at {door.url}, found that we may not")
+    return ConnectionFailedError(f"expected a daemon at {door.url}, found another: {error}")
+
+
+def _failure(door: Door, error: OSError) -> ConnectionFailedError:
+    """Return the error of an address where no connection came about."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return ConnectionFailedError(
+                f"expected a certificate for {door.url} by an authority that is trusted here, "
+                f"found: {error.verify_message}"
+            )
+        case ssl.SSLError():
+            return ConnectionFailedError(f"expected TLS at {door.url}, found: {error.reason}")
+        case _:
+            return ConnectionFailedError(
+                f"no daemon at {door.url}; start one with `stenod` ({error.strerror or error})"
+            )
+
+
+def _notice_dead_peers(connection: ClientConnection, timeout_s: float) -> None:
+    """Let the system give a connection up if nobody confirms for so long what was sent.
+
+    Otherwise a network that went away silently is noticed after a quarter of an hour.
+    """
+    plain = connection.transport.get_extra_info("socket")
+    if plain is not None and hasattr(sockets, "TCP_USER_TIMEOUT"):
+        with contextlib.suppress(OSError):  # not over TCP
+            plain.setsockopt(
+                sockets.IPPROTO_TCP, sockets.TCP_USER_TIMEOUT, max(1, round(timeout_s * 1000))
+            )
 
 
 def _is_local(url: str) -> bool:
@@ -70,7 +189,7 @@ def _is_local(url: str) -> bool:
         return False
 
 
-async def handshake(socket: ClientConnection, start: Start, timeout_s: float) -> Ready:
+async def begin(socket: ClientConnection, start: Start, timeout_s: float) -> Ready:
     """Return the daemon's answer to `start`.
 
     Raises:
@@ -78,24 +197,47 @@ async def handshake(socket: ClientConnection, start: Start, timeout_s: float) ->
         DeadlineError: it says nothing.
         ProtocolError: it says something else.
     """
+    event = await _ask(socket, start, timeout_s)
+    if isinstance(event, Ready):
+        return event
+    raise ProtocolError(f"expected `ready`, found `{_name(event)}`")
+
+
+async def take_up(socket: ClientConnection, resume: Resume, timeout_s: float) -> Resumed:
+    """Return the daemon's answer to `resume`.
+
+    Raises:
+        ServerError: it refuses; it says why.
+        DeadlineError: it says nothing.
+        ProtocolError: it says something else.
+    """
+    event = await _ask(socket, resume, timeout_s)
+    if isinstance(event, Resumed):
+        return event
+    raise ProtocolError(f"expected `resumed`, found `{_name(event)}`")
+
+
+async def _ask(
+    socket: ClientConnection, opening: Start | Resume, timeout_s: float
+) -> ServerMessage:
+    """Return the answer to the first message."""
     try:
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionClosed):  # receiving says it better
-                await socket.send(encode(start))
+                await socket.send(encode(opening))
             event = await receive(socket)
     except TimeoutError:
+        wanted = "ready" if isinstance(opening, Start) else "resumed"
         raise DeadlineError(
-            f"expected `ready` from the daemon within {timeout_s:g} s, found silence"
+            f"expected `{wanted}` from the daemon within {timeout_s:g} s, found silence"
         ) from None
     match event:
-        case Ready():
-            return event
         case Error():  # fatal or not: this session is not the one that was wanted
             raise ServerError(event)
         case Closed():
             raise SessionEndedError(event.reason)
         case _:
-            raise ProtocolError(f"expected `ready`, found `{_name(event)}`")
+            return event
 
 
 async def receive(socket: ClientConnection) -> ServerMessage:
@@ -108,8 +250,10 @@ async def receive(socket: ClientConnection) -> ServerMessage:
     try:
         frame = await socket.recv()
     except ConnectionClosed as error:
+        close = error.rcvd or error.sent
         raise ConnectionLostError(
-            f"expected the daemon to say `closed` first, found the connection lost: {error}"
+            f"expected the daemon to say `closed` first, found the connection lost: {error}",
+            code=None if close is None else close.code,
         ) from None
     if isinstance(frame, bytes):
         raise ProtocolError(f"expected a text message, found {len(frame)} bytes of binary")

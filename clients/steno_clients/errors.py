@@ -11,8 +11,20 @@ class ConnectionFailedError(StenoClientsError):
     """No daemon answered at the address."""
 
 
+class AccessDeniedError(ConnectionFailedError):
+    """The daemon is there, and does not let this client in."""
+
+
 class ConnectionLostError(StenoClientsError):
-    """The daemon was there, and the stream ended before its last word."""
+    """The daemon was there, and the stream ended before its last word.
+
+    Attributes:
+        code: with which code the WebSocket was closed, if it was.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class SessionEndedError(ConnectionLostError):

@@ -3,24 +3,36 @@
 import asyncio
 from collections import deque
 
-from steno_daemon.wire import Acknowledged, Final, Partial, ServerMessage
+from steno_daemon.wire import Acknowledged, Final, Load, Partial, ServerMessage
 
 _CALM = 256
 """Events that may wait unread before hypotheses that newer ones replace are dropped."""
 
 
 class Inbox:
-    """Events received and not read yet; hypotheses that newer ones replace may be dropped.
+    """Events received and not read yet, each once; hypotheses that newer ones replace may go.
+
+    Args:
+        seq: number of the last event that was received already.
 
     Attributes:
+        seq: number of the last event that was received.
         verdict: what ended the session badly.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
         self.verdict: Exception | None = None
         self._events: deque[ServerMessage] = deque()
         self._ended = False
         self._changed = asyncio.Event()
+
+    def is_new(self, event: ServerMessage) -> bool:
+        """Return whether an event was not received before, and count it as received."""
+        if event.seq <= self.seq:
+            return False
+        self.seq = event.seq
+        return True
 
     def put(self, event: ServerMessage) -> None:
         """Append an event."""
@@ -53,8 +65,8 @@ def _replaces(new: ServerMessage, old: ServerMessage) -> bool:
     """Return whether nobody needs the old event once the new one is there."""
     match old, new:
         case Partial(), Partial() | Final():
-            return old.segment == new.segment
-        case Acknowledged(), Acknowledged():
+            return (old.channel, old.segment) == (new.channel, new.segment)
+        case (Acknowledged(), Acknowledged()) | (Load(), Load()):
             return True
         case _:
             return False

@@ -24,6 +24,7 @@ from steno_daemon.wire import (
     Ping,
     Pong,
     Ready,
+    Resume,
     ServerMessage,
     SpeechStarted,
     Start,
@@ -85,7 +86,7 @@ class CountingDaemon:
                 await session.hear(len(audio) // 2)
                 continue
             message = decode_client(frame)
-            assert not isinstance(message, Start)
+            assert not isinstance(message, Start | Resume)
             self.others.append(message)
             if await session.obey(message):
                 return

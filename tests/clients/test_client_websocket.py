@@ -54,7 +54,7 @@ REFUSAL = Error(
 READY = Ready(
     seq=0, session="s", version="1", models=("general",), chunk_ms=160, sample_rate=16_000
 )
-FINAL = Final(seq=1, segment=0, text="a word", start=0.0, end=1.0, confidence=1.0)
+FINAL = Final(seq=2, segment=0, text="a word", start=0.0, end=1.0, confidence=1.0)
 
 
 async def test_every_event_of_a_stream_arrives_in_order(daemon: "CountingDaemon") -> None:
@@ -311,13 +311,14 @@ async def test_sending_waits_while_the_daemon_takes_nothing(serve: "Serve") -> N
         await socket.recv()
         await socket.send(encode(READY))
         await open_gate.wait()
-        heard = 0
+        heard = seq = 0
         async for frame in socket:
+            seq += 1
             if isinstance(frame, str):
-                await socket.send(encode(Closed(seq=2, reason=CloseReason.STOPPED)))
+                await socket.send(encode(Closed(seq=seq, reason=CloseReason.STOPPED)))
                 return
             heard += len(frame) // 2
-            await socket.send(encode(Acknowledged(seq=1, samples=heard)))
+            await socket.send(encode(Acknowledged(seq=seq, samples=heard)))
 
     minutes = bytes(2 * 16_000 * 60 * 20)
     async with StenoClient.connect(await serve(hesitate)) as client:
@@ -350,7 +351,7 @@ async def test_a_daemon_that_never_takes_audio_again_is_a_deadline(serve: "Serve
 
 
 async def test_a_reader_that_falls_behind_loses_hypotheses_but_no_final() -> None:
-    inbox = Inbox()
+    inbox = Inbox(seq=-1)
     for segment in range(3):
         for number in range(1_000):
             inbox.put(Partial(seq=0, segment=segment, text=f"{number}", stable_chars=0, start=0.0))
