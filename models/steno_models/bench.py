@@ -1,13 +1,17 @@
-"""What each part of recognition costs: ratios measured in one run, on one core.
+"""What recognition costs: its parts on one core, or a whole daemon under many sessions.
 
     steno-models bench [--bundle en] [--audio FILE…]
+    steno-models bench --sessions 1 2 4 8 [--seconds 30] [--plot capacity.png] [--json]
 
-Every figure is a ratio to real time (the sound's own duration) or to the bare encoder, so that it
-says the same on a busy machine as on an idle one.
+Every figure of the parts is a ratio to real time (the sound's own duration) or to the bare encoder,
+so that it says the same on a busy machine as on an idle one. A daemon is measured in real time, and
+wants a machine that does nothing else; `bench_sessions.py` has more.
 """
 
 import argparse
+import json
 import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from steno_models import bundle
+from steno_models import bench_sessions, bundle
 from steno_models.audio import read_file
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR
 from steno_models.errors import DataError
@@ -98,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="steno-models bench",
         description="Measure what each part of recognition costs on one core, as a ratio to the "
-        "duration of the sound (real-time factor) or to the bare encoder.",
+        "duration of the sound (real-time factor) or to the bare encoder. With --sessions start a "
+        "daemon instead and let so many clients speak to it at once, in real time.",
     )
     parser.add_argument("--bundle", default="en", help="a bundle's name or directory")
     parser.add_argument(
@@ -108,7 +113,28 @@ def _parser() -> argparse.ArgumentParser:
         default=sorted(Path("tests/data/librivox").glob("*.flac")),
         help="sound files of speech (default: the clips of the source tree)",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    sessions = parser.add_argument_group("a whole daemon")
+    sessions.add_argument(
+        "--sessions",
+        type=_count,
+        nargs="*",
+        metavar="N",
+        help="sessions at once; without a number 1, 2, 4, … to twice of what the daemon lets in",
+    )
+    sessions.add_argument(
+        "--seconds", type=float, default=30.0, help="speech of each session (default: 30)"
+    )
+    sessions.add_argument("--config", type=Path, metavar="FILE", help="of the daemon, in TOML")
+    sessions.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as PNG or SVG")
     return parser
+
+
+def _count(text: str) -> int:
+    """Return a number of sessions."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text}")
+    return int(text)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -116,15 +142,44 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parser().parse_args(arguments)
     if not asked.audio:
         raise DataError("expected sound files after --audio, found none, and no clips here")
+    recordings = [read_file(file) for file in asked.audio]
+    if asked.sessions is not None:
+        return _bench_sessions(asked, recordings)
     torch.set_num_threads(1)
     recogniser = bundle.load(asked.bundle).recogniser
-    samples = np.concatenate([read_file(file) for file in asked.audio])
+    samples = np.concatenate(recordings)
+    ratios = measure(recogniser, samples)
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if asked.json:
+        json.dump({**ratios, "memory_mb": memory_mb}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
     table = Table(
         "part", "ratio to real time", title=f"{len(samples) / SAMPLE_RATE:.0f} s of speech"
     )
-    for part, ratio in measure(recogniser, samples).items():
+    for part, ratio in ratios.items():
         table.add_row(part, f"{ratio:.4f}")
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     table.add_row("(resident memory, MB)", f"{memory_mb:.0f}")
     Console().print(table)
+    return 0
+
+
+def _bench_sessions(asked: argparse.Namespace, recordings: Sequence[FloatArray]) -> int:
+    """Measure a daemon, saying what was measured as it goes."""
+    progress = Console(stderr=True)
+
+    def report(level: bench_sessions.Level) -> None:
+        progress.print(f"{level.sessions} sessions measured", highlight=False)
+
+    capacity = bench_sessions.daemon_measure()(
+        asked.bundle,
+        recordings,
+        sessions=asked.sessions,
+        audio_s=asked.seconds,
+        config=asked.config,
+        report=report,
+    )
+    bench_sessions.show(capacity, as_text=not asked.json)
+    if asked.plot:
+        bench_sessions.plot(capacity, asked.plot)
     return 0
