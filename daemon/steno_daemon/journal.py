@@ -66,7 +66,7 @@ class Page:
         """Write events that are about to be sent, and the checkpoints if they are news."""
         if events or checkpoints != self._checkpoints:
             self._checkpoints = checkpoints
-            self._write(Entry(checkpoints=checkpoints, events=tuple(events)))
+            self._write(Entry(checkpoints=checkpoints, events=tuple(map(_without_token, events))))
 
     def close(self) -> None:
         """Close the file; the session may be taken up elsewhere."""
@@ -91,6 +91,13 @@ class Page:
         if not whole:
             logger.warning("cannot keep a session in %s, it goes on without: %s", self._path, found)
             self.discard()
+
+
+def _without_token(event: wire.ServerMessage) -> wire.ServerMessage:
+    """Return an event that lets nobody who reads the file take the session."""
+    if isinstance(event, wire.Ready):
+        return msgspec.structs.replace(event, token=None)
+    return event
 
 
 class Journal:

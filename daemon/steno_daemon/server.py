@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from steno_daemon import notify, wire
+from steno_daemon.captions.cues import CueRules
+from steno_daemon.captions.export import Exporter
 from steno_daemon.captions.hub import Hub
-from steno_daemon.config import Config, EngineConfig
+from steno_daemon.captions.replacements import Replacements
+from steno_daemon.config import CaptionsConfig, Config, EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Engine, Recogniser, capacity, measure, own_chunk_ms
@@ -25,6 +28,7 @@ from steno_daemon.exposure import Exposure
 from steno_daemon.journal import Journal, directory_of
 from steno_daemon.ladder import STEPS, Ladder
 from steno_daemon.metrics import Metrics
+from steno_daemon.recording import Recorder, Setting
 from steno_daemon.session import STEP_MS, Decoding, Offer
 from steno_daemon.stream import Backlog, House
 from steno_daemon.streams import Streams
@@ -146,7 +150,10 @@ class Daemon:
         self.engine = Engine(
             model.recogniser, ladder, max_batch=config.engine.max_batch, metrics=self._metrics
         )
-        self.hub = Hub(config.captions.keep_s)
+        self.hub = Hub(
+            config.captions.keep_s, replacements=Replacements(config.captions.replacements)
+        )
+        self._recorder = Recorder(config.recording.directory, self._setting())
         directory = directory_of(config.server)
         self._journal = (
             Journal(directory, keep_s=max(config.server.resume_s, 3600.0)) if directory else None
@@ -156,12 +163,12 @@ class Daemon:
             hub=self.hub,
             metrics=self._metrics,
             journal=self._journal,
+            recorder=self._recorder,
             backlog=Backlog(audio_s=config.server.backlog_s),
         )
         self.streams = Streams(self._offer, house)
-        rooms = Rooms(
-            self.streams, self.hub, self._metrics, Exports(self.hub), self._health, self._status
-        )
+        exports = Exports(self.hub, _exporter(config.captions))
+        rooms = Rooms(self.streams, self.hub, self._metrics, exports, self._health, self._status)
         self.transport = HttpTransport(rooms, self._exposure.gate, self._terms())
 
     def stop(self) -> None:
@@ -200,6 +207,17 @@ class Daemon:
             if watch is not None:
                 watch.cancel()
             await self.engine.close()
+            await asyncio.to_thread(self._recorder.close)
+
+    def _setting(self) -> Setting:
+        """Return what a replay of a recording needs to know of this daemon."""
+        offer = self._offer()
+        return Setting(
+            program=program_version(),
+            bundle=f"{self._model.name} {self._model.version}",
+            chunk_ms=offer.chunk_ms,
+            rules=offer.rules,
+        )
 
     def _offer(self) -> Offer:
         config = self._config
@@ -246,6 +264,16 @@ class Daemon:
             "resumable_s": self._config.server.resume_s,
             "outlives_the_daemon": self._journal is not None,
         }
+
+
+def _exporter(captions: CaptionsConfig) -> Exporter:
+    """Return what writes captions as the configuration says."""
+    rules = CueRules(
+        line_chars=captions.line_chars,
+        lines=captions.lines,
+        reading_chars_per_s=captions.reading_chars_per_s,
+    )
+    return Exporter(rules, delay_ms=captions.delay_ms)
 
 
 def obey_signals(daemon: Daemon, reread: Callable[[], Config]) -> None:

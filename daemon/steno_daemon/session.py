@@ -120,7 +120,7 @@ def always_room(_channels: int) -> None:
     """Admit everybody."""
 
 
-def nobody(_event: wire.ServerMessage) -> None:
+def nobody(_message: wire.ServerMessage | wire.ClientMessage) -> None:
     """Take no notice."""
 
 
@@ -133,6 +133,7 @@ class Session:
         admit: asked at `start` with the number of transcripts; it raises `OverloadedError` where
             there is no room.
         observe: hears of every event as soon as there is one.
+        note: hears of every message that changes what is heard, if the session takes it.
         token: what `resume` needs, if the session can be resumed.
     """
 
@@ -143,6 +144,7 @@ class Session:
         admit: Callable[[int], None] = always_room,
         *,
         observe: Callable[[wire.ServerMessage], None] = nobody,
+        note: Callable[[wire.ClientMessage], None] = nobody,
         token: str | None = None,
     ) -> None:
         self.name = name
@@ -151,6 +153,7 @@ class Session:
         self.decoding = Decoding()
         self._offer = offer
         self._admit = admit
+        self._note = note
         self._token = token
         self._rules = offer.rules
         self._outbox = Outbox(observe)
@@ -205,6 +208,11 @@ class Session:
         return self._intake.position / SAMPLE_RATE
 
     @property
+    def received_bytes(self) -> int:
+        """Bytes of audio that need not come again."""
+        return self._intake.received_bytes
+
+    @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """Where each channel can be taken up, after the events that were said so far."""
         return self._lanes.checkpoints
@@ -253,12 +261,14 @@ class Session:
     def receive_configure(self, wish: wire.Endpointing) -> None:
         """Change the rules for the audio that follows."""
         if self._allowed(Input.CONFIGURE):
+            self._note(wire.Configure(endpointing=wish))
             self._rules = self._rules.changed(wish)
             self._lanes.change_rules(self._rules, self._intake.position)
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
         if self._allowed(Input.FINALIZE):
+            self._note(wire.Finalize())
             self._lanes.append(self._intake.flush())
             self._lanes.finalize()
 
@@ -269,6 +279,7 @@ class Session:
         if self.state is State.IDLE:
             self._close(self._close_reason)
             return
+        self._note(wire.Stop())
         if self._intake.loose_bytes:
             self._complain_of_loose_bytes(f"{self._intake.loose_bytes} bytes at the end")
         self._lanes.append(self._intake.flush())

@@ -22,6 +22,7 @@ from steno_daemon.journal import Journal, Opening, Page
 from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
 from steno_daemon.outbox import is_durable
+from steno_daemon.recording import Recorder, Recording
 from steno_daemon.session import Offer, Session, Snapshot, State
 from steno_daemon.wire import CloseReason, ErrorCode
 
@@ -55,6 +56,7 @@ class House:
         hub: shows captions to viewers.
         metrics: counts.
         journal: keeps sessions on disk, if they shall outlive the daemon.
+        recorder: keeps the audio of sessions that consent.
         backlog: how much of one stream may wait.
     """
 
@@ -62,6 +64,7 @@ class House:
     hub: Hub
     metrics: Metrics = field(default_factory=Metrics)
     journal: Journal | None = None
+    recorder: Recorder | None = None
     backlog: Backlog = field(default_factory=Backlog)
 
 
@@ -108,6 +111,7 @@ class Stream:
             offer,
             admit=self._take_seat,
             observe=self._observe,
+            note=self._note,
             token=identity.resume_token,
         )
         self.log = SessionLog(logger, {"session": identity.name})
@@ -119,6 +123,7 @@ class Stream:
         self._meter = house.metrics.session()
         self._topic: Topic | None = None
         self._page: Page | None = None
+        self._recording: Recording | None = None
         self._kept_seq = -1
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -131,6 +136,7 @@ class Stream:
         """
         self.session.restore(snapshot)
         self._kept_seq = snapshot.events[-1].seq if snapshot.events else -1
+        self._record(at=self.session.received_bytes)
         if self._house.journal is not None:
             self._page = self._house.journal.page(self.identity.name)
         self._open_topic()
@@ -143,9 +149,22 @@ class Stream:
             self._hand_in(self._seat, work)
         self._wake()
 
-    def count(self, received_bytes: int) -> None:
-        """Count audio that the session has just received."""
-        self._meter.received(received_bytes, position_s=self.session.received_s)
+    def count(self, data: bytes) -> None:
+        """Count audio that the session has just received, and record it if that is wanted."""
+        self._meter.received(len(data), position_s=self.session.received_s)
+        if self._recording is not None:
+            self._recording.audio(data)
+
+    def resume(self, resume: wire.Resume) -> None:
+        """Let a client go on whose connection broke.
+
+        Raises:
+            LookupError: some of what it missed is forgotten.
+        """
+        self.session.receive_resume(resume)
+        if self._recording is not None:
+            self._recording.rewind(self.session.received_bytes)
+        self.advance()
 
     async def room(self) -> None:
         """Wait until the stream takes more audio."""
@@ -173,6 +192,8 @@ class Stream:
     def leave(self) -> None:
         """Let go of everything; what is on disk stays for a daemon that takes the session up."""
         self._stand_up()
+        if self._recording is not None:
+            self._recording.close()
         if self._page is not None:
             self._page.close()
 
@@ -195,6 +216,8 @@ class Stream:
         self._house.metrics.lag(lag_s)
         step = max(self._house.engine.step_down, self._punctuality.look(lag_s, now_s))
         self.session.degrade(step, round(1000 * lag_s))
+        if self._recording is not None:
+            self._recording.decoding(work, self.session.decoding)
         self._house.engine.submit(
             seat,
             work,
@@ -247,7 +270,21 @@ class Stream:
         if isinstance(event, wire.Ready):
             self._open_topic()
             self._open_page()
+            self._record()
         self._show(event)
+        if self._recording is not None:
+            self._recording.event(event)
+
+    def _note(self, message: wire.ClientMessage) -> None:
+        if self._recording is not None:
+            self._recording.message(message)
+
+    def _record(self, *, at: int = 0) -> None:
+        """Begin to record, if the speaker consents and the daemon is set up to."""
+        if self._house.recorder is not None and self.session.start.record:
+            self._recording = self._house.recorder.open(
+                self.identity.name, self.session.start, at=at
+            )
 
     def _open_topic(self) -> None:
         start = self.session.start

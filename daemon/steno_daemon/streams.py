@@ -101,7 +101,7 @@ class Streams:
             )
             return instead_of
         try:
-            entry.stream.session.receive_resume(resume)
+            entry.stream.resume(resume)
         except LookupError as error:
             _refuse(
                 instead_of,
@@ -118,7 +118,6 @@ class Streams:
         entry.line, entry.end = line, None
         entry.stream.log.info("resumed after event %d", resume.seq)
         self._house.metrics.resumed()
-        entry.stream.advance()
         return entry.stream
 
     def part(self, stream: Stream, line: Line, *, over: bool) -> None:

@@ -153,6 +153,9 @@ class HttpTransport:
         get("/metrics", needs(Scope.ADMIN, self._metrics))
         get("/sessions", needs(Scope.WATCH, rooms.exports.sessions))
         get("/watch/{session}", needs(Scope.WATCH, self._gallery.watch))
+        get("/captions/{session}/index.m3u8", needs(Scope.WATCH, rooms.exports.playlist))
+        get(r"/captions/{session}/segment-{n:\d+}.vtt", needs(Scope.WATCH, rooms.exports.segment))
+        get("/captions/{session}.{form:vtt|srt}", needs(Scope.WATCH, rooms.exports.whole))
         app.router.add_route("*", "/{rest:.*}", self._elsewhere)
         return app
 

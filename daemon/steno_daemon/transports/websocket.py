@@ -122,7 +122,7 @@ class WebSocketConnection:
             await stream.room()
             self._dialect.receive(stream.session, piece)
             if isinstance(piece, bytes):
-                stream.count(len(piece))
+                stream.count(piece)
             stream.advance()
 
     async def _receive(self, stream: Stream, timeout_s: float) -> Frame | None:
