@@ -26,6 +26,7 @@ from steno_clients.errors import (
     ConnectionFailedError,
     ConnectionLostError,
     DeadlineError,
+    NotFoundError,
     ProtocolError,
     ServerError,
     SessionEndedError,
@@ -148,7 +149,8 @@ def _refusal(door: Door, error: InvalidStatus) -> ConnectionFailedError:
         return AccessDeniedError(f"expected a token that {door.url} knows, {found}")
     if status == HTTPStatus.FORBIDDEN:
         return AccessDeniedError(f"expected to be let in at {door.url}, found that we may not")
-    return ConnectionFailedError(f"expected a daemon at {door.url}, found another: {error}")
+    kind = NotFoundError if status == HTTPStatus.NOT_FOUND else ConnectionFailedError
+    return kind(f"expected a daemon at {door.url}, found another: {error}")
 
 
 def _failure(door: Door, error: OSError) -> ConnectionFailedError:

@@ -15,6 +15,10 @@ class AccessDeniedError(ConnectionFailedError):
     """The daemon is there, and does not let this client in."""
 
 
+class NotFoundError(ConnectionFailedError):
+    """Somebody is there, and has nothing under this address."""
+
+
 class ConnectionLostError(StenoClientsError):
     """The daemon was there, and the stream ended before its last word.
 

@@ -64,6 +64,7 @@ class Unacknowledged:
         self.is_kept = is_kept
         self.position = 0
         self._width = block_bytes(start)
+        self._rounding = start.rate // 16_000 + 1
         self._limit_bytes = round(limit_s * (start.rate * (self._width or 0)))
         if self._width is None:
             self._limit_bytes = round(limit_s * _CONTAINER_BYTES_PER_S)
@@ -150,7 +151,7 @@ class Unacknowledged:
             for ping in asked[:1]:
                 self._pings.remove(ping)
             return bool(asked)
-        samples = event.samples + 1  # a daemon that counts at another rate may have rounded
+        samples = event.samples + self._rounding  # the daemon counts at a rate of its own
         asked_at = [
             place
             for place in self._finalizes
