@@ -4,12 +4,21 @@ Import with `from tests.recordings import …`.
 """
 
 import io
+import shutil
+import subprocess
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import ClassVar
 
 import av
 import numpy as np
+import pytest
 import soundfile
 from numpy.typing import NDArray
 
@@ -61,7 +70,7 @@ def opus_file(container: str, *, channels: int = 1, live: bool = True) -> OpusFi
 
 def by_libopus(data: bytes) -> Samples:
     """What FFmpeg's demuxer and libopus make of a file, (N, channels)."""
-    with av.open(io.BytesIO(data)) as file:
+    with av.open(io.BytesIO(data), mode="r") as file:
         source = file.streams.audio[0]
         codec = av.CodecContext.create("libopus", "r")
         codec.extradata = source.codec_context.extradata
@@ -70,4 +79,72 @@ def by_libopus(data: bytes) -> Samples:
         frames = [frame for packet in packets for frame in codec.decode(packet)]
     channels = frames[0].layout.nb_channels
     blocks = [frame.to_ndarray().reshape(-1, channels) for frame in frames]
-    return np.clip(np.concatenate(blocks), -1.0, 1.0)
+    samples: Samples = np.clip(np.concatenate(blocks), -1.0, 1.0)
+    return samples
+
+
+_PAGE = b"""<!doctype html><title>recorder</title><script>
+(async () => {
+  const sound = await navigator.mediaDevices.getUserMedia({audio: true});
+  const recorder = new MediaRecorder(sound, {mimeType: "audio/webm;codecs=opus"});
+  const chunks = [];
+  recorder.ondataavailable = event => chunks.push(event.data);
+  recorder.onstop = () => fetch("/", {method: "POST", body: new Blob(chunks)});
+  recorder.start(200);
+  setTimeout(() => recorder.stop(), 3000);
+})();
+</script>"""
+
+
+class _Recorder(BaseHTTPRequestHandler):
+    """Serves the page and takes what it recorded."""
+
+    recorded: ClassVar[Queue[bytes]]
+
+    def do_GET(self) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(_PAGE)
+
+    def do_POST(self) -> None:
+        self.recorded.put(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@cache
+def chromium_file() -> bytes:
+    """What the MediaRecorder of a Chromium without a screen makes of the clip in three seconds."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium, which is not installed")
+
+    class Recorder(_Recorder):
+        recorded: ClassVar[Queue[bytes]] = Queue()
+
+    with (
+        TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server,
+    ):
+        Thread(target=server.serve_forever, daemon=True).start()
+        soundfile.write(f"{home}/clip.wav", clip(), RATE, subtype="PCM_16")
+        browser = subprocess.Popen(
+            [
+                *(chromium, "--headless", "--no-sandbox", "--disable-gpu"),
+                *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
+                *(f"--use-file-for-fake-audio-capture={home}/clip.wav", f"--user-data-dir={home}"),
+                f"http://127.0.0.1:{server.server_port}/",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            return Recorder.recorded.get(timeout=120)
+        finally:
+            browser.terminate()
+            browser.wait(timeout=60)
+            server.shutdown()

@@ -27,7 +27,8 @@ def heard(intake: Intake, data: bytes, cuts: list[int] | None = None) -> FloatAr
 
 def noise(samples: int, *, channels: int = 1) -> bytes:
     """16-bit samples of noise, each channel another."""
-    return pcm(np.random.default_rng(0).standard_normal(samples * channels).astype("f4") * 0.1)
+    sound = np.random.default_rng(0).standard_normal(samples * channels)
+    return pcm(np.asarray(0.1 * sound, np.float32))
 
 
 def test_a_thousand_flushes_do_not_move_the_clock() -> None:
