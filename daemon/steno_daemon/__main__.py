@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +15,16 @@ examples:
   stenod --port 0                   let the system choose the port; the line "ready:" names it
   stenod --bundle ./my-bundle       serve a model of your own, made by `steno-models bundle`
   stenod --config stenod.toml       every option, in TOML; options on the command line win
-  stenod --check                    load everything, decode a little, say how it went, leave
+  stenod --check stenod.toml        load everything, decode a little, say how it went, leave
+  stenod --new-token                make a token; its hash goes into [[security.tokens]]
   stenod --asyncapi                 print the protocol as an AsyncAPI document
 
-Clients: `steno transcribe FILE`, `steno caption`, or any WebSocket. Send
-{"type": "start", "rate": 16000}, then 16-bit samples as binary frames, then {"type": "stop"}.
-http://127.0.0.1:8765/healthz says how the daemon is.
+Captions in a browser: http://127.0.0.1:8765/, for OBS /overlay. Clients: `steno transcribe FILE`,
+`steno caption`, `steno watch`, or any WebSocket. Send {"type": "start", "rate": 16000}, then 16-bit
+samples as binary frames, then {"type": "stop"}. /healthz says how the daemon is.
 
-SIGTERM and SIGINT let running sessions have their last words; a second one does not.
+SIGTERM and SIGINT let running sessions have their last words; a second one does not. SIGHUP reads
+configuration, tokens and certificates again.
 Exit status: 0 after a shutdown or a check that went well, 1 when something broke, 2 when the
 command line, the configuration or the bundle is wrong.
 """
@@ -32,15 +33,23 @@ command line, the configuration or the bundle is wrong.
 def main(arguments: list[str] | None = None) -> int:
     """Run the program and return its exit status."""
     options = _parser().parse_args(arguments)
-    if options.asyncapi:
-        from steno_daemon import asyncapi
-
-        print(asyncapi.text(), end="")
-        return 0
     from steno_daemon.errors import StenoDaemonError
     from steno_models.errors import StenoModelsError
 
     try:
+        if options.asyncapi:
+            from steno_daemon import asyncapi
+
+            print(asyncapi.text(), end="")
+            return 0
+        if options.new_token:
+            return _new_token()
+        if options.hash_token:
+            return _hash_token()
+        if options.list_microphones:
+            return _list_microphones()
+        if options.check is not None:
+            return _check(options)
         return _serve(options)
     except (StenoDaemonError, StenoModelsError) as error:
         print(f"stenod: {error}", file=sys.stderr)
@@ -65,40 +74,86 @@ def _parser() -> argparse.ArgumentParser:
         "--max-sessions", type=int, metavar="N", help="sessions at once (measured at the start)"
     )
     parser.add_argument(
+        "--reuse-port", action="store_true", default=None, help="share the port with other daemons"
+    )
+    parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], help="what to log (info)"
     )
-    parser.add_argument("--check", action="store_true", help="load and try everything, then leave")
-    parser.add_argument("--asyncapi", action="store_true", help="print the protocol and leave")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--check",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="load and try everything that the configuration names, then leave",
+    )
+    instead.add_argument("--asyncapi", action="store_true", help="print the protocol and leave")
+    instead.add_argument("--new-token", action="store_true", help="make a token and leave")
+    instead.add_argument(
+        "--hash-token", action="store_true", help="print the hash of a token typed in, and leave"
+    )
+    instead.add_argument(
+        "--list-microphones", action="store_true", help="show what [microphone] may name, and leave"
+    )
     return parser
 
 
-def _serve(options: argparse.Namespace) -> int:
-    """Load what is needed and serve, or only try it out."""
-    import torch
+def _new_token() -> int:
+    from steno_daemon.auth import hash_token, new_token
 
-    from steno_daemon import activation, config, server
+    token = new_token()
+    print(f"token   {token}\nsha256  {hash_token(token)}")
+    return 0
+
+
+def _hash_token() -> int:
+    """Read a token without showing it, so that it is in no history; print its hash."""
+    import getpass
+
+    from steno_daemon.auth import hash_token
+
+    token = getpass.getpass("token: ") if sys.stdin.isatty() else sys.stdin.readline()
+    print(hash_token(token.strip()))
+    return 0
+
+
+def _list_microphones() -> int:
+    from steno_daemon.transports.microphone import list_microphones
+
+    print(*list_microphones(), sep="\n")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Try everything that serving would need, without taking the port."""
+    from steno_daemon import config, server
+    from steno_daemon.exposure import Exposure
+
+    file = Path(options.check) if options.check else options.config
+    settings = config.load(file, _overrides(options))
+    exposure = Exposure(settings)
+    server.check_parts(settings)
+    model = _load(settings.engine.bundle, settings.engine.threads)
+    ladder = server.measured_ladder(settings.engine, model)
+    print(f"ok: {model.name} {model.version}, up to {ladder.most} sessions")
+    print(f"    {exposure.description}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Load what is needed and serve."""
+    from steno_daemon import activation, config, journal_log, server
 
     def reread() -> config.Config:
         return config.load(options.config, _overrides(options))
 
     settings = reread()
-    logging.basicConfig(
-        level=settings.log.level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    if options.check:
-        torch.set_num_threads(settings.engine.threads)
-        model = _load(settings.engine.bundle)
-        ladder = server.measured_ladder(settings.engine, model)
-        print(f"ok: {model.name} {model.version}, up to {ladder.most} sessions")
-        return 0
+    journal_log.install(settings.log.level)
     handed = [listener.bound for listener in activation.take_over()]
     place = settings.server
     bound = handed or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]
     try:
-        torch.set_num_threads(settings.engine.threads)
-        model = _load(settings.engine.bundle)
+        model = _load(settings.engine.bundle, settings.engine.threads)
 
         def ready(url: str) -> None:
             print(f"ready: {url} {model.name} {model.version}", flush=True)
@@ -113,7 +168,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _overrides(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     """Return what the command line says, as tables of the configuration."""
     tables: dict[str, dict[str, object]] = {
-        "server": {"host": options.host, "port": options.port},
+        "server": {"host": options.host, "port": options.port, "reuse_port": options.reuse_port},
         "engine": {"bundle": options.bundle, "max_sessions": options.max_sessions},
         "log": {"level": options.log_level},
     }
@@ -123,11 +178,14 @@ def _overrides(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     }
 
 
-def _load(name: str) -> "Model":
+def _load(name: str, threads: int) -> "Model":
     """Return the bundle of that name or path as what the daemon serves."""
+    import torch
+
     from steno_daemon.server import Model
     from steno_models import bundle
 
+    torch.set_num_threads(threads)
     loaded = bundle.load(name)
     return Model(
         name=loaded.name,

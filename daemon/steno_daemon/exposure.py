@@ -32,6 +32,19 @@ class Exposure:
         return self._certificate.context if self._certificate else None
 
     @property
+    def description(self) -> str:
+        """Who may come in, in a line."""
+        who = "everybody on this machine" if self._keyring.is_open else "who has a token"
+        if self._certificate is None:
+            return f"for {who}, without TLS"
+        return f"for {who}, with TLS; the certificate is good for {self.certificate_days} days"
+
+    @property
+    def certificate_days(self) -> int:
+        """Whole days until the certificate expires, 0 without one."""
+        return int((self.certificate_expires_s or 0) // 86_400)
+
+    @property
     def certificate_expires_s(self) -> float | None:
         """Seconds until the certificate expires, None without one."""
         return self._certificate.expires_s if self._certificate else None
