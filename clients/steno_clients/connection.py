@@ -76,8 +76,9 @@ async def open_connection(door: Door) -> ClientConnection:
         ConnectionFailedError: nobody answers there, or no daemon does, or it lets us not in.
         DeadlineError: not in time.
     """
-    headers = _credentials(door)
-    encryption = _encryption(door)
+    headers = credentials(door)
+    context = context_of(door)
+    encryption: _Encryption = {} if context is None else {"ssl": context}
     try:
         connection = await open_websocket(
             door.url,
@@ -86,7 +87,7 @@ async def open_connection(door: Door) -> ClientConnection:
             ping_timeout=4 * door.timeout_s,  # a ping waits behind the audio sent before it
             close_timeout=min(2.0, door.timeout_s),
             compression=None,
-            proxy=None if _is_local(door.url) else True,
+            proxy=None if is_local(door.url) else True,
             **encryption,
         )
     except TimeoutError:
@@ -102,43 +103,43 @@ async def open_connection(door: Door) -> ClientConnection:
             f"expected a daemon at {door.url}, found another: {error}"
         ) from None
     except OSError as error:
-        raise _failure(door, error) from None
+        raise failure(door, error) from None
     _notice_dead_peers(connection, door.timeout_s)
     return connection
 
 
-def _credentials(door: Door) -> dict[str, str]:
+def credentials(door: Door) -> dict[str, str]:
     """Return the headers that say who we are."""
     if not door.token:
         return {}
     if not (door.token.isascii() and door.token.isprintable()) or " " in door.token:
         raise AccessDeniedError("expected a token of visible ASCII characters, found others")
-    if urlsplit(door.url).scheme != "wss" and not _is_local(door.url):
+    if urlsplit(door.url).scheme != "wss" and not is_local(door.url):
         logger.warning("the token travels to %s without encryption", urlsplit(door.url).hostname)
     return {"Authorization": f"Bearer {door.token}"}
+
+
+def context_of(door: Door) -> ssl.SSLContext | None:
+    """Return what says whom to trust, if it is not the system's choice."""
+    if door.tls is None:
+        return None
+    if urlsplit(door.url).scheme != "wss":
+        raise ConnectionFailedError(f"expected an address wss://… for TLS, found {door.url}")
+    if isinstance(door.tls, ssl.SSLContext):
+        return door.tls
+    try:
+        return ssl.create_default_context(cafile=door.tls)
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"expected certificates in PEM at {os.fspath(door.tls)}, found: "
+            f"{error.strerror or error}"
+        ) from None
 
 
 class _Encryption(TypedDict, total=False):
     """An option of a connection that is left out where the system chooses."""
 
     ssl: ssl.SSLContext
-
-
-def _encryption(door: Door) -> _Encryption:
-    """Return the option that says whom to trust, if it is not the system's choice."""
-    if door.tls is None:
-        return {}
-    if urlsplit(door.url).scheme != "wss":
-        raise ConnectionFailedError(f"expected an address wss://… for TLS, found {door.url}")
-    if isinstance(door.tls, ssl.SSLContext):
-        return {"ssl": door.tls}
-    try:
-        return {"ssl": ssl.create_default_context(cafile=door.tls)}
-    except OSError as error:
-        raise ConnectionFailedError(
-            f"expected certificates in PEM at {os.fspath(door.tls)}, found: "
-            f"{error.strerror or error}"
-        ) from None
 
 
 def _refusal(door: Door, error: InvalidStatus) -> ConnectionFailedError:
@@ -153,7 +154,7 @@ def _refusal(door: Door, error: InvalidStatus) -> ConnectionFailedError:
     return kind(f"expected a daemon at {door.url}, found another: {error}")
 
 
-def _failure(door: Door, error: OSError) -> ConnectionFailedError:
+def failure(door: Door, error: OSError) -> ConnectionFailedError:
     """Return the error of an address where no connection came about."""
     match error:
         case ssl.SSLCertVerificationError():
@@ -182,7 +183,7 @@ def _notice_dead_peers(connection: ClientConnection, timeout_s: float) -> None:
             )
 
 
-def _is_local(url: str) -> bool:
+def is_local(url: str) -> bool:
     """Return whether the address is on this machine, where no proxy helps."""
     try:
         host = urlsplit(url).hostname or ""

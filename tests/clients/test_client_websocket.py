@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from steno_clients.connection import _is_local
+from steno_clients.connection import is_local
 from steno_clients.errors import (
     AudioError,
     ConnectionFailedError,
@@ -378,7 +378,7 @@ async def test_a_reader_that_falls_behind_loses_hypotheses_but_no_final() -> Non
     ],
 )
 def test_only_other_machines_are_reached_through_proxies(url: str, *, local: bool) -> None:
-    assert _is_local(url) is local
+    assert is_local(url) is local
 
 
 async def test_one_call_transcribes_a_recording(daemon: "CountingDaemon") -> None:
