@@ -93,7 +93,7 @@ class BeamSearch:
         object.__setattr__(self, "_model", model)
         object.__setattr__(self, "_scratches", deque())
         # Compiles, or loads what was compiled, now rather than with the first audio.
-        self._run(_read_only(np.zeros((0, self.num_tokens), np.float32)), self.start())
+        self._run(_read_only(np.zeros((0, self.num_tokens), np.float32)), self.start(), 1.0)
 
     @property
     def num_tokens(self) -> int:
