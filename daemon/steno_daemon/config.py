@@ -177,7 +177,7 @@ def load(path: Path | None, overrides: Tables | None = None) -> Config:
         if isinstance(below, dict):
             tables[name] = {**below, **table}
     try:
-        return msgspec.convert(tables, Config)
+        return msgspec.convert(tables, Config, dec_hook=_path)
     except msgspec.ValidationError as error:
         fault = describe(tables, error, Config)
         where = f"{fault.where}: " if fault.where else ""
@@ -186,6 +186,13 @@ def load(path: Path | None, overrides: Tables | None = None) -> Config:
         raise ConfigError(
             f"the configuration is wrong: {where}expected {fault.expected}, found {found}"
         ) from error
+
+
+def _path(kind: type, value: object) -> Path:
+    """Return the path that a text of the file names; `~` is the home directory."""
+    if kind is Path and isinstance(value, str) and value and "\0" not in value:
+        return Path(value).expanduser()
+    raise ValueError("Expected the path of a file or a folder")
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -1,0 +1,333 @@
+"""The fault campaign: sessions that stream known recordings over wires that break all the time.
+
+    python -m tests.daemon.faults --count 1000 --sessions 10 --seed 1
+
+Connections break at message boundaries and inside frames, in both directions; they stall; clients
+read slowly; and now and then the daemon is killed with SIGKILL and started again. After each
+session its finals are compared with those of an undisturbed one: none may be lost, repeated or
+another's.
+"""
+
+import argparse
+import asyncio
+import itertools
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+from rich.progress import Progress
+from tests.clients.breaking import Break, Cut, Wire, entrance
+
+from steno_clients.errors import StenoClientsError
+from steno_clients.file import FloatArray, read_blocks
+from steno_clients.websocket import Resumption, StenoClient
+from steno_daemon.wire import Final
+
+CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
+BLOCK_MS = 100
+WAIT_S = 600.0
+CONFIG = """
+[server]
+port = {port}
+resume_s = {wait_s}
+state_directory = "{directory}"
+[engine]
+max_sessions = {sessions}
+[limits]
+messages_per_s = 1000
+"""
+
+Said = list[tuple[str, float, float]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened so far.
+
+    Attributes:
+        faults: by kind.
+        sessions: that came to their end.
+        wrong: what was lost, repeated or foreign, in words.
+    """
+
+    faults: Counter[str] = field(default_factory=Counter)
+    sessions: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+class Daemon:
+    """The program `stenod`, which can be killed and comes back on the same port."""
+
+    def __init__(self, directory: Path, sessions: int) -> None:
+        self._directory = directory
+        self._sessions = sessions
+        self._process: Process | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
+        config = self._directory / "stenod.toml"
+        config.write_text(
+            CONFIG.format(
+                port=self.port, wait_s=WAIT_S, directory=self._directory, sessions=self._sessions
+            )
+        )
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "steno_daemon", "--config", config, "--log-level", "error"),
+            stdout=PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert self._process.stdout is not None
+        line = (await self._process.stdout.readline()).decode().split()
+        if line[:1] != ["ready:"]:
+            raise RuntimeError(f"expected the daemon to get ready, found {line}")
+        self.port = urlsplit(line[1]).port or 0
+
+    async def kill(self) -> None:
+        """End it without a word."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGKILL)
+            await self._process.wait()
+
+    @property
+    def resident_mb(self) -> float:
+        """How much memory it takes."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/statm").read_text().split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class _Reader:
+    """A reader that stalls now and then, and may end at a message boundary."""
+
+    def __init__(self, reader: asyncio.StreamReader, wire: "FaultyWire") -> None:
+        self._reader = reader
+        self._wire = wire
+        self._left = wire.rng.randrange(5, 120)
+
+    async def read(self, most: int) -> bytes:
+        """Return the next bytes, late or never."""
+        self._left -= 1
+        if self._left == 0 and self._wire.breaks("at a boundary"):
+            return b""
+        if self._wire.rng.random() < 0.01 and self._wire.breaks("stall"):
+            await asyncio.sleep(self._wire.rng.uniform(0.05, 0.6))
+        if self._wire.rng.random() < 0.01 and self._wire.breaks("slow reader"):
+            most = 64
+        return await self._reader.read(most)
+
+
+class FaultyWire(Wire):
+    """Breaks connections at random until it has done so often enough.
+
+    Args:
+        rng: decides.
+        tally: counts.
+        count: faults in all.
+    """
+
+    def __init__(self, rng: random.Random, tally: Tally, count: int) -> None:
+        super().__init__(None, self._random_cuts())
+        self.rng = rng
+        self._tally = tally
+        self._count = count
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there were faults enough."""
+        return self._tally.faults.total() >= self._count
+
+    def breaks(self, kind: str) -> bool:
+        """Count a fault and say that it may happen, unless there were enough."""
+        if self.is_over:
+            return False
+        self._tally.faults[kind] += 1
+        return True
+
+    async def _pump(  # the one step of the wire that faults are in
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        ends: list[asyncio.StreamWriter],
+        cut: Cut | None,
+        left: int | None,
+    ) -> None:
+        stalling: object = _Reader(reader, self)
+        assert isinstance(stalling, _Reader)
+        await super()._pump(stalling, writer, ends, cut, left)  # type: ignore[arg-type]
+
+    async def _break(self, how: Break, ends: list[asyncio.StreamWriter]) -> None:
+        if self.breaks(f"inside a frame: {how.value}"):
+            await super()._break(how, ends)
+
+    def _random_cuts(self) -> Iterator[Cut | None]:
+        """Yield where connections break: two in three somewhere, one nowhere by a count."""
+        while True:
+            how = self.rng.choice([Break.RESET, Break.EOF])
+            at = int(self.rng.lognormvariate(11, 1.5))
+            yield self.rng.choice(
+                [
+                    Cut(upward=at, downward=None, how=how),
+                    Cut(upward=None, downward=at // 32 + 400, how=how),
+                    None,
+                ]
+            )
+
+
+def recordings(seed: int, sessions: int) -> list[list[FloatArray]]:
+    """Return what each session says, in blocks: the clips in an order of its own."""
+    clips = [list(read_blocks(path, block_ms=BLOCK_MS)) for path in sorted(CLIPS.glob("*.flac"))]
+    orders = list(itertools.permutations(range(len(clips)), 3))
+    random.Random(seed).shuffle(orders)
+    pause = [np.zeros(len(clips[0][0]), np.float32)] * 12
+    return [
+        [block for clip in order for block in (*clips[clip], *pause)] for order in orders[:sessions]
+    ]
+
+
+async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
+    """Stream a recording at `pace` times the speed of speech; return the finals."""
+    stubborn = Resumption(resume_s=WAIT_S)
+    async with StenoClient.connect(url, rate=16_000, timeout_s=WAIT_S, resume=stubborn) as client:
+
+        async def speak() -> None:
+            due_s = time.monotonic()
+            for block in blocks:
+                await client.send(block)
+                due_s += BLOCK_MS / 1000 / pace
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            await client.stop()
+
+        speaking = asyncio.create_task(speak())
+        found = [event async for event in client]
+        await speaking
+    return [(event.text, event.start, event.end) for event in found if isinstance(event, Final)]
+
+
+class Campaign:
+    """Runs the faults.
+
+    Args:
+        seed: decides about all of them.
+        count: how many.
+        sessions: at once.
+        pace: how much faster than speech.
+        kill_every: faults between two deaths of the daemon, 0 for none.
+    """
+
+    def __init__(
+        self, *, seed: int, count: int, sessions: int, pace: float = 4.0, kill_every: int = 100
+    ) -> None:
+        self.tally = Tally()
+        self._wire = FaultyWire(random.Random(seed), self.tally, count)
+        self._count = count
+        self._recordings = recordings(seed, sessions)
+        self._pace = pace
+        self._kill_every = kill_every
+
+    async def run(self, directory: Path, progress: Progress) -> Tally:
+        """Return what happened."""
+        bar = progress.add_task("undisturbed", total=self._count)
+        daemon = Daemon(directory, 2 * len(self._recordings))
+        await daemon.start()
+        try:
+            expected = await asyncio.gather(
+                *(
+                    said(f"ws://127.0.0.1:{daemon.port}", blocks, pace=self._pace)
+                    for blocks in self._recordings
+                )
+            )
+            async with AsyncExitStack() as stack:
+                self._wire.port = daemon.port
+                await stack.enter_async_context(entrance(self._wire))
+                progress.update(bar, description="faults")
+                killer = asyncio.create_task(self._kill_now_and_then(daemon))
+                try:
+                    async with asyncio.TaskGroup() as speakers:
+                        for number, blocks in enumerate(self._recordings):
+                            speakers.create_task(
+                                self._speak(
+                                    number, blocks, expected, lambda: self._show(progress, bar)
+                                )
+                            )
+                finally:
+                    killer.cancel()
+        finally:
+            await daemon.kill()
+        return self.tally
+
+    async def _speak(
+        self, number: int, blocks: Sequence[FloatArray], expected: Sequence[Said]
+    ) -> None:
+        """Say one recording again and again until there were faults enough."""
+        while not self._wire.is_over:
+            try:
+                found = await said(self._wire.url, blocks, pace=self._pace)
+            except StenoClientsError as error:
+                self.tally.wrong.append(f"session {number} was lost: {error}")
+                continue
+            self.tally.sessions += 1
+            if found != expected[number]:
+                self.tally.wrong.append(difference(number, found, expected))
+
+    async def _kill_now_and_then(self, daemon: Daemon) -> None:
+        done = 0
+        while self._kill_every:
+            await asyncio.sleep(0.05)
+            if self.tally.faults.total() // self._kill_every > done and not self._wire.is_over:
+                done = self.tally.faults.total() // self._kill_every
+                self.tally.faults["kill -9"] += 1
+                self._wire.port = None
+                await daemon.kill()
+                await daemon.start()
+                self._wire.port = daemon.port
+
+
+def difference(number: int, found: Said, expected: Sequence[Said]) -> str:
+    """Return in words what is wrong with a session."""
+    mine = Counter(expected[number])
+    lost, more = mine - Counter(found), Counter(found) - mine
+    others = {text for i, other in enumerate(expected) if i != number for text, _, _ in other}
+    foreign = [
+        entry for entry in more if entry[0] in others and entry[0] not in {t for t, *_ in mine}
+    ]
+    return f"session {number}: lost {list(lost)}, more {list(more)}, of others {foreign}"
+
+
+def main() -> int:
+    """Run the campaign; returns 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=1000, help="faults (%(default)s)")
+    parser.add_argument("--sessions", type=int, default=10, help="at once (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="decides about all (%(default)s)")
+    parser.add_argument("--pace", type=float, default=4.0, help="times speech (%(default)s)")
+    parser.add_argument("--kill-every", type=int, default=100, help="faults (%(default)s)")
+    given = parser.parse_args()
+    campaign = Campaign(
+        seed=given.seed,
+        count=given.count,
+        sessions=given.sessions,
+        pace=given.pace,
+        kill_every=given.kill_every,
+    )
+    with tempfile.TemporaryDirectory() as folder, Progress() as progress:
+        tally = asyncio.run(campaign.run(Path(folder), progress))
+        lines = [f"{count:6d}  {kind}" for kind, count in sorted(tally.faults.items())]
+        lines.append(f"{tally.sessions:6d}  sessions ended, {len(tally.wrong)} were wrong")
+        progress.console.print(*lines, *tally.wrong, sep="\n", highlight=False)
+    return 1 if tally.wrong or not tally.sessions else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
