@@ -49,18 +49,24 @@ class RedactingFormatter(logging.Formatter):
 
 
 class BadRequestFilter(logging.Filter):
-    """Turns the traceback that aiohttp logs for every malformed request into a line at INFO.
+    """Turns the tracebacks that aiohttp logs for what clients do wrong into lines at INFO.
 
-    Belongs on the logger `aiohttp.server`: what strangers send is no fault of the daemon, and
-    must not fill its log.
+    Belongs on the logger `aiohttp.server`: that strangers send what is no request, or hang up
+    before the answer, is no fault of the daemon, and must not fill its log.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is logged; a malformed request's is made short before."""
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.msg = "a request was not HTTP: %s"
-            record.args = (redact(error.message),)
-            record.exc_info = record.exc_text = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
+        """Return whether the record is logged; a client's fault is made short before."""
+        match record.exc_info[1] if record.exc_info else None:
+            case HttpProcessingError(message=message):
+                _shorten(record, "a request was not HTTP: %s", redact(" ".join(message.split())))
+            case ConnectionError() as error:
+                _shorten(record, "a client hung up before the answer: %s", redact(str(error)))
         return True
+
+
+def _shorten(record: logging.LogRecord, line: str, found: str) -> None:
+    """Make a record a line at INFO."""
+    record.msg, record.args = line, (found,)
+    record.exc_info = record.exc_text = None
+    record.levelno, record.levelname = logging.INFO, "INFO"

@@ -4,6 +4,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 import pytest
+from aiohttp import ClientConnectionResetError
 from aiohttp.http_exceptions import BadStatusLine
 
 from steno_daemon.auth import new_token
@@ -113,6 +114,15 @@ def test_a_malformed_request_costs_one_line_and_no_traceback() -> None:
     assert first.startswith("INFO a request was not HTTP: ")
     assert SECRET not in first
     assert second == "INFO all is well"
+
+
+def test_a_client_that_hangs_up_costs_one_line_and_no_traceback() -> None:
+    logger, written = log()
+    logger.addFilter(BadRequestFilter())
+    error = ClientConnectionResetError("Cannot write to closing transport")
+    logger.error("Error handling request from %s", "192.0.2.1", exc_info=error)
+    [line] = written.getvalue().splitlines()
+    assert line.startswith("INFO a client hung up before the answer: Cannot write")
 
 
 def test_a_fault_of_the_daemon_keeps_its_traceback() -> None:
