@@ -12,6 +12,8 @@ load neither models nor torch.
     live         one source to the daemon, its events to viewers: `steno caption`
     transcribe   many recordings, as fast as they are taken: `steno transcribe`
     growing      .srt and .vtt files that grow with a stream
+    watch        captions of a session that somebody else holds: `steno watch`
+    fetch        plain requests to a daemon; report: what a person reads of the answers
     render       what a terminal shows
     demo         starts a daemon and captions one recording: `make run`
 """

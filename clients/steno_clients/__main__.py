@@ -1,4 +1,7 @@
-"""`steno`: captions and transcripts from a running daemon."""
+"""`steno`: captions and transcripts from a running daemon.
+
+A token, where the daemon wants one, is best given in the environment, as STENO_TOKEN.
+"""
 
 import argparse
 import asyncio
@@ -7,15 +10,26 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from steno_clients.connection import DEFAULT_URL
-from steno_clients.errors import AudioError, StenoClientsError
+from steno_clients.connection import DEFAULT_URL, Door
+from steno_clients.errors import (
+    AccessDeniedError,
+    AudioError,
+    NotFoundError,
+    StenoClientsError,
+)
 from steno_clients.file import FloatArray
-from steno_clients.render import Viewer
 from steno_clients.transcribe import Format
-from steno_clients.websocket import StartOptions
+from steno_clients.watch import LIVE, Onlooker
+from steno_clients.websocket import ConnectOptions, LinkState
+
+if TYPE_CHECKING:
+    from steno_clients.growing import GrowingCaptions
+    from steno_clients.render import Captions, EventLines, PlainLines, Viewer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,9 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        if given.command == "transcribe":
-            _check_output(parser, given)
-            return asyncio.run(_transcribe(given))
+        match given.command:
+            case "status":
+                return _status(given)
+            case "watch":
+                _check_watch(parser, given)
+                return _list_sessions(given) if given.list else asyncio.run(_watch(given))
+            case "transcribe":
+                _check_output(parser, given)
+                return asyncio.run(_transcribe(given))
         if given.list_devices:
             return _list_devices()
         if given.file is not None and given.device is not None:
@@ -53,8 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="steno", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--url", default=DEFAULT_URL, help="where stenod listens (%(default)s)")
+    door = argparse.ArgumentParser(add_help=False)
+    door.add_argument("--url", default=DEFAULT_URL, help="where stenod listens (%(default)s)")
+    door.add_argument(
+        "--token",
+        default=os.environ.get("STENO_TOKEN"),
+        help="says who we are; others may see it here, but not in the variable STENO_TOKEN",
+    )
+    door.add_argument(
+        "--ca", type=Path, metavar="FILE", help="certificates to trust instead of the system's"
+    )
+    shared = argparse.ArgumentParser(add_help=False, parents=[door])
     shared.add_argument("--language-model", metavar="NAME", help="language model of the session")
     shared.add_argument("--chunk-ms", type=int, metavar="MS", help="decoding step: short is early")
     shared.add_argument(
@@ -62,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_caption(commands.add_parser("caption", parents=[shared], help="live captions"))
     _add_transcribe(commands.add_parser("transcribe", parents=[shared], help="files to text"))
+    _add_watch(commands.add_parser("watch", parents=[door], help="captions of a running session"))
+    status = commands.add_parser("status", parents=[door], help="how the daemon does")
+    status.description = "How the daemon does; leaves with 1 if it lets no sessions in."
+    status.add_argument("--json", action="store_true", help="as one line of JSON")
     return parser
 
 
@@ -70,9 +103,27 @@ def _add_caption(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", type=Path, help="sound file; without it the microphone")
     parser.add_argument("--device", metavar="NAME", help="microphone: number or part of its name")
     parser.add_argument("--list-devices", action="store_true", help="show microphones and leave")
+    _add_outputs(parser)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", action="store_true", help="every event as a line of JSON")
     parser.add_argument("--srt", type=Path, metavar="FILE", help="write SubRip captions as well")
     parser.add_argument("--vtt", type=Path, metavar="FILE", help="write WebVTT captions as well")
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Captions of a session that somebody else holds, until it ends."
+    parser.add_argument(
+        "session",
+        nargs="?",
+        default=LIVE,
+        metavar="SESSION",
+        help="its name; without it the newest that runs, or the next one that begins",
+    )
+    parser.add_argument("--list", action="store_true", help="show the sessions there are and leave")
+    parser.add_argument("--follow", action="store_true", help="go on with the sessions after it")
+    _add_outputs(parser)
 
 
 def _add_transcribe(parser: argparse.ArgumentParser) -> None:
@@ -99,11 +150,26 @@ def _check_output(parser: argparse.ArgumentParser, given: argparse.Namespace) ->
         parser.error(f"--output: expected files of different names, found twice: {twice[0]}")
 
 
-def _session_options(given: argparse.Namespace) -> StartOptions:
-    """Return the fields of `start` that the command line sets."""
+def _check_watch(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Leave with a usage error where sessions would spoil each other's captions."""
+    if not given.follow:
+        return
+    if given.session != LIVE:
+        parser.error("--follow: expected it without a session, found one")
+    if given.srt is not None or given.vtt is not None:
+        parser.error("--follow: expected no --srt or --vtt, which hold one session, found both")
+
+
+def _door(given: argparse.Namespace) -> Door:
+    """Return where the daemon is, as the command line says."""
+    return Door(url=given.url, token=given.token or None, tls=given.ca)
+
+
+def _session_options(given: argparse.Namespace) -> ConnectOptions:
+    """Return how the command line wants a session to be."""
     from steno_daemon.wire import Endpointing
 
-    options: StartOptions = {}
+    options: ConnectOptions = {"token": given.token or None, "tls": given.ca}
     if given.language_model is not None:
         options["language_model"] = given.language_model
     if given.chunk_ms is not None:
@@ -132,7 +198,10 @@ async def _caption(given: argparse.Namespace) -> int:
     interrupted = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
         source = await stack.enter_async_context(_source(given))
-        viewers = _viewers(given, stack)
+        name = "microphone" if given.file is None else given.file.name
+        screen = _screen(given, stack, name)
+        viewers: list[Viewer] = [*_files(given, stack), screen]
+        options["notice"] = partial(_tell_link, _notice_of(screen))
         _end_on_interrupt(interrupted)
         await caption(given.url, source, viewers, interrupted=interrupted, **options)
     return 0
@@ -153,27 +222,98 @@ async def _source(given: argparse.Namespace) -> AsyncIterator[AsyncIterator[Floa
         yield blocks
 
 
-def _viewers(given: argparse.Namespace, stack: contextlib.AsyncExitStack) -> list[Viewer]:
-    """Return everything that shows or writes the session."""
+def _files(given: argparse.Namespace, stack: contextlib.AsyncExitStack) -> "list[GrowingCaptions]":
+    """Return the caption files that grow with the session."""
+    from steno_clients.growing import GrowingCaptions
+
+    files = []
+    if given.srt is not None:
+        files.append(stack.enter_context(contextlib.closing(GrowingCaptions.srt(given.srt))))
+    if given.vtt is not None:
+        files.append(stack.enter_context(contextlib.closing(GrowingCaptions.vtt(given.vtt))))
+    return files
+
+
+def _screen(
+    given: argparse.Namespace, stack: contextlib.AsyncExitStack, title: str
+) -> "Captions | EventLines | PlainLines":
+    """Return what shows the session on standard output."""
     from rich.console import Console
 
-    from steno_clients.growing import GrowingCaptions
     from steno_clients.render import Captions, EventLines, PlainLines
 
-    viewers: list[Viewer] = []
-    if given.srt is not None:
-        viewers.append(stack.enter_context(contextlib.closing(GrowingCaptions.srt(given.srt))))
-    if given.vtt is not None:
-        viewers.append(stack.enter_context(contextlib.closing(GrowingCaptions.vtt(given.vtt))))
     console = Console(highlight=False)
     if given.events:
-        viewers.append(EventLines(sys.stdout))
-    elif console.is_terminal:
-        name = "microphone" if given.file is None else given.file.name
-        viewers.append(stack.enter_context(Captions(console, title=name)))
+        return EventLines(sys.stdout)
+    if console.is_terminal:
+        return stack.enter_context(Captions(console, title=title))
+    return PlainLines(sys.stdout)
+
+
+async def _watch(given: argparse.Namespace) -> int:
+    """Show a session until it ends, or Ctrl-C."""
+    from steno_clients.watch import Watch, show
+
+    async with contextlib.AsyncExitStack() as stack:
+        screen = _screen(given, stack, "waiting for a session")
+        onlookers: list[Onlooker] = [*_files(given, stack), screen]
+        watch = Watch(_door(given), given.session, notice=_notice_of(screen))
+        shown = asyncio.create_task(show(watch, onlookers, sessions=None if given.follow else 1))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, shown.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await shown
+    return 0
+
+
+def _notice_of(screen: "Captions | EventLines | PlainLines") -> Callable[[str], None]:
+    """Return what says something about the connection; an empty text takes it back."""
+    from steno_clients.render import Captions
+
+    return screen.notice if isinstance(screen, Captions) else _mention
+
+
+def _mention(text: str) -> None:
+    """Say something where no screen has a place for it."""
+    if text:
+        print(f"steno: {text}", file=sys.stderr)
+
+
+def _tell_link(notice: Callable[[str], None], state: LinkState) -> None:
+    """Say how the session is connected, where that is worth it."""
+    broken = state is LinkState.RECONNECTING
+    notice("the connection broke; trying again" if broken else "")
+
+
+def _list_sessions(given: argparse.Namespace) -> int:
+    """Show the sessions that can be watched."""
+    from steno_clients.fetch import sessions
+    from steno_clients.report import session_lines
+
+    found = sessions(_door(given))
+    if not found:
+        return _complain("expected a session, found none")
+    print(*session_lines(found), sep="\n")
+    return 0
+
+
+def _status(given: argparse.Namespace) -> int:
+    """Show how the daemon does: all of it, or without the right token what everybody may know."""
+    import msgspec
+
+    from steno_clients.fetch import health, status
+    from steno_clients.report import status_lines
+
+    door = _door(given)
+    facts = health(door)
+    try:
+        facts = {**facts, **status(door)}
+    except (AccessDeniedError, NotFoundError) as error:
+        print(f"steno: that is all without the scope admin: {error}", file=sys.stderr)
+    if given.json:
+        print(msgspec.json.encode(facts).decode())
     else:
-        viewers.append(PlainLines(sys.stdout))
-    return viewers
+        print(*status_lines(facts), sep="\n")
+    return 0 if facts.get("status") == "ok" else 1
 
 
 def _end_on_interrupt(interrupted: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steno_clients.errors import OutputError
 from steno_clients.file import FloatArray
+from steno_clients.watch import Watching
 from steno_daemon.captions import srt, webvtt
 from steno_daemon.captions.cues import Cue, cut, retime
 from steno_daemon.wire import Final, ServerMessage
@@ -18,13 +19,10 @@ class GrowingCaptions:
     The last cue stays on screen until it is read or the next one comes, and when that is, the next
     final says: so the last cue is written again, in place and in the same write as those after it.
     Time stamps have a fixed width, hence a reader finds a valid file at every moment.
-
-    Attributes:
-        channels: of the session; with more than one, every cue says which.
     """
 
     def __init__(self, path: Path, render: Callable[[list[Cue], int], str], header: str) -> None:
-        self.channels = 1
+        self._channels = 1
         self._render = render
         self._last: list[Cue] = []
         self._count = 0
@@ -46,7 +44,7 @@ class GrowingCaptions:
         """Add the cues of an event that is a final."""
         if not isinstance(event, Final):
             return
-        new = cut(event, channels=self.channels)
+        new = cut(event, channels=self._channels)
         timed = retime([*self._last, *new], floor_ms=self._floor_ms)
         if not timed:
             return
@@ -61,6 +59,10 @@ class GrowingCaptions:
 
     def heard(self, block: FloatArray) -> None:
         """Take no notice of audio."""
+
+    def begin(self, about: Watching) -> None:
+        """Label every cue from now on if the session has several channels."""
+        self._channels = about.channels
 
     def close(self) -> None:
         """Close the file."""

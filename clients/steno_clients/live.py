@@ -6,7 +6,7 @@ from typing import Unpack
 
 from steno_clients.file import SAMPLE_RATE, FloatArray
 from steno_clients.render import Viewer
-from steno_clients.websocket import StartOptions, StenoClient
+from steno_clients.websocket import ConnectOptions, StenoClient
 
 
 async def caption(
@@ -15,7 +15,7 @@ async def caption(
     viewers: Sequence[Viewer],
     *,
     interrupted: asyncio.Event,
-    **options: Unpack[StartOptions],
+    **options: Unpack[ConnectOptions],
 ) -> None:
     """Stream a source until it ends or is interrupted; every viewer sees every event.
 
@@ -24,7 +24,7 @@ async def caption(
         source: blocks of (N,) samples at `SAMPLE_RATE`, as they are spoken.
         viewers: shown the events, `ready` to `closed`.
         interrupted: when set, the audio ends here and the last words are waited for.
-        **options: the fields of `steno_daemon.wire.Start`.
+        **options: those of `StenoClient.connect`.
     """
     options = {**options, "rate": SAMPLE_RATE}
     async with StenoClient.connect(url, **options) as client:

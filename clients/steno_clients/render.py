@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol, Self, TextIO
 
+import msgspec
 import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from steno_clients.file import SAMPLE_RATE, FloatArray
+from steno_clients.watch import Watching
+from steno_daemon.captions.cues import label, voice
 from steno_daemon.wire import (
     Endpoint,
     Error,
@@ -52,7 +55,14 @@ class EventLines:
 
     def show(self, event: ServerMessage) -> None:
         """Write the event."""
-        self._out.write(encode(event) + "\n")
+        self._write(encode(event))
+
+    def begin(self, about: Watching) -> None:
+        """Write what is watched."""
+        self._write(msgspec.json.encode(about).decode())
+
+    def _write(self, line: str) -> None:
+        self._out.write(line + "\n")
         self._out.flush()
 
 
@@ -61,6 +71,7 @@ class PlainLines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._channels = 1
 
     def heard(self, block: FloatArray) -> None:
         """Take no notice of audio."""
@@ -69,15 +80,20 @@ class PlainLines:
         """Write the event if it is a final, or something that went wrong."""
         match event:
             case Final():
-                self._out.write(f"{clock(event.start)}  {event.text}\n")
+                speaker = label(voice(event.channel, self._channels))
+                self._out.write(f"{clock(event.start)}  {speaker}{event.text}\n")
                 self._out.flush()
             case Error():
                 self._out.write(f"{event.code.value}: {event.message}\n")
                 self._out.flush()
 
+    def begin(self, about: Watching) -> None:
+        """Tell channels apart from now on if there are several."""
+        self._channels = about.channels
+
 
 class Captions:
-    """Live captions on a terminal: finals scroll up, the running hypothesis stays below them.
+    """Live captions on a terminal: finals scroll up, the running hypotheses stay below them.
 
     A final is bold; of a hypothesis, what will never change is plain and the rest is dim.
     """
@@ -85,9 +101,12 @@ class Captions:
     def __init__(self, console: Console, *, title: str) -> None:
         self._console = console
         self._title = title
-        self._partials: dict[int, Partial] = {}
-        self._speaking = False
+        self._channels = 1
+        self._notice = ""
+        self._partials: dict[tuple[int, int], Partial] = {}
+        self._speaking: set[int] = set()
         self._meter = Meter()
+        self._time_s = 0.0
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -103,26 +122,48 @@ class Captions:
     def heard(self, block: FloatArray) -> None:
         """Move the meter and the clock."""
         if self._meter.accept(block):
+            self._time_s = self._meter.seconds
             self._refresh()
+
+    def begin(self, about: Watching) -> None:
+        """Put the name of a session that begins under its captions."""
+        self._title = about.label or f"session {about.session}"
+        self._channels = about.channels
+        self._partials.clear()
+        self._speaking.clear()
+        self._time_s = 0.0
+        self._refresh()
+
+    def notice(self, text: str) -> None:
+        """Say something about the connection below the captions; nothing takes it back."""
+        self._notice = text
+        self._refresh()
 
     def show(self, event: ServerMessage) -> None:
         """Draw what the event changes."""
         match event:
             case SpeechStarted():
-                self._speaking = True
+                self._speaking.add(event.channel)
+                self._pass(event.time)
             case Partial():
-                self._partials[event.segment] = event
+                self._partials[event.channel, event.segment] = event
             case Final():
-                self._partials.pop(event.segment, None)
-                self._live.console.print(_row(event.start, Text(event.text, style="bold")))
+                self._partials.pop((event.channel, event.segment), None)
+                self._live.console.print(self._row(event, Text(event.text, style="bold")))
+                self._pass(event.end)
             case Endpoint():
-                self._partials.pop(event.segment, None)
-                self._speaking = False
+                self._partials.pop((event.channel, event.segment), None)
+                self._speaking.discard(event.channel)
+                self._pass(event.time)
             case Error():
                 self._live.console.print(Text(f"{event.code.value}: {event.message}", "yellow"))
             case _:
                 return
         self._refresh()
+
+    def _pass(self, time_s: float) -> None:
+        """Move the clock to what is known of the stream."""
+        self._time_s = max(self._time_s, time_s)
 
     def _refresh(self) -> None:
         self._live.update(self.picture(), refresh=True)
@@ -130,9 +171,14 @@ class Captions:
     def picture(self) -> RenderableType:
         """Return what stands below the finals: hypotheses and the status line."""
         rows: list[RenderableType] = [
-            _row(partial.start, self._tail(styled(partial))) for partial in self._partials.values()
+            self._row(partial, self._tail(styled(partial))) for partial in self._partials.values()
         ]
         return Group(*rows, Text(), self._status())
+
+    def _row(self, event: Partial | Final, text: Text) -> Table:
+        """Return the words of an event beside their time, and whose they are."""
+        speaker = label(voice(event.channel, self._channels))
+        return _row(event.start, Text.assemble((speaker, "magenta"), text))
 
     def _tail(self, text: Text) -> Text:
         """Return the last lines of a hypothesis that is higher than half the terminal."""
@@ -143,12 +189,13 @@ class Captions:
     def _status(self) -> Text:
         """Return one line: whether speech is heard, for how long, how loud, and where."""
         colour = "red" if self._speaking else "bright_black"
+        meter = f"{self._meter.picture()}  " if self._meter.seconds else ""
         return Text.assemble(
             ("● " if self._speaking else "○ ", colour),
-            (clock(self._meter.seconds), "cyan"),
+            (clock(self._time_s), "cyan"),
             "  ",
-            (self._meter.picture(), "green"),
-            "  ",
+            (meter, "green"),
+            (f"{self._notice}  ·  " if self._notice else "", "yellow"),
             (f"{self._title}  ·  Ctrl-C ends", "dim"),
             no_wrap=True,
             overflow="ellipsis",

@@ -18,7 +18,7 @@ from steno_clients.errors import (
     StenoClientsError,
 )
 from steno_clients.file import SAMPLE_RATE, duration_s, read_blocks
-from steno_clients.websocket import StartOptions, StenoClient
+from steno_clients.websocket import ConnectOptions, StenoClient
 from steno_daemon.captions import srt, webvtt
 from steno_daemon.captions.cues import cues
 from steno_daemon.wire import Acknowledged, ErrorCode, Final
@@ -107,7 +107,7 @@ class Batch:
     advance: Callable[[float], None]
 
     async def run(
-        self, paths: Sequence[Path], **options: Unpack[StartOptions]
+        self, paths: Sequence[Path], **options: Unpack[ConnectOptions]
     ) -> AsyncIterator[tuple[Path, Transcript | StenoClientsError]]:
         """Yield every recording with its transcript or what is wrong with it, in the given order.
 
@@ -125,7 +125,7 @@ class Batch:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(
-        self, path: Path, places: asyncio.Semaphore, options: StartOptions
+        self, path: Path, places: asyncio.Semaphore, options: ConnectOptions
     ) -> Transcript | StenoClientsError:
         """Return the transcript, written if there is a folder; or the recording's own error."""
         async with places:
@@ -154,7 +154,7 @@ async def transcribe_file(
     url: str,
     *,
     advance: Callable[[float], None],
-    **options: Unpack[StartOptions],
+    **options: Unpack[ConnectOptions],
 ) -> Transcript:
     """Return the transcript of a sound file; waits a while for a place in a full daemon.
 
@@ -162,7 +162,7 @@ async def transcribe_file(
         path: any sound file that libsndfile reads.
         url: where the daemon listens.
         advance: told of every further stretch of audio that is done, in seconds.
-        **options: the fields of `steno_daemon.wire.Start`.
+        **options: those of `StenoClient.connect`.
     """
     loop = asyncio.get_running_loop()
     patience_ends = loop.time() + _PATIENCE_S
@@ -179,7 +179,7 @@ async def transcribe_file(
 
 
 async def _transcribe_once(
-    path: Path, url: str, advance: Callable[[float], None], options: StartOptions
+    path: Path, url: str, advance: Callable[[float], None], options: ConnectOptions
 ) -> Transcript:
     """Return the transcript of one session."""
     options = {**options, "rate": SAMPLE_RATE, "partials": False, "word_times": True}

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from tests.daemon.captioning import conversations, parse, spoken, transcripts
 
 from steno_clients.growing import GrowingCaptions
+from steno_clients.watch import Watching
 from steno_daemon.captions.cues import cues
 from steno_daemon.captions.webvtt import HEADER
 from steno_daemon.wire import Final
@@ -42,7 +43,7 @@ def test_finals_of_several_channels_grow_forward_in_the_order_they_came(
 ) -> None:
     path = tmp_path_factory.mktemp("growing") / "a.vtt"
     growing = GrowingCaptions.vtt(path)
-    growing.channels = 2
+    growing.begin(Watching(session="s", label="", language_model="general", channels=2))
     for final in finals:
         growing.show(final)
         shown = parse(path.read_text())

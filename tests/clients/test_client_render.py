@@ -1,20 +1,24 @@
 """What a terminal shows: read back from what is written to it."""
 
 import io
+import json
 import re
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
 
 from steno_clients.render import (
     Captions,
+    EventLines,
     Meter,
     PlainLines,
     batch_progress,
     clock,
     styled,
 )
+from steno_clients.watch import Watching
 from steno_daemon.wire import (
     Endpoint,
     EndpointReason,
@@ -71,11 +75,11 @@ def test_a_hypothesis_wraps_beside_its_time_and_goes_when_it_is_final() -> None:
             "0:01:01  it was the best of times it was",
             "         the worst",
             "",
-            "● 0:00:00                clip  ·  Ctrl-…",
+            "● 0:01:01  clip  ·  Ctrl-C ends",
         ]
         captions.show(FINAL)
         captions.show(END)
-        assert _picture(captions)[1].startswith("○ 0:00:00")
+        assert _picture(captions)[1].startswith("○ 1:01:02  clip")
     assert "1:01:01  it was" in _plain(out.getvalue())
     assert "\x1b[1mit was" in out.getvalue()
 
@@ -107,6 +111,45 @@ def test_faults_and_silence_between_captions() -> None:
         assert len(out.getvalue()) == before
         captions.show(Error(seq=0, code=ErrorCode.INTERNAL, message="odd", fatal=False))
     assert "internal: odd" in _plain(out.getvalue())
+
+
+def test_the_clock_and_the_meter_follow_the_audio_where_there_is_some() -> None:
+    console, _ = _terminal(width=60)
+    with Captions(console, title="clip") as captions:
+        captions.heard(np.ones(32_000, np.float32))
+        assert _picture(captions)[-1] == "○ 0:00:02             █  clip  ·  Ctrl-…"
+
+
+def test_channels_of_a_watched_session_are_told_apart() -> None:
+    console, out = _terminal(width=60)
+    with Captions(console, title="waiting") as captions:
+        assert _picture(captions)[-1] == "○ 0:00:00  waiting  ·  Ctrl-C ends"
+        captions.show(FINAL)
+        captions.begin(Watching(session="f00", label="talk", channels=2))
+        for channel, text in enumerate(("left", "right")):
+            captions.show(SpeechStarted(seq=0, segment=0, channel=channel, time=61.0))
+            partial = _partial(text)
+            captions.show(msgspec.structs.replace(partial, channel=channel))
+        captions.show(END)
+        assert _picture(captions) == ["0:01:01  2: right", "", "● 0:01:01  talk  ·  Ctrl-C ends"]
+        captions.notice("trying again")
+        assert _picture(captions)[-1].startswith("● 0:01:01  trying again  ·  talk")
+        captions.notice("")
+        captions.show(msgspec.structs.replace(FINAL, channel=1))
+        captions.begin(Watching(session="f00"))
+        assert _picture(captions) == ["", "○ 0:00:00  session f00  ·  Ctrl-C ends"]
+    assert "1:01:01  2: it was" in _plain(out.getvalue())
+
+
+def test_plain_lines_tell_channels_apart_and_events_name_what_is_watched() -> None:
+    plain, events = io.StringIO(), io.StringIO()
+    for lines in (PlainLines(plain), EventLines(events)):
+        lines.begin(Watching(session="f00", label="talk", channels=2))
+        lines.heard(np.zeros(10, np.float32))
+        lines.show(FINAL)
+    assert plain.getvalue() == "1:01:01  1: it was\n"
+    about, final = (json.loads(line) for line in events.getvalue().splitlines())
+    assert (about["type"], about["label"], final["text"]) == ("watching", "talk", "it was")
 
 
 def test_the_meter_rises_with_the_sound() -> None:

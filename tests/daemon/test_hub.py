@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -139,14 +140,10 @@ async def test_what_is_for_the_speaker_alone_is_not_shown() -> None:
     topic.publish(Acknowledged(seq=0, samples=24_000))
     assert (topic.newest, topic.settled_s) == (-1, 1.5)
     one = Alternative(text="b", confidence=0.1, score=-1.0)
-    topic.publish(Final(**{**_fields(_final("a")), "alternatives": (one,)}))
+    topic.publish(msgspec.structs.replace(_final("a"), alternatives=(one,)))
     ((_, final),) = await _soon(topic.viewer())
     assert isinstance(final, Final)
     assert final.alternatives is None
-
-
-def _fields(final: Final) -> dict[str, object]:
-    return {name: getattr(final, name) for name in final.__struct_fields__}
 
 
 async def test_a_slow_viewer_loses_hypotheses_that_are_counted_and_no_final() -> None:

@@ -91,7 +91,7 @@ def cues(
 
 def cut(final: Final, rules: CueRules = USUAL, *, channels: int = 1) -> list[Cue]:
     """Return the cues of a final, each as long as its words are spoken."""
-    channel = final.channel if channels > 1 or final.channel > 0 else None
+    channel = voice(final.channel, channels)
     indent = len(label(channel))
     words = timed_words(final, rules.line_chars - indent)
     return [
@@ -153,6 +153,11 @@ def shift(cues: Sequence[Cue], delay_ms: int) -> list[Cue]:
         for cue in cues
         if cue.end_ms + delay_ms > 0
     ]
+
+
+def voice(channel: int, channels: int) -> int | None:
+    """Return the channel where it has to be said which one speaks, else None."""
+    return channel if channels > 1 or channel > 0 else None
 
 
 def label(channel: int | None) -> str:
