@@ -134,6 +134,9 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     """Sessions at once; left out, the daemon measures at its start how many keep up."""
     headroom: Annotated[float, msgspec.Meta(gt=0, le=64)] = 0.7
     """Share of one core that sessions may fill when the limit is measured."""
+    degrade: bool = True
+    """Whether sessions are decoded with less effort before further ones are refused, and when they
+    fall behind; if not, the same audio always gives the same words."""
     threads: Count = 1
     """Threads of the encoder; one leaves the other cores to the rest of the machine."""
     max_batch: Count = 32

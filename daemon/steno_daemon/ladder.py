@@ -21,9 +21,17 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """How many sessions keep up at each step, never fewer at a later one."""
+    """How many sessions keep up at each step, never fewer at a later one.
+
+    A ladder of one step saves no effort.
+    """
 
     sessions: tuple[int, ...]
+
+    @property
+    def last_step(self) -> int:
+        """The step of the least effort."""
+        return len(self.sessions) - 1
 
     @property
     def most(self) -> int:
@@ -35,7 +43,7 @@ class Ladder:
         for step, room in enumerate(self.sessions):
             if sessions <= room:
                 return step
-        return len(self.sessions) - 1
+        return self.last_step
 
     def capped(self, most: int) -> "Ladder":
         """Return the ladder of a daemon that admits no more than `most`."""

@@ -214,7 +214,9 @@ class Stream:
         due_s = self._began_s + work.position / SAMPLE_RATE
         lag_s = min(self.session.undecoded_s, max(0.0, now_s - due_s))
         self._house.metrics.lag(lag_s)
-        step = max(self._house.engine.step_down, self._punctuality.look(lag_s, now_s))
+        engine = self._house.engine
+        step = max(engine.step_down, self._punctuality.look(lag_s, now_s))
+        step = min(step, engine.ladder.last_step)
         self.session.degrade(step, round(1000 * lag_s))
         if self._recording is not None:
             self._recording.decoding(work, self.session.decoding)

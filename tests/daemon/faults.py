@@ -44,6 +44,7 @@ resume_s = {wait_s}
 state_directory = "{directory}"
 [engine]
 max_sessions = {sessions}
+degrade = false
 [limits]
 messages_per_s = 1000
 """
@@ -256,11 +257,10 @@ class Campaign:
                 try:
                     async with asyncio.TaskGroup() as speakers:
                         for number, blocks in enumerate(self._recordings):
-                            speakers.create_task(
-                                self._speak(
-                                    number, blocks, expected, lambda: self._show(progress, bar)
-                                )
-                            )
+                            speakers.create_task(self._speak(number, blocks, expected))
+                        while not self._wire.is_over:
+                            progress.update(bar, completed=self.tally.faults.total())
+                            await asyncio.sleep(0.5)
                 finally:
                     killer.cancel()
         finally:

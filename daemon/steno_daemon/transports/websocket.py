@@ -73,7 +73,8 @@ class WebSocketConnection:
         return self._socket
 
     def abort(self) -> None:
-        """Break the connection off: its client has another one."""
+        """Break the connection off: its client has another one, and says there what comes next."""
+        self._gone = True
         if self._writer is not None:
             self._writer.cancel()
         if self._transport is not None:
@@ -104,7 +105,7 @@ class WebSocketConnection:
     async def _read(self, stream: Stream, frame: Frame | None) -> None:
         """Take what the client sends until it goes, is silent for too long or sends too much."""
         try:
-            while frame is not None:
+            while frame is not None and not self._gone:
                 await self._take(stream, frame)
                 frame = await self._receive(stream, self._terms.idle_timeout_s)
         except LimitError as error:
@@ -120,6 +121,8 @@ class WebSocketConnection:
             self._rate.take()
         for piece in self._dialect.pieces(frame):
             await stream.room()
+            if self._gone:
+                return
             self._dialect.receive(stream.session, piece)
             if isinstance(piece, bytes):
                 stream.count(piece)
