@@ -23,7 +23,8 @@ RATE = 8_000
 
 
 def _topic(*, channels: int = 1, history_events: int = 20_000) -> Topic:
-    hub = Hub(60.0, history_events=history_events, wall=lambda: 1_000_000_000.0)
+    moments = iter([1_000_000_000.0, 1_000_001_000.0])
+    hub = Hub(60.0, history_events=history_events, wall=lambda: next(moments))
     return hub.open("s", label="", language_model="general", channels=channels, rate=RATE)
 
 

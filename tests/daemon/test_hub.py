@@ -385,6 +385,43 @@ def test_of_ended_sessions_a_limited_number_is_kept() -> None:
     assert [topic.session for topic in hub.topics()] == ["s3", "s1", "s0"]
 
 
+def test_of_ended_sessions_a_limited_number_of_events_is_kept() -> None:
+    clock = Clock()
+    hub = _hub(clock, history_events=10)
+    for name in ("first", "second"):
+        clock.now_s += 1.0
+        topic = _open(hub, name)
+        for segment in range(9):
+            topic.publish(_final("word", segment=segment))
+        topic.publish(CLOSED)
+    assert [(topic.session, topic.size) for topic in hub.topics()] == [
+        ("second", 10),
+        ("first", 10),
+    ]
+    for n in range(4):
+        clock.now_s += 1.0
+        short = _open(hub, f"short{n}")
+        for segment in range(9):
+            short.publish(_final("word", segment=segment))
+        short.publish(CLOSED)
+    assert [topic.session for topic in hub.topics()] == [
+        "short3",
+        "short2",
+        "short1",
+        "short0",
+        "second",
+    ]
+
+
+def test_a_session_that_is_taken_up_again_began_before_its_topic() -> None:
+    hub = _hub()
+    fresh, again = _open(hub, "fresh"), _open(hub, "again")
+    fresh.publish(Acknowledged(seq=0, samples=0))
+    again.publish(Acknowledged(seq=0, samples=160_000))
+    again.publish(Acknowledged(seq=0, samples=320_000))
+    assert (fresh.began_at, again.began_at) == (1e9, 1e9 - 10.0)
+
+
 async def test_a_name_that_is_taken_again_ends_the_session_before() -> None:
     hub = _hub()
     before = _open(hub)

@@ -20,6 +20,7 @@ __all__ = [
     "Viewer",
 ]
 
+_FULL_HISTORIES = 5
 LIVE = "live"
 """Name under which the newest live session is found, whatever its own name is."""
 
@@ -30,7 +31,8 @@ class Hub:
     Args:
         keep_s: how long captions stay after their session ended.
         history_events: events that a topic keeps for viewers who come late or fall behind.
-        topics_max: ended topics that are kept; the longest ended one goes first.
+        topics_max: ended topics that are kept, as long as they have no more events together than
+            five full histories; the longest ended one goes first.
         replacements: what captions show for some words.
         clock: returns seconds from any origin; never goes back.
         wall: returns seconds since 1970.
@@ -78,10 +80,10 @@ class Hub:
                 channels=channels,
                 rate=rate,
             ),
-            began_at=self._wall(),
             history_events=self._history_events,
             replacements=self._replacements,
             clock=self._clock,
+            wall=self._wall,
         )
         self._topics[session] = topic
         for waiting in self._waiting:
@@ -121,6 +123,9 @@ class Hub:
         ended = [(t.ended_s, t) for t in self._topics.values() if t.ended_s is not None]
         ended.sort(key=lambda pair: pair[0], reverse=True)
         deadline_s = self._clock() - self._keep_s
+        events = 0
         for place, (ended_s, topic) in enumerate(ended):
-            if place >= self._topics_max or ended_s <= deadline_s:
+            events += topic.size
+            too_many = place >= self._topics_max or events > _FULL_HISTORIES * self._history_events
+            if too_many or ended_s <= deadline_s:
                 del self._topics[topic.session]

@@ -79,17 +79,18 @@ class Topic:
         self,
         about: About,
         *,
-        began_at: float,
         history_events: int,
         replacements: Replacements,
         clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.about = about
         self.began_s = clock()
-        self.began_at = began_at
+        self.began_at = wall()
         self.ended_s: float | None = None
         self.settled_s = 0.0
         self._clock = clock
+        self._wall = wall
         self._replacements = replacements
         self._history_events = history_events
         self._history: list[Lasting] = []
@@ -120,6 +121,11 @@ class Topic:
         """Number of the oldest event that is still kept."""
         return self._oldest
 
+    @property
+    def size(self) -> int:
+        """How many events are kept."""
+        return len(self._history)
+
     def publish(self, event: ServerMessage) -> None:
         """Show an event to every viewer, if it is one for viewers; after `closed`, none is."""
         if not self.is_live:
@@ -135,7 +141,7 @@ class Topic:
             case SpeechStarted() | Endpoint() | Closed():
                 self._append(event)
             case Acknowledged():
-                self.settled_s = max(self.settled_s, event.samples / self.about.rate)
+                self._settle(event.samples / self.about.rate)
                 return
             case _:
                 return
@@ -189,6 +195,12 @@ class Topic:
             await self._news.wait()
         finally:
             self._waiting -= 1
+
+    def _settle(self, settled_s: float) -> None:
+        """Note that every word before is known."""
+        if self.settled_s == 0.0:  # a session that is taken up again began before its topic
+            self.began_at = min(self.began_at, self._wall() - settled_s)
+        self.settled_s = max(self.settled_s, settled_s)
 
     def _hold(self, partial: Partial) -> None:
         """Keep a hypothesis until a newer one or its final comes."""
