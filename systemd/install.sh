@@ -50,6 +50,9 @@ touch "$LIST" # from here on the directory is ours
 "$PYTHON" -m venv "$PROGRAM"
 # shellcheck disable=SC2086 # flags are several words
 "$PROGRAM/bin/pip" install --quiet ${PIP_FLAGS:-} -c constraints.txt '.[daemon,microphone]'
+if [ -n "$DESTDIR" ]; then # programs name their interpreter by the path that it will have
+    find "$PROGRAM/bin" -type f -exec sed -i "1s|^#!$PROGRAM/|#!$PREFIX/|" {} +
+fi
 mkdir -p "$PROGRAM/share/doc/steno"
 cp -R systemd/examples systemd/stenod.toml "$PROGRAM/share/doc/steno/"
 [ ! -e systemd/grafana-dashboard.json ] ||

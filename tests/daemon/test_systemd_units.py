@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from steno_daemon import config
+from steno_daemon.endpoint import Rules
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SYSTEMD = REPOSITORY / "systemd"
@@ -29,7 +30,7 @@ case $1 in
 #!/bin/sh
 bin=$(dirname "$0")
 echo "$@" >"$bin/asked"
-printf '#!/bin/sh\\n' >"$bin/stenod"
+printf '#!%s/python3\\n' "$bin" >"$bin/stenod"
 chmod +x "$bin/stenod"
 END
         chmod +x "$3/bin/pip" ;;
@@ -211,6 +212,13 @@ def test_the_example_configuration_names_every_option_with_its_default() -> None
     assert set(named["security"]["tokens"][0]) == set(config.TokenConfig.__struct_fields__)
 
 
+def test_every_option_of_the_example_configuration_can_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "stenod.toml"
+    path.write_text(without_comment_signs(example_configuration()))
+    rules = Rules()
+    assert rules.changed(config.load(path).endpointing) == rules
+
+
 def test_the_example_of_tokens_is_one(tmp_path: Path) -> None:
     tables = tomllib.loads((SYSTEMD / "examples/stenod.tokens").read_text())
     (tmp_path / "tokens").write_text((SYSTEMD / "examples/stenod.tokens").read_text())
@@ -224,6 +232,8 @@ def test_an_installation_is_the_program_its_units_and_its_configuration(installe
     assert outside == units | {"etc/systemd/system/stenod.socket", "etc/steno/stenod.toml"}
     asked = (installed.root / "opt/steno/bin/asked").read_text()
     assert asked == "install --quiet -c constraints.txt .[daemon,microphone]\n"
+    program = (installed.root / "opt/steno/bin/stenod").read_text()
+    assert program == "#!/opt/steno/bin/python3\n"
     assert (installed.root / "opt/steno/share/doc/steno/examples/tls.conf").exists()
 
 
