@@ -1,10 +1,9 @@
 """Log lines with fields, for systemd's journal; plain lines for people elsewhere.
 
 Where standard error goes to the journal (systemd says so in JOURNAL_STREAM), each record goes there
-by the journal's native protocol, with its priority, its place in the code and every attribute whose
-name begins with `steno_`:
+by the journal's native protocol, with its priority, its place in the code and its session:
 
-    logger.info("gone", extra={"steno_session": name})
+    logger.info("gone", extra={"session": name})
     journalctl -u stenod STENO_SESSION=5f2c…
 
 Elsewhere it is a line on standard error. Either way no token gets through.
@@ -25,7 +24,8 @@ from typing import TextIO
 from steno_daemon.redaction import RedactingFormatter, without_secrets
 
 JOURNAL = Path("/run/systemd/journal/socket")
-PREFIX = "steno_"
+FIELDS = {"session": "STENO_SESSION"}
+"""Attributes of a record that become fields, where it has them."""
 IDENTIFIER = "stenod"
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
@@ -98,9 +98,9 @@ def fields(record: logging.LogRecord, message: str) -> dict[str, str]:
         "CODE_LINE": str(record.lineno),
         "CODE_FUNC": record.funcName or "",
     }
-    for name, value in vars(record).items():
-        if name.startswith(PREFIX):
-            found[name.upper()] = without_secrets(str(value))
+    for attribute, name in FIELDS.items():
+        if (value := getattr(record, attribute, None)) is not None:
+            found[name] = without_secrets(str(value))
     return found
 
 

@@ -75,7 +75,7 @@ def log(journal: Journal, spare: io.StringIO) -> Iterator[logging.Logger]:
 def test_a_record_arrives_with_its_place_and_its_session(
     journal: Journal, log: logging.Logger
 ) -> None:
-    log.warning("gone after %d s", 3, extra={"steno_session": "5f2c", "other": "not ours"})
+    log.warning("gone after %d s", 3, extra={"session": "5f2c", "other": "nothing for it"})
     heard = journal.hears()
     assert heard.pop("CODE_LINE").isdecimal()
     assert heard == {
@@ -128,10 +128,10 @@ def test_a_long_record_arrives_as_a_file(journal: Journal, log: logging.Logger) 
 def test_lines_and_bytes_that_are_no_text_keep_a_record_in_one_piece(
     journal: Journal, log: logging.Logger
 ) -> None:
-    log.info("one\nPRIORITY=0\n\udcff", extra={"steno_label": "two\nlines"})
+    log.info("one\nPRIORITY=0\n\udcff", extra={"session": "two\nlines"})
     heard = journal.hears()
     assert heard["MESSAGE"] == "one\nPRIORITY=0\n\\udcff"
-    assert heard["STENO_LABEL"] == "two\nlines"
+    assert heard["STENO_SESSION"] == "two\nlines"
     assert heard["PRIORITY"] == "6"
 
 
@@ -151,8 +151,8 @@ def test_a_record_that_cannot_be_written_is_reported_and_harms_nobody(
 
 
 def test_no_token_gets_through_in_a_field(journal: Journal, log: logging.Logger) -> None:
-    log.info("asked", extra={"steno_path": "/?token=s3cret"})
-    assert journal.hears()["STENO_PATH"] == "/?token=…"
+    log.info("asked", extra={"session": "/?token=s3cret"})
+    assert journal.hears()["STENO_SESSION"] == "/?token=…"
 
 
 def test_the_journal_is_known_by_the_file_of_standard_error(tmp_path: Path) -> None:
