@@ -1,0 +1,226 @@
+"""A campaign of hostile connections against a running daemon, beside a client that is healthy.
+
+    stenod --max-sessions 20 --config short.toml &      # with [server] resume_s = 2
+    python -m tests.daemon.mutation --count 20000 --seed 1 --url ws://127.0.0.1:8765
+
+Whoever vanishes keeps a seat for `resume_s`: leave it long, and the healthy client is turned away
+most of the time. The program exits with 1 if the daemon died, blamed itself for what a client did,
+lost or changed a word of the healthy client, grew beyond its bound, or kept open what hostile
+clients had opened. Each fault is named with the number of its mutant: `--only NUMBER` plays that
+one alone.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import soundfile
+from tests.daemon import hostile
+from tests.daemon.mutants import kind_of, mutant
+from tests.daemon.process import Process, listener
+from tests.daemon.witness import Witness
+
+CLIP = "tests/data/librivox/sense_and_sensibility_01_austen_64kb-0870.flac"
+MEGABYTE = 1024 * 1024
+SAMPLE_EVERY_S = 0.25
+SETTLE_S = 90.0
+
+
+@dataclass(slots=True)
+class Campaign:
+    """What is sent, and what came of it.
+
+    Attributes:
+        mutations: things that were sent and are wrong.
+        answers: by kind of mutant, how often the daemon gave which answer.
+        faults: number of the mutant and what the daemon did that it must not do.
+        held_s: how long the daemon bore with each client that dribbled.
+    """
+
+    host: str
+    port: int
+    seed: int
+    count: int
+    mutations: int = 0
+    answers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    faults: list[str] = field(default_factory=list)
+    held_s: list[float] = field(default_factory=list)
+
+    async def run(self, *, concurrency: int) -> None:
+        """Send so many mutations, several connections at a time."""
+        numbers = iter(range(sys.maxsize))
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(concurrency):
+                tasks.create_task(self.work(numbers, tasks))
+
+    async def one(self, number: int) -> None:
+        """Play one mutant that does not dribble."""
+        one = mutant(self.seed, number)
+        self.mutations += one.mutations
+        try:
+            outcome = await hostile.play(one, self.host, self.port)
+        except (OSError, TimeoutError) as error:
+            self.faults.append(f"{number} ({one.kind}): nobody answers any more: {error}")
+            self.mutations = self.count
+            return
+        self.answers[one.kind][outcome.answer] += 1
+        if outcome.fault:
+            self.faults.append(f"{number} ({one.kind}): {outcome.fault}")
+
+    async def work(self, numbers: Iterator[int], tasks: asyncio.TaskGroup) -> None:
+        """Play one mutant after the other until there were enough; let those dribble that do."""
+        while self.mutations < self.count:
+            number = next(numbers)
+            if kind_of(self.seed, number) == "dribble":
+                self.mutations += 1
+                tasks.create_task(self.dribble(number))
+            else:
+                await self.one(number)
+
+    async def dribble(self, number: int) -> None:
+        """Play a mutant that dribbles."""
+        try:
+            self.held_s.append(
+                await hostile.dribble(mutant(self.seed, number), self.host, self.port)
+            )
+        except OSError as error:
+            self.faults.append(f"{number} (dribble): nobody answers any more: {error}")
+        self.answers["dribble"]["cut off"] += 1
+
+
+@dataclass(slots=True)
+class Memory:
+    """How the daemon's process grew: resident bytes and open files."""
+
+    process: Process
+    before: int = 0
+    peak: int = 0
+    after: int = 0
+    files_before: int = 0
+    files_after: int = 0
+
+    def begin(self) -> None:
+        """Note how it is before the campaign."""
+        self.before = self.peak = self.process.resident_bytes()
+        self.files_before = self.process.open_files()
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        while self.process.is_alive():
+            self.peak = max(self.peak, self.process.resident_bytes())
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+    async def settle(self) -> None:
+        """Wait until nothing is open that was not before, or too long."""
+        end_s = time.monotonic() + SETTLE_S
+        while self.process.is_alive() and time.monotonic() < end_s:
+            self.after = self.process.resident_bytes()
+            self.files_after = self.process.open_files()
+            if self.files_after <= self.files_before:
+                return
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+
+async def campaign(options: argparse.Namespace) -> list[str]:
+    """Run it, report, and return what is wrong."""
+    host, _, port = options.url.removeprefix("ws://").rstrip("/").rpartition(":")
+    memory = Memory(listener(int(port)))
+    witness = Witness(options.url, _pcm(options.sound), options.token)
+    attack = Campaign(host.strip("[]"), int(port), options.seed, options.count)
+    await witness.begin()
+    memory.begin()
+    began_s = time.monotonic()
+    beside = [asyncio.create_task(witness.go_on()), asyncio.create_task(memory.watch())]
+    if options.only is None:
+        await attack.run(concurrency=options.concurrency)
+    else:
+        await attack.one(options.only)
+    for task in beside:
+        task.cancel()
+    await asyncio.wait(beside)
+    took_s = time.monotonic() - began_s
+    if memory.process.is_alive():
+        await witness.once()
+        await memory.settle()
+    _say(_report(attack, witness, memory, took_s))
+    return [*attack.faults, *witness.wrong, *_complaints(witness, memory, options.bound_mb)]
+
+
+def _pcm(path: Path) -> bytes:
+    """The samples of a recording at 16 kHz."""
+    samples, rate = soundfile.read(path, dtype="int16")
+    if rate != 16_000:
+        raise ValueError(f"expected a recording at 16000 Hz, found {rate} in {path}")
+    return bytes(samples.tobytes())
+
+
+def _report(attack: Campaign, witness: Witness, memory: Memory, took_s: float) -> Iterator[str]:
+    """What happened, in lines."""
+    connections = sum(sum(answers.values()) for answers in attack.answers.values())
+    yield f"{attack.mutations} mutations on {connections} connections in {took_s:.0f} s"
+    for kind, answers in sorted(attack.answers.items()):
+        listed = ", ".join(f"{answer}: {count}" for answer, count in answers.most_common(12))
+        yield f"  {kind:10} {sum(answers.values()):6}  {listed}"
+    if attack.held_s:
+        yield f"slow loris: {len(attack.held_s)}, borne with for {max(attack.held_s):.0f} s at most"
+    yield (
+        f"healthy client: {witness.passes} sessions with every word, {len(witness.wrong)} without, "
+        f"{witness.refused} turned away while the daemon was full"
+    )
+    yield (
+        f"memory: {memory.before / MEGABYTE:.0f} MB before, {memory.peak / MEGABYTE:.0f} at most, "
+        f"{memory.after / MEGABYTE:.0f} after; "
+        f"open files: {memory.files_before} before, {memory.files_after} after"
+    )
+
+
+def _complaints(witness: Witness, memory: Memory, bound_mb: float) -> list[str]:
+    """What is wrong with the daemon as a whole."""
+    complaints = []
+    if not memory.process.is_alive():
+        complaints.append("the daemon is dead")
+    if memory.peak - memory.before > bound_mb * MEGABYTE:
+        complaints.append(f"expected it to grow by at most {bound_mb} MB")
+    if memory.files_after > memory.files_before:
+        complaints.append("expected no more open files than before")
+    if not witness.passes:
+        complaints.append("the healthy client was never heard")
+    return complaints
+
+
+def _say(lines: Iterable[str]) -> None:
+    """Print."""
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the program and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.daemon.mutation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--url", default="ws://127.0.0.1:8765", help="of the daemon, on this machine"
+    )
+    parser.add_argument("--count", type=int, default=20_000, help="mutations to send (20000)")
+    parser.add_argument("--seed", type=int, default=1, help="for others, change this (1)")
+    parser.add_argument("--only", type=int, metavar="NUMBER", help="play one mutant alone")
+    parser.add_argument("--concurrency", type=int, default=8, help="connections at a time (8)")
+    parser.add_argument("--bound-mb", type=float, default=256, help="most it may grow by (256)")
+    parser.add_argument("--sound", type=Path, default=Path(CLIP), help="what the healthy one says")
+    parser.add_argument("--token", help="of the healthy client, if the daemon asks for one")
+    complaints = asyncio.run(campaign(parser.parse_args()))
+    _say(f"WRONG: {complaint}" for complaint in complaints)
+    _say([f"{len(complaints)} things are wrong" if complaints else "all is well"])
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
