@@ -5,6 +5,7 @@ yet. So the work is done once, kept beside the topic, and shared with the loop i
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -99,8 +100,8 @@ class Exporter:
     async def _extent(self, topic: Topic, delay_ms: int | None) -> Extent:
         """Return how far the captions of a topic reach, once they are cut."""
         track = (await self._catch_up(topic)).track
-        ended = not topic.is_live
         fixed_ms = track.fixed_ms
+        ended = math.isinf(fixed_ms)
         if ended:
             fixed_ms = max(1000 * topic.settled_s, *(cue.end_ms for cue in track.fixed[-1:]), 0)
         shifted_ms = self._shifted_ms(delay_ms)
@@ -122,7 +123,11 @@ class Exporter:
                     if isinstance(event, Final):
                         work.track.add(event)
                 await asyncio.sleep(0)
-        work.track.settle(1000 * topic.settled_s if topic.is_live else float("inf"))
+            work.track.announce(1000 * topic.settled_s if topic.is_live else math.inf)
+            more = True
+            while more:
+                more = work.track.fix(most=_CUES_AT_ONCE)
+                await asyncio.sleep(0)
         return work
 
 

@@ -198,7 +198,9 @@ class Topic:
 
     def _settle(self, settled_s: float) -> None:
         """Note that every word before is known."""
-        if self.settled_s == 0.0:  # a session that is taken up again began before its topic
+        if (
+            settled_s > 0.0 == self.settled_s
+        ):  # a session that is taken up again began before its topic
             self.began_at = min(self.began_at, self._wall() - settled_s)
         self.settled_s = max(self.settled_s, settled_s)
 

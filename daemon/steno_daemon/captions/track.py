@@ -7,7 +7,9 @@ before are fixed, so that what was fetched once never changes; those after it ma
 
 import math
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from steno_daemon.captions.cues import USUAL, Cue, CueRules, cut, retime, settle
 from steno_daemon.wire import Final
@@ -52,18 +54,38 @@ class Track:
 
     def settle(self, settled_ms: float) -> None:
         """Take it that no further cue starts before this; fix those for which that suffices."""
+        self.announce(settled_ms)
+        while self.fix(most=1_000):
+            pass
+
+    def announce(self, settled_ms: float) -> None:
+        """Take it that no further cue starts before this; `fix` does the rest."""
         self._settled_ms = max(self._settled_ms, settled_ms)
-        done = 0
+
+    def fix(self, *, most: int) -> bool:
+        """Fix the cues that are certain, some at a time; returns whether there may be more."""
+        certain = list(islice(self._certain(), most))
+        self.fixed += certain
+        del self._pending[: len(certain)]
+        return len(certain) == most
+
+    def _certain(self) -> Iterator[Cue]:
+        """Yield the first pending cues, as they will be for good."""
+        floor_ms = self._floor_ms
         for place, cue in enumerate(self._pending):
-            following = self._pending[place + 1] if place + 1 < len(self._pending) else None
-            if following is not None and following.start_ms >= self._settled_ms:
-                following = None  # another one may come before it
-            shown = settle(cue, following, self._rules, floor_ms=self._floor_ms)
+            following = self._following(place)
+            shown = settle(cue, following, self._rules, floor_ms=floor_ms)
             if following is None and shown.end_ms > self._settled_ms:
-                break
-            self.fixed.append(shown)
-            done += 1
-        del self._pending[:done]
+                return
+            floor_ms = shown.end_ms
+            yield shown
+
+    def _following(self, place: int) -> Cue | None:
+        """Return the pending cue after another one, if it is certain that none comes between."""
+        if place + 1 == len(self._pending):
+            return None
+        following = self._pending[place + 1]
+        return following if following.start_ms < self._settled_ms else None
 
     def cues(self) -> list[Cue]:
         """Return every cue, as things stand."""
