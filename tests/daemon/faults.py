@@ -11,23 +11,20 @@ another's.
 import argparse
 import asyncio
 import itertools
-import os
 import random
-import signal
 import sys
 import tempfile
 import time
-from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 from rich.progress import Progress
 from tests.clients.breaking import Break, Cut, Wire, entrance
+from tests.daemon.program import WAIT_S, Program
 
 from steno_clients.errors import StenoClientsError
 from steno_clients.file import FloatArray, read_blocks
@@ -36,18 +33,6 @@ from steno_daemon.wire import Final
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
 BLOCK_MS = 100
-WAIT_S = 600.0
-CONFIG = """
-[server]
-port = {port}
-resume_s = {wait_s}
-state_directory = "{directory}"
-[engine]
-max_sessions = {sessions}
-degrade = false
-[limits]
-messages_per_s = 1000
-"""
 
 Said = list[tuple[str, float, float]]
 
@@ -65,48 +50,6 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
     wrong: list[str] = field(default_factory=list)
-
-
-class Daemon:
-    """The program `stenod`, which can be killed and comes back on the same port."""
-
-    def __init__(self, directory: Path, sessions: int) -> None:
-        self._directory = directory
-        self._sessions = sessions
-        self._process: Process | None = None
-        self.port = 0
-
-    async def start(self) -> None:
-        """Start it and wait until it is ready."""
-        config = self._directory / "stenod.toml"
-        config.write_text(
-            CONFIG.format(
-                port=self.port, wait_s=WAIT_S, directory=self._directory, sessions=self._sessions
-            )
-        )
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "steno_daemon", "--config", config, "--log-level", "error"),
-            stdout=PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        assert self._process.stdout is not None
-        line = (await self._process.stdout.readline()).decode().split()
-        if line[:1] != ["ready:"]:
-            raise RuntimeError(f"expected the daemon to get ready, found {line}")
-        self.port = urlsplit(line[1]).port or 0
-
-    async def kill(self) -> None:
-        """End it without a word."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
-            await self._process.wait()
-
-    @property
-    def resident_mb(self) -> float:
-        """How much memory it takes."""
-        assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 class _Reader:
@@ -240,7 +183,7 @@ class Campaign:
     async def run(self, directory: Path, progress: Progress) -> Tally:
         """Return what happened."""
         bar = progress.add_task("undisturbed", total=self._count)
-        daemon = Daemon(directory, 2 * len(self._recordings))
+        daemon = Program(directory, max_sessions=2 * len(self._recordings))
         await daemon.start()
         try:
             expected = await asyncio.gather(
@@ -281,7 +224,7 @@ class Campaign:
             if found != expected[number]:
                 self.tally.wrong.append(difference(number, found, expected))
 
-    async def _kill_now_and_then(self, daemon: Daemon) -> None:
+    async def _kill_now_and_then(self, daemon: Program) -> None:
         done = 0
         while self._kill_every:
             await asyncio.sleep(0.05)
