@@ -238,7 +238,7 @@ async def test_of_live_sessions_one_follows_the_other() -> None:
 
 
 async def test_a_live_session_that_a_new_daemon_does_not_know_is_left_for_the_next() -> None:
-    acts = [
+    acts: list[Act | HTTPStatus] = [
         breaks(_watching("a"), _final(7, "one")),
         HTTPStatus.NOT_FOUND,
         says(_watching("b"), _final(0, "two"), _closed(1)),
@@ -282,7 +282,12 @@ async def test_an_interruption_that_lasts_too_long_is_an_error() -> None:
 
 async def test_what_cannot_be_watched_is_an_error_at_once() -> None:
     secret = "do-not-show-me"  # noqa: S105
-    acts = [HTTPStatus.NOT_FOUND, HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_GATEWAY, says("{}")]
+    acts: list[Act | HTTPStatus] = [
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.BAD_GATEWAY,
+        says("{}"),
+    ]
     async with theatre(*acts) as daemon:
         door = Door(url=daemon.url, token=secret)
         with pytest.raises(NotFoundError, match="found none called s; `steno watch --list`"):
