@@ -5,7 +5,7 @@ import copy
 import enum
 import socket as sockets
 import struct
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -220,31 +220,55 @@ def error(code: ErrorCode, message: str, *, retry_after_s: float | None = None) 
     return Error(seq=0, code=code, message=message, fatal=True, retry_after_s=retry_after_s)
 
 
+def _spare() -> None:
+    """Kill nobody."""
+
+
 class Wire:
     """Passes bytes between client and daemon; every further connection breaks at its cut.
 
+    Args:
+        cuts: where connections break, one after the other.
+        kill: ends the daemon, or seems to.
+
     Attributes:
+        port: where the daemon is; None while there is none.
         url: where it is entered.
         opened: how many connections there were.
         released: ends every silence.
     """
 
-    def __init__(self, daemon: DurableDaemon, port: int, cuts: Iterable[Cut]) -> None:
+    def __init__(
+        self, port: int | None, cuts: Iterable[Cut] = (), kill: Callable[[], None] = _spare
+    ) -> None:
+        self.port = port
         self.url = ""
         self.opened = 0
-        self._daemon = daemon
-        self._port = port
+        self._kill = kill
         self._cuts = iter(cuts)
+        self._ends: set[asyncio.StreamWriter] = set()
         self.released = asyncio.Event()
 
     async def enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.port or 9)
+        except ConnectionRefusedError:
+            writer.close()
+            return
         cut = next(self._cuts, None)
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
         ends = [writer, back]
+        self._ends.update(ends)
         async with asyncio.TaskGroup() as pumps:
             pumps.create_task(self._pump(reader, back, ends, cut, cut and cut.upward))
             pumps.create_task(self._pump(there, writer, ends, cut, cut and cut.downward))
+        self._ends.difference_update(ends)
+
+    def tear(self, *, port: int | None) -> None:
+        """Break every connection; the next ones go elsewhere, or nowhere."""
+        self.port = port
+        for end in self._ends:
+            _reset(end)
 
     async def _pump(
         self,
@@ -274,27 +298,39 @@ class Wire:
             case Break.SILENCE:
                 await self.released.wait()
             case Break.KILL:
-                self._daemon.kill()
+                self._kill()
             case Break.RESET:
                 for end in ends:
-                    plain = end.get_extra_info("socket")
-                    no_farewell = struct.pack("ii", 1, 0)
-                    plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, no_farewell)
-                    end.transport.abort()
+                    _reset(end)
             case Break.EOF:
                 pass
+
+
+def _reset(end: asyncio.StreamWriter) -> None:
+    """Close a connection with no farewell at all."""
+    plain = end.get_extra_info("socket")
+    if plain is not None and plain.fileno() >= 0:
+        plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+    end.transport.abort()
+
+
+@asynccontextmanager
+async def entrance(wire: Wire) -> AsyncIterator[Wire]:
+    """The wire, open for clients; the buffers on it are small."""
+    narrow = sockets.create_server(("127.0.0.1", 0))
+    narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 32 * 1024)
+    async with await asyncio.start_server(wire.enter, sock=narrow):
+        wire.url = f"ws://127.0.0.1:{narrow.getsockname()[1]}"
+        try:
+            yield wire
+        finally:
+            wire.released.set()
 
 
 @asynccontextmanager
 async def breaking(daemon: DurableDaemon, cuts: Iterable[Cut] = ()) -> AsyncIterator[Wire]:
     """The daemon, behind a wire that breaks."""
     async with open_server(daemon, "127.0.0.1", 0, close_timeout=0.1) as server:
-        wire = Wire(daemon, server.sockets[0].getsockname()[1], cuts)
-        narrow = sockets.create_server(("127.0.0.1", 0))
-        narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 32 * 1024)
-        async with await asyncio.start_server(wire.enter, sock=narrow) as entrance:
-            wire.url = f"ws://127.0.0.1:{entrance.sockets[0].getsockname()[1]}"
-            try:
-                yield wire
-            finally:
-                wire.released.set()
+        port = server.sockets[0].getsockname()[1]
+        async with entrance(Wire(port, cuts, daemon.kill)) as wire:
+            yield wire

@@ -1,20 +1,36 @@
 """The client and the daemon as they are, with a recogniser that hears hummed notes."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import soundfile
+from tests.clients.breaking import Break, Cut, Wire, entrance
 from tests.daemon.fakes import RATE, FakeRecogniser, speak
-from tests.daemon.serving import serving
+from tests.daemon.serving import PATIENCE_S, serving
 
 from steno_clients import __main__ as program
 from steno_clients.errors import ServerError
+from steno_clients.file import FloatArray
+from steno_clients.resumption import Resumption
 from steno_clients.transcribe import transcribe_file
 from steno_clients.websocket import StenoClient, transcribe
-from steno_daemon.wire import ErrorCode, Final, Partial
+from steno_daemon.config import Config, ServerConfig
+from steno_daemon.wire import (
+    Error,
+    ErrorCode,
+    Final,
+    Finalized,
+    Partial,
+    Pong,
+    ServerMessage,
+    SpeechStarted,
+)
 
 
 @pytest.fixture
@@ -86,3 +102,114 @@ async def test_the_program_transcribes_through_the_daemon(
     assert await program._transcribe(given) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[2]) == ("1", "so mi")
+
+
+SOUND = speak("do re mi fa so", gap_s=1.0)
+WORDS = ["do", "re", "mi", "fa", "so"]
+AT_ONCE = Resumption(first_delay_s=0.0, delay_s_max=0.01)
+
+
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
+def broken_somewhere(seed: int) -> list[Cut]:
+    """Cuts that are a matter of chance, the first one behind the opening."""
+    chance = random.Random(seed)
+    how = [Break.RESET, Break.EOF]
+    return [
+        Cut(
+            chance.choice(how),
+            upward=chance.randrange(900, 60_000),
+            downward=chance.choice([None, chance.randrange(900, 4_000)]),
+        )
+        for _ in range(5)
+    ]
+
+
+async def talk(client: StenoClient, samples: FloatArray) -> list[ServerMessage]:
+    """Send in pieces, stop, and return every event."""
+
+    async def send() -> None:
+        for begin in range(0, len(samples), 1_600):
+            await client.send(samples[begin : begin + 1_600])
+        await client.stop()
+
+    sending = asyncio.create_task(send())
+    events = [event async for event in client]
+    await sending
+    return events
+
+
+def numbers_rise(events: list[ServerMessage]) -> bool:
+    numbers = [event.seq for event in events]
+    return numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_connection_that_breaks_costs_no_word(seed: int) -> None:
+    config = Config(server=ServerConfig(resume_s=PATIENCE_S))
+    async with serving(FakeRecogniser(), config=config) as served:
+        async with (
+            entrance(Wire(port_of(served.url), broken_somewhere(seed))) as wire,
+            asyncio.timeout(PATIENCE_S),
+            StenoClient.connect(wire.url, resume=AT_ONCE) as client,
+        ):
+            events = await talk(client, SOUND)
+        assert [event.text for event in events if isinstance(event, Final)] == WORDS
+        assert numbers_rise(events)
+        assert not any(isinstance(event, Error) for event in events)
+        assert client.resumptions > 0
+        await served.nobody_is_left()
+
+
+async def test_requests_around_a_break_are_answered_once() -> None:
+    config = Config(server=ServerConfig(resume_s=PATIENCE_S))
+    sound = speak("do re", tail_s=0.0)
+    async with (
+        serving(FakeRecogniser(), config=config) as served,
+        entrance(Wire(port_of(served.url))) as wire,
+        asyncio.timeout(PATIENCE_S),
+        StenoClient.connect(wire.url, resume=AT_ONCE, rate=RATE) as client,
+    ):
+        for _ in range(3):
+            await client.send(sound)
+            await client.finalize()
+            wire.tear(port=wire.port)
+            await client.ping(7)
+        await client.stop()
+        events = [event async for event in client]
+    assert [event.text for event in events if isinstance(event, Final)] == 3 * ["do re"]
+    places = [event.samples for event in events if isinstance(event, Finalized)]
+    assert places == [len(sound), 2 * len(sound), 3 * len(sound)]
+    assert [event.id for event in events if isinstance(event, Pong)] == 3 * [7]
+    assert not any(isinstance(event, Error) for event in events)
+
+
+@pytest.mark.parametrize("words", [1, 3])
+async def test_a_daemon_that_is_killed_costs_no_word(words: int, tmp_path: Path) -> None:
+    config = Config(server=ServerConfig(resume_s=PATIENCE_S, state_directory=tmp_path))
+    events: list[ServerMessage] = []
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(2 * PATIENCE_S))
+        async with serving(FakeRecogniser(), config=config) as served:
+            wire = await stack.enter_async_context(entrance(Wire(port_of(served.url))))
+            client = await stack.enter_async_context(StenoClient.connect(wire.url, resume=AT_ONCE))
+            await client.send(SOUND[: len(SOUND) * 3 // 4])
+            while sum(isinstance(event, Final) for event in events) < words:
+                events.append(await anext(client))
+            wire.tear(port=None)  # and it goes down without a word to this client
+            await served.daemon.streams.nobody_connected()
+        served = await stack.enter_async_context(serving(FakeRecogniser(), config=config))
+        wire.port = port_of(served.url)
+        await client.send(SOUND[len(SOUND) * 3 // 4 :])
+        await client.stop()
+        events += [event async for event in client]
+        assert [event.text for event in events if isinstance(event, Final)] == WORDS
+        assert numbers_rise(events)
+        started = [event.segment for event in events if isinstance(event, SpeechStarted)]
+        assert started == sorted(set(started))
+        assert not any(isinstance(event, Error) for event in events)
+        assert client.resumptions == 1
