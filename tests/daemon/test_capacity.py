@@ -120,7 +120,7 @@ from steno_daemon import __main__ as stenod
 from steno_daemon.server import Model
 from tests.daemon.fakes import FakeRecogniser
 
-stenod._load = lambda name: Model(name, "1", ("general",), FakeRecogniser())
+stenod._load = lambda name, *_: Model(name, "1", ("general",), FakeRecogniser())
 sys.exit(stenod.main())
 """
 
@@ -142,7 +142,7 @@ def test_a_daemon_of_its_own_is_measured_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "stenod.toml").write_text("[engine]\nmax_sessions = 1\n[server]\nresume_s = 0\n")
-    monkeypatch.setattr(capacity.sys, "executable", str(stenod(tmp_path, PROGRAM)))
+    monkeypatch.setattr(sys, "executable", str(stenod(tmp_path, PROGRAM)))
     found = capacity.measure(
         "notes",
         RECORDINGS,
@@ -165,7 +165,7 @@ def test_a_daemon_of_its_own_is_measured_and_ended(
 def test_a_daemon_that_does_not_start_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, complaint: str
 ) -> None:
-    monkeypatch.setattr(capacity.sys, "executable", str(stenod(tmp_path, program)))
+    monkeypatch.setattr(sys, "executable", str(stenod(tmp_path, program)))
     with pytest.raises(DataError, match=complaint):
         capacity.measure("notes", RECORDINGS, sessions=[1])
 

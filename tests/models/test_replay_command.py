@@ -97,8 +97,7 @@ def test_words_that_went_and_came_stand_in_their_place(
         daemon,
         *("one", "--language-model", "tea", "--bundle", str(tiny_bundle)),
     )
-    assert "… b c d e see" not in said
-    assert "c d e see [-the-]{+a+} cat f g h … i j k l [-gone-] now {+then+}" in said
+    assert "… c d e see [-the-]{+a+} cat f g h i j k l [-gone-] now {+then+}" in said
     assert "17.65 % of 17 words in 2 utterances differ: 1 other, 1 gone, 1 new" in said
     assert "3 segments with less effort" in said
     assert daemon.asked == [("one", "tea")]
