@@ -158,6 +158,9 @@ class Recorder:
         setting: what the daemon offers.
         wall: the present time.
 
+    Attributes:
+        setting: as given; another one holds for the sessions that are opened from then on.
+
     Raises:
         ConfigError: there is no such directory, and none can be made.
     """
@@ -169,7 +172,7 @@ class Recorder:
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._setting = setting
+        self.setting = setting
         self._wall = wall
         self._writer: _Writer | None = None
         if directory is not None:
@@ -201,10 +204,10 @@ class Recorder:
         return Header(
             session=session,
             began=self._wall().isoformat(timespec="seconds").replace("+00:00", "Z"),
-            program=self._setting.program,
-            bundle=self._setting.bundle,
-            chunk_ms=self._setting.chunk_ms,
-            rules=self._setting.rules,
+            program=self.setting.program,
+            bundle=self.setting.bundle,
+            chunk_ms=self.setting.chunk_ms,
+            rules=self.setting.rules,
             start=start,
         )
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,6 +97,15 @@ def test_a_capture_holds_what_was_received_and_said_in_its_place(tmp_path: Path)
     )
     assert capture.sent[1:] == (final, CLOSED)
     assert capture.ending is None
+
+
+def test_a_daemon_that_was_set_up_anew_says_so_of_the_sessions_that_follow(tmp_path: Path) -> None:
+    with recording_in(tmp_path) as recorder:
+        recorder.open("first", CONSENT).close()
+        recorder.setting = replace(SETTING, rules=Rules(vad_aggressiveness=1))
+        recorder.open("second", CONSENT).close()
+    rules = [read_capture(path).header.rules for path in sorted(tmp_path.iterdir())]
+    assert [rule.vad_aggressiveness for rule in rules] == [2, 1]
 
 
 def test_no_token_and_no_ping_is_kept(tmp_path: Path) -> None:
