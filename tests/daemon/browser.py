@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 
 from steno_models.types import FloatArray
 
-PATIENCE_S = 120
+PATIENCE_S = 60
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 FLAGS = (
@@ -46,6 +46,7 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+KEY_CODES = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36}
 DESK = (1280, 800)
 PHONE = (390, 844)
 
@@ -115,25 +116,35 @@ class Page:
     Attributes:
         faults: what it wrote to the console as an error or a warning, and what it threw.
         requests: the addresses that it asked for.
+        dialogs: what it asked before it let itself be left; the answer was yes.
+        downloads: names of files that are whole, once `keep_downloads` was called.
     """
 
     _connection: ClientConnection
+    _context: str = ""
     _session: str = ""
     faults: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+    downloads: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
+    _names: dict[str, str] = field(default_factory=dict)
     _answers: dict[int, "asyncio.Future[dict[str, Any]]"] = field(default_factory=dict)
     _loaded: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """Call a method of the protocol and return its result."""
+        number = await self._ask(method, parameters)
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._answers[number]
+
+    async def _ask(self, method: str, parameters: Mapping[str, object]) -> int:
         number = len(self._answers)
         self._answers[number] = asyncio.get_running_loop().create_future()
         message = {"id": number, "method": method, "params": parameters}
-        if self._session:
+        if self._session and not method.startswith(("Browser.", "Target.")):
             message["sessionId"] = self._session
         await self._connection.send(json.dumps(message))
-        async with asyncio.timeout(PATIENCE_S):
-            return await self._answers[number]
+        return number
 
     async def go(self, url: str) -> None:
         """Open an address and wait until its scripts have run."""
@@ -187,7 +198,11 @@ class Page:
 
     async def press(self, key: str) -> None:
         """Press a key; one character types itself."""
-        typed = {"text": key} if len(key) == 1 else {}
+        typed: dict[str, object] = {"text": key} if len(key) == 1 else {}
+        if key in KEY_CODES:
+            typed = {"windowsVirtualKeyCode": KEY_CODES[key]}
+        if key == "Enter":
+            typed["text"] = "\r"
         await self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **typed)
         await self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
@@ -219,6 +234,24 @@ class Page:
             ],
         )
 
+    async def keep_downloads(self, folder: Path) -> None:
+        """Let files be saved in a folder."""
+        await self.call(
+            "Browser.setDownloadBehavior",
+            behavior="allow",
+            browserContextId=self._context,
+            downloadPath=str(folder),
+            eventsEnabled=True,
+        )
+
+    async def clipboard(self) -> str:
+        """Return the text on the clipboard."""
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        await self.call(
+            "Browser.grantPermissions", permissions=permissions, browserContextId=self._context
+        )
+        return str(await self.js("navigator.clipboard.readText()"))
+
     async def picture(self, *, transparent: bool = False) -> bytes:
         """Return a picture of what is seen, as PNG."""
         colour = {"color": {"r": 0, "g": 0, "b": 0, "a": 0}} if transparent else {}
@@ -230,28 +263,40 @@ class Page:
         """Take what the browser says until the connection ends."""
         try:
             async for text in self._connection:
-                self._hear(json.loads(text))
+                message = json.loads(text)
+                if message.get("method") == "Page.javascriptDialogOpening":
+                    self.dialogs.append(message["params"]["type"])
+                    await self._ask("Page.handleJavaScriptDialog", {"accept": True})
+                if "id" in message:
+                    self._answer(message)
+                else:
+                    self._hear(message["method"], message["params"])
         except ConnectionClosed:
             pass
 
-    def _hear(self, message: Mapping[str, Any]) -> None:
-        if "id" in message:
-            waiting = self._answers[message["id"]]
-            if waiting.done():
-                return
-            if "error" in message:
-                waiting.set_exception(AssertionError(str(message["error"])))
-            else:
-                waiting.set_result(message["result"])
+    def _answer(self, message: Mapping[str, Any]) -> None:
+        """Give an answer to who waits for it, if anybody still does."""
+        waiting = self._answers[message["id"]]
+        if waiting.done():
             return
-        said = message.get("params", {})
-        match message["method"]:
+        if "error" in message:
+            waiting.set_exception(AssertionError(str(message["error"])))
+        else:
+            waiting.set_result(message["result"])
+
+    def _hear(self, method: str, said: Mapping[str, Any]) -> None:
+        """Keep what the page did."""
+        match method:
             case "Page.loadEventFired":
                 self._loaded.set()
             case "Network.requestWillBeSent":
                 self.requests.append(said["request"]["url"])
             case "Network.webSocketCreated":
                 self.requests.append(said["url"])
+            case "Browser.downloadWillBegin":
+                self._names[said["guid"]] = said["suggestedFilename"]
+            case "Browser.downloadProgress" if said["state"] == "completed":
+                self.downloads.put_nowait(self._names[said["guid"]])
             case "Runtime.exceptionThrown":
                 self.faults.append(str(said["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if said["type"] in {"error", "warning", "assert"}:
@@ -272,10 +317,13 @@ async def page(
         opened = Page(connection)
         reader = asyncio.create_task(opened.read())
         context = (await opened.call("Target.createBrowserContext"))["browserContextId"]
-        target = (
-            await opened.call("Target.createTarget", url="about:blank", browserContextId=context)
-        )["targetId"]
-        attached = await opened.call("Target.attachToTarget", targetId=target, flatten=True)
+        opened._context = context
+        target = await opened.call(
+            "Target.createTarget", url="about:blank", browserContextId=context
+        )
+        attached = await opened.call(
+            "Target.attachToTarget", targetId=target["targetId"], flatten=True
+        )
         opened._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             await opened.call(f"{domain}.enable")
@@ -286,6 +334,5 @@ async def page(
                 await opened.go(url)
             yield opened
         finally:
-            opened._session = ""
             await opened.call("Target.disposeBrowserContext", browserContextId=context)
             reader.cancel()

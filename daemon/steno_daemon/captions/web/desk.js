@@ -68,6 +68,7 @@ export class Desk {
     }
     this.#transcript = new Transcript();
     this.#view.clear();
+    this.#view.setChannels(1);
     this.#board.button(null);
     this.#board.level(null);
     this.#watcher = new Watcher({ session: source, tell: (news) => this.#watching(news) });
@@ -142,8 +143,22 @@ export class Desk {
   }
 
   clear() {
-    this.#transcript.clear();
-    this.#view.clear();
+    if (this.#hasText()) {
+      const transcript = this.#transcript;
+      const before = transcript.clear();
+      this.#view.clear();
+      const putBack = () => {
+        transcript.putBack(before);
+        if (transcript === this.#transcript) {
+          this.#redraw();
+        }
+      };
+      this.#board.notice("clear", "The captions were cleared.", {
+        kind: "waiting",
+        label: "Put them back",
+        act: putBack,
+      });
+    }
   }
 
   #hasText() {
@@ -155,12 +170,17 @@ export class Desk {
 
   #showMicrophone() {
     this.#transcript = this.#spoken;
-    this.#view.clear();
-    for (const final of this.#spoken.finals) {
-      this.#view.final(final);
-    }
+    this.#view.setChannels(1);
+    this.#redraw();
     this.#choices.free();
     this.#phase({ phase: this.#speaker.phase });
+  }
+
+  #redraw() {
+    this.#view.clear();
+    for (const final of this.#transcript.finals) {
+      this.#view.final(final);
+    }
   }
 
   // The microphone.
@@ -328,7 +348,7 @@ export class Desk {
       this.#board.welcome("Nobody has spoken yet", "Captions appear as soon as somebody does.");
     } else if (state === Viewing.CLOSED) {
       this.#view.clearLive();
-      this.#board.welcome("The session has ended", "Nothing was said.");
+      this.#board.welcome(says[1], reason ? "Nothing was said." : "");
     }
     if (status === 401) {
       this.#askForToken();

@@ -19,7 +19,7 @@
 import { query, takeToken } from "./address.js";
 import { Viewing, Watcher } from "./watch.js";
 
-const HISTORY_MS = 400; // after the beginning: what comes sooner was said before we looked
+const HISTORY_MS = 400; // what comes so soon after `watching` was said before, if that has no number
 const AGAIN_MS = 5_000;
 const ROLL_MS = 140;
 const LINES_MAX = 6;
@@ -41,6 +41,7 @@ class Overlay {
   #box = document.getElementById("box");
   #lines = document.getElementById("lines");
   #live = new Map(); // the paragraphs of what is being said, by channel
+  #historySeq = -1; // what came up to this event was said before we looked
   #historyUntil = 0;
   #session = "";
   #expireMs;
@@ -60,17 +61,22 @@ class Overlay {
     if (event.type === "watching") {
       if (event.session !== this.#session) {
         this.#session = event.session;
-        this.#historyUntil = performance.now() + HISTORY_MS;
+        this.#historySeq = event.seq ?? -1;
+        this.#historyUntil = event.seq === undefined ? performance.now() + HISTORY_MS : 0;
       }
     } else if (event.type === "partial") {
       this.#partial(event);
-    } else if (event.type === "final" && performance.now() > this.#historyUntil) {
+    } else if (event.type === "final" && !this.#isHistory(event)) {
       this.#paragraph(event.channel ?? 0).show(event.text, "");
       this.#live.delete(event.channel ?? 0);
       this.#changed();
     } else if (event.type === "endpoint" || event.type === "closed") {
       this.#dropLive(event.channel);
     }
+  }
+
+  #isHistory({ seq }) {
+    return seq <= this.#historySeq || performance.now() < this.#historyUntil;
   }
 
   #partial({ channel = 0, text, stable_chars: stableChars }) {

@@ -42,9 +42,14 @@ export class Transcript {
     return placed;
   }
 
-  /** Forget everything; the clock goes on. */
+  /** Forget everything, and return it; the clock goes on. */
   clear() {
-    this.#finals = [];
+    return this.#finals.splice(0);
+  }
+
+  /** Put back what `clear` returned. */
+  putBack(finals) {
+    this.#finals.unshift(...finals);
   }
 
   /** Every utterance on its own line; with several channels, which one it was. */

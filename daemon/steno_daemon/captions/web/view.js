@@ -86,22 +86,20 @@ export class View {
     });
   }
 
-  /** Begin with an empty screen; with several channels each line says its own. */
-  clear({ channels = 1 } = {}) {
+  /** Empty the screen. */
+  clear() {
     this.#pending = [];
     this.#channels.clear();
     this.#log.replaceChildren();
     this.#live.replaceChildren();
-    this.#several = channels > 1;
     this.#height = 0;
     this.toEnd();
+    this.#later(() => {}); // an empty screen looks different
   }
 
-  /** Say from now on which channel speaks, if there are several. */
+  /** Let every line from now on say which channel it is of, if there are several. */
   setChannels(channels) {
-    this.#later(() => {
-      this.#several = channels > 1;
-    });
+    this.#several = channels > 1;
   }
 
   /** Go to the newest line and stay there. */

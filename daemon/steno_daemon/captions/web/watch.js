@@ -11,6 +11,8 @@ import { httpAddress, socketAddress } from "./address.js";
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000];
 const QUIET_MS = 20_000; // without an event, after which the daemon is asked whether it is there
 const ASK_MS = 10_000;
+const OTHER_WAY_OFTEN = 3; // every so many attempts go by server-sent events,
+const OTHER_WAY_RARELY = 12; // fewer where a WebSocket has got through before
 const TOO_SLOW = 1013; // the close code of a daemon that has forgotten what comes next
 const DURABLE = new Set(["speech_started", "final", "endpoint", "closed"]);
 const LIVE = "live";
@@ -33,6 +35,7 @@ export class Watcher {
   #current = ""; // the session that `live` stands for now
   #attempts = 0; // since an event came
   #sockets = true; // whether to try a WebSocket next
+  #proven = false; // whether one got through before
   #over = false;
   #timer = null;
   #quietTimer = null;
@@ -86,6 +89,7 @@ export class Watcher {
     }
     this.#listen();
     this.#attempts = 0;
+    this.#proven ||= this.#sockets;
     if (event.type === "watching") {
       this.#begin(event);
     } else if (this.#news.take(event)) {
@@ -143,7 +147,8 @@ export class Watcher {
       this.#tell({ state: Viewing.CLOSED, status });
       return;
     }
-    this.#sockets = this.#attempts % 4 !== 3; // now and then the other way
+    const round = this.#proven ? OTHER_WAY_RARELY : OTHER_WAY_OFTEN;
+    this.#sockets = this.#attempts % round !== round - 1;
     const pause = BACKOFF_MS[Math.min(this.#attempts, BACKOFF_MS.length) - 1];
     this.#timer = setTimeout(() => this.open(), pause * (0.8 + 0.4 * Math.random()));
     this.#tell({ state: Viewing.BROKEN, attempts: this.#attempts, status });

@@ -1,0 +1,58 @@
+"""What tests of the caption page and the overlay share: a daemon, its page, what is on it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.daemon.browser import DESK, PROGRAM, Chromium, Page, page
+from tests.daemon.fakes import FakeRecogniser, pcm, speak
+from tests.daemon.serving import Served, Talk, serving
+
+from steno_daemon import wire
+from steno_daemon.config import ServerConfig
+
+needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="needs chromium, none was found")
+FINALS = "[...document.querySelectorAll('#log .words')].map((line) => line.textContent)"
+PLAIN_SOUND = """
+    const grant = MediaDevices.prototype.getUserMedia;
+    MediaDevices.prototype.getUserMedia = function (wish) {
+        wish.audio.autoGainControl = false; // it would bend the notes
+        return grant.call(this, wish);
+    };
+"""
+
+
+def address(served: Served, path: str = "/") -> str:
+    """Return the address of a page."""
+    return served.url.replace("ws://", "http://") + path
+
+
+@asynccontextmanager
+async def opened(
+    browser: Chromium, path: str = "/", *, size: tuple[int, int] = DESK
+) -> AsyncIterator[tuple[Served, Page]]:
+    """A daemon that hears notes, and its page."""
+    async with (
+        serving(FakeRecogniser(), ServerConfig(resume_s=60)) as served,
+        page(browser, address(served, path), size=size, before=PLAIN_SOUND) as shown,
+    ):
+        yield served, shown
+
+
+async def tell(talk: Talk, text: str) -> None:
+    """Say something in a session of another client, and wait until it is final."""
+    await talk.say(pcm(speak(text)), wire.Finalize())
+    await talk.hear(wire.Final)
+
+
+async def finals(shown: Page, count: int) -> list[str]:
+    """Wait for so many finals on the page and return them all."""
+    await shown.until(f"{FINALS}.length >= {count}")
+    found = await shown.js(FINALS)
+    assert isinstance(found, list)
+    return found
+
+
+async def status_is(shown: Page, pattern: str) -> None:
+    """Wait until the page says in its status what a regular expression finds."""
+    await shown.until(f"/{pattern}/.test(document.querySelector('#status').textContent)")
