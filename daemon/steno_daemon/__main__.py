@@ -143,12 +143,14 @@ def _check(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     """Load what is needed and serve."""
     from steno_daemon import activation, config, journal_log, server
+    from steno_daemon.exposure import Exposure
 
     def reread() -> config.Config:
         return config.load(options.config, _overrides(options))
 
     settings = reread()
     journal_log.install(settings.log.level)
+    Exposure(settings)  # what is wrong with it is known before anything takes long
     handed = [listener.bound for listener in activation.take_over()]
     place = settings.server
     bound = handed or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]

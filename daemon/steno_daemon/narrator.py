@@ -63,12 +63,7 @@ class Narrator:
         """Tell the words, if there are any, and the end of the segment."""
         if ended.words:
             self._outbox.add(
-                final(
-                    ended,
-                    channel=self._channel,
-                    word_times=self._start.word_times,
-                    n_best=self._start.n_best,
-                )
+                final(ended, channel=self._channel, word_times=True, n_best=self._start.n_best)
             )
         self._outbox.add(
             wire.Endpoint(

@@ -25,9 +25,13 @@ class Outbox:
 
     Args:
         observe: hears of every event when it is added, also of those that are never taken.
+
+    Attributes:
+        word_times: whether the client wants the words of finals; who observes always gets them.
     """
 
     def __init__(self, observe: Callable[[wire.ServerMessage], None] = _nobody) -> None:
+        self.word_times = False
         self._observe = observe
         self._events: list[wire.ServerMessage] = []
         self._acknowledged: wire.Acknowledged | None = None
@@ -44,6 +48,8 @@ class Outbox:
         if isinstance(event, wire.Acknowledged):
             self._acknowledged = event
             return
+        if isinstance(event, wire.Final) and not self.word_times:
+            event = msgspec.structs.replace(event, words=None)
         if isinstance(event, wire.Closed):
             self._flush_acknowledged()
         if isinstance(event, wire.Partial):

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from steno_daemon import notify, wire
 from steno_daemon.captions.cues import CueRules
 from steno_daemon.captions.export import Exporter
+from steno_daemon.captions.hls import Segmenting
 from steno_daemon.captions.hub import Hub
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import CaptionsConfig, Config, EngineConfig
@@ -285,7 +286,8 @@ def _exporter(captions: CaptionsConfig) -> Exporter:
         lines=captions.lines,
         reading_chars_per_s=captions.reading_chars_per_s,
     )
-    return Exporter(rules, delay_ms=captions.delay_ms)
+    segmenting = Segmenting(segment_s=captions.hls_segment_s, mpegts=captions.hls_mpegts)
+    return Exporter(rules, segmenting, delay_ms=captions.delay_ms)
 
 
 def obey_signals(daemon: Daemon, reread: Callable[[], Config]) -> None:

@@ -430,6 +430,7 @@ class Session:
         """Decode and end utterances as `start` says."""
         wished_ms = start.chunk_ms or self._offer.chunk_ms
         self.start = start
+        self._outbox.word_times = start.word_times
         self.decoding = Decoding(
             start.language_model, start.n_best, max(1, round(wished_ms / STEP_MS))
         )

@@ -21,6 +21,7 @@ from steno_daemon.engine import (
 )
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
+from steno_daemon.ladder import Ladder
 from steno_daemon.session import Decoding
 from steno_models.recogniser import State, Update
 from steno_models.recogniser import Work as Chunk
@@ -52,8 +53,10 @@ def work(frames: int) -> Work:
 
 
 @asynccontextmanager
-async def running(recogniser: FakeRecogniser, **options: int) -> AsyncIterator[Engine]:
-    engine = Engine(recogniser, **{"max_sessions": 10, **options})
+async def running(
+    recogniser: FakeRecogniser, *, max_sessions: int = 10, max_batch: int = 32
+) -> AsyncIterator[Engine]:
+    engine = Engine(recogniser, Ladder((max_sessions,)), max_batch=max_batch)
     engine.start()
     try:
         yield engine
@@ -172,11 +175,15 @@ async def test_more_sessions_than_seats_are_refused_until_one_leaves() -> None:
     async with running(FakeRecogniser(), max_sessions=2) as engine:
         first = engine.admit("a")
         engine.admit("b")
-        with pytest.raises(OverloadedError, match="fewer than 2 sessions, found 2") as caught:
+        with pytest.raises(
+            OverloadedError, match="most 2 sessions, found 2 and 1 more"
+        ) as caught:
             engine.admit("c")
         assert caught.value.retry_after_s > 0
         engine.leave(first)
         engine.leave(first)
+        with pytest.raises(OverloadedError):
+            engine.admit("c", 2)  # a session of two channels takes the room of two
         engine.admit("c")
         assert engine.sessions == 2
 

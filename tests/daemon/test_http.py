@@ -96,6 +96,8 @@ async def test_sessions_are_listed_and_their_captions_can_be_fetched() -> None:
         assert srt.startswith(b"1\n00:01:00,")
         _, playlist = await served.get(f"/captions/{name}/index.m3u8")
         assert playlist.startswith(b"#EXTM3U")
+        status, _ = await served.get("/captions/live/index.m3u8?delay_ms=10")
+        assert " 307 " in status
 
 
 @pytest.mark.parametrize(

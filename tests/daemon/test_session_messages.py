@@ -28,11 +28,11 @@ def test_finalize_gives_the_words_at_once_and_the_session_goes_on() -> None:
     assert len(talk.of(wire.SpeechStarted)) == 2
 
 
-def test_finalize_in_silence_is_answered_by_an_acknowledgement() -> None:
+def test_finalize_in_silence_is_answered() -> None:
     talk = Run(wire.Start(rate=8_000))
     talk.hear(bytes(2 * 1_234))
     talk.finalize()
-    assert talk.of(wire.Acknowledged)[-1].samples == 1_234
+    assert talk.of(wire.Finalized)[-1].samples == 1_234
     assert talk.of(wire.Endpoint) == []
 
 
@@ -183,7 +183,7 @@ def test_an_unknown_language_model_is_named_and_the_client_may_try_again() -> No
 
 
 def test_a_full_daemon_refuses_and_says_when_to_come_back() -> None:
-    def full() -> None:
+    def full(_transcripts: int) -> None:
         raise OverloadedError("the daemon is busy", retry_after_s=5.0)
 
     session = Session("test", Offer(), admit=full)

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from steno_daemon.captions.export import Exporter
-from steno_daemon.captions.hub import Hub, Topic
+from steno_daemon.captions.hub import LIVE, Hub, Topic
 
 DELAY_MAX_MS = 600_000
 CARRIED = ("delay_ms", "token")
@@ -55,7 +55,14 @@ class Exports:
         return _text(await self._exporter.webvtt(topic, delay_ms=delay_ms), "text/vtt")
 
     async def playlist(self, request: web.Request) -> web.StreamResponse:
-        """Answer `/captions/{session}/index.m3u8`."""
+        """Answer `/captions/{session}/index.m3u8`; of `live`, tell which session that is.
+
+        A player keeps to one address, and the segments of two sessions have the same numbers.
+        """
+        if request.match_info["session"] == LIVE:
+            name = self._topic(request).about.session
+            query = f"?{request.query_string}" if request.query_string else ""
+            raise web.HTTPTemporaryRedirect(f"/captions/{name}/index.m3u8{query}")
         carried = {name: request.query[name] for name in CARRIED if name in request.query}
         text = await self._exporter.playlist(
             self._topic(request), delay_ms=_delay_ms(request), query=urlencode(carried)
@@ -65,10 +72,11 @@ class Exports:
     async def segment(self, request: web.Request) -> web.StreamResponse:
         """Answer `/captions/{session}/segment-{n}.vtt`."""
         number = int(request.match_info["n"][:12])
-        text = await self._exporter.segment(
+        of_one = request.match_info["session"] != LIVE
+        text = of_one and await self._exporter.segment(
             self._topic(request), number, delay_ms=_delay_ms(request)
         )
-        if text is None:
+        if not text:
             raise web.HTTPNotFound(text="expected a segment of the playlist, found another\n")
         return _text(text, "text/vtt", keep_s=3600)
 

@@ -22,7 +22,7 @@ PAGE_HEADERS = {
     "Permissions-Policy": "microphone=(self)",
 }
 
-_KEPT = {"Retry-After", "Allow"}
+_KEPT = {"Retry-After", "Allow", "Location"}
 
 
 class Gate:
