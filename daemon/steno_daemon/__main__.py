@@ -118,7 +118,7 @@ def _hash_token() -> int:
 
 
 def _list_microphones() -> int:
-    from steno_daemon.transports.microphone import list_microphones
+    from steno_daemon.transports.ear import list_microphones
 
     print(*list_microphones(), sep="\n")
     return 0

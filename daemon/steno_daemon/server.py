@@ -35,12 +35,16 @@ from steno_daemon.stream import Backlog, House
 from steno_daemon.streams import Streams
 from steno_daemon.transports.exports import Exports
 from steno_daemon.transports.http import HttpTransport, Rooms
+from steno_daemon.transports.microphone import MicrophoneService
 from steno_daemon.transports.terms import Terms
 from steno_daemon.watchdog import Rhythm, keep_watch
 
 logger = logging.getLogger(__name__)
 
 LEAVE_AT_ONCE = 130
+TIDY_S = 600.0
+KEEP_SESSIONS_S = 24 * 3600.0
+"""Files of sessions that nobody wrote to for so long are removed, whatever daemon they are of."""
 SPARE_CONNECTIONS = 16
 """Connections beyond two a session: those that are refused need one to hear it."""
 
@@ -156,9 +160,7 @@ class Daemon:
         )
         self._recorder = Recorder(config.recording.directory, self._setting())
         directory = directory_of(config.server)
-        self._journal = (
-            Journal(directory, keep_s=max(config.server.resume_s, 3600.0)) if directory else None
-        )
+        self._journal = Journal(directory, keep_s=KEEP_SESSIONS_S) if directory else None
         house = House(
             engine=self.engine,
             hub=self.hub,
@@ -171,6 +173,11 @@ class Daemon:
         exports = Exports(self.hub, _exporter(config.captions))
         rooms = Rooms(self.streams, self.hub, self._metrics, exports, self._health, self._status)
         self.transport = HttpTransport(rooms, self._exposure.gate, self._terms())
+        self._microphone = (
+            MicrophoneService(config.microphone, self.streams)
+            if config.microphone.enabled
+            else None
+        )
 
     def stop(self) -> None:
         """Begin to go down, gently."""
@@ -189,7 +196,7 @@ class Daemon:
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`; `ready` is called with the address once clients may come."""
         self.engine.start()
-        watch: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[None]] = []
         try:
             for bound in self._bound:
                 await self.transport.listen(bound, self._exposure.tls)
@@ -197,7 +204,10 @@ class Daemon:
             url = url_of(self._bound[0], tls=self._exposure.tls is not None)
             notify.ready(f"{url}, {self._line()}")
             rhythm = Rhythm.of(notify.watchdog_interval_s())
-            watch = asyncio.create_task(keep_watch(self.engine, self._line, rhythm))
+            tasks.append(asyncio.create_task(keep_watch(self.engine, self._line, rhythm)))
+            tasks.append(asyncio.create_task(self._tidy()))
+            if self._microphone is not None:
+                tasks.append(asyncio.create_task(self._microphone.run()))
             ready(url)
             await self._stop.wait()
             self._state = "draining"
@@ -205,10 +215,19 @@ class Daemon:
             logger.info("going down: %d sessions say their last words", self.engine.sessions)
             await self.transport.drain(self._config.server.drain_timeout_s)
         finally:
-            if watch is not None:
-                watch.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.engine.close()
             await asyncio.to_thread(self._recorder.close)
+
+    async def _tidy(self) -> None:
+        """Forget now and then what nobody will ask for any more."""
+        while True:
+            self.hub.purge()
+            if self._journal is not None:
+                await asyncio.to_thread(self._journal.forget_old)
+            await asyncio.sleep(TIDY_S)
 
     def _setting(self) -> Setting:
         """Return what a replay of a recording needs to know of this daemon."""
@@ -253,6 +272,7 @@ class Daemon:
             "models": self._model.language_models,
             "sessions": self.engine.sessions,
             "max_sessions": self.engine.max_sessions,
+            **({"microphone": self._microphone.health()} if self._microphone else {}),
         }
 
     def _status(self) -> dict[str, object]:
