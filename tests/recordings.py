@@ -54,18 +54,24 @@ def opus_file(container: str, *, channels: int = 1, live: bool = True) -> OpusFi
     """
     sound = clip()
     delayed = [np.concatenate([np.zeros(4_800 * c, "f4"), sound])[:RATE] for c in range(channels)]
+    data = encoded(container, np.stack(delayed, axis=1), live=live)
+    return OpusFile(data, by_libopus(data))
+
+
+def encoded(container: str, sound: Samples, *, live: bool = True) -> bytes:
+    """Sound, (N, channels) at 48 kHz, as a file of Opus."""
+    layout = LAYOUTS[sound.shape[1]]
     target = io.BytesIO()
     options = {"live": "1"} if live and container == "webm" else {}
     with av.open(target, "w", format=container, options=options) as file:
-        stream = file.add_stream("libopus", rate=RATE, options={"mapping_family": "-1"})
-        stream.layout = LAYOUTS[channels]
-        packed = np.stack(delayed, axis=1).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=LAYOUTS[channels])
+        stream = file.add_stream("libopus", rate=RATE)
+        stream.layout = layout
+        packed = np.ascontiguousarray(sound, np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate = RATE
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             file.mux(packet)
-    data = target.getvalue()
-    return OpusFile(data, by_libopus(data))
+    return target.getvalue()
 
 
 def by_libopus(data: bytes) -> Samples:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.fakes import pcm, speak
-from tests.recordings import opus_file
+from tests.daemon.listening import Run
+from tests.recordings import encoded, opus_file
 
 from steno_daemon import wire
 from steno_daemon.intake import Intake
@@ -203,3 +204,39 @@ def test_a_container_of_other_channels_than_start_says_is_a_fault(encoding: Enco
     assert samples.shape == (2, 0)
     assert intake.fault is not None
     assert (intake.fault.expected, intake.fault.found) == ("2", "1")
+
+
+@pytest.mark.parametrize("encoding", list(CONTAINERS))
+def test_a_session_hears_what_a_browser_sends_up_to_the_place_where_it_breaks(
+    encoding: Encoding,
+) -> None:
+    sound = resample(speak("do mi so", tail_s=0.1), 16_000, 48_000)
+    data = encoded(CONTAINERS[encoding], sound[:, None])
+    run = Run(wire.Start(encoding=encoding, word_times=True))
+    for begin in range(0, len(data), 500):
+        run.hear(data[begin : begin + 500])
+    run.hear(b"what is this?")
+    run.stop()
+    [final] = run.of(wire.Final)
+    assert final.text == "do mi so"
+    assert final.words is not None
+    assert [word.start for word in final.words] == pytest.approx([0.6, 1.1, 1.6], abs=0.1)
+    errors = [event for event in run.of(wire.Error) if event.code is ErrorCode.INVALID_AUDIO]
+    assert [error.fatal for error in errors] == [True]
+    assert errors[0].found in {"7768 of 8564 bytes", "b'what'"}
+    assert run.of(wire.Closed)[0].reason is wire.CloseReason.FAILED
+
+
+def test_a_telephone_call_is_two_transcripts_on_one_clock() -> None:
+    caller = speak("do mi", lead_s=0.6, tail_s=2.6)
+    called = speak("so", lead_s=2.6, tail_s=1.2)
+    size = min(len(caller), len(called))
+    both = np.stack([caller[:size], called[:size]])
+    at_8_khz = np.stack([resample(channel, 16_000, 8_000) for channel in both], axis=1)
+    run = Run(wire.Start(rate=8_000, channels=2, separate_channels=True))
+    run.hear(pcm(at_8_khz.reshape(-1)))
+    run.stop()
+    finals = {final.channel: final for final in run.of(wire.Final)}
+    assert {channel: final.text for channel, final in finals.items()} == {0: "do mi", 1: "so"}
+    assert finals[0].start == pytest.approx(0.6, abs=0.1)
+    assert finals[1].start == pytest.approx(2.6, abs=0.1)

@@ -127,6 +127,7 @@ def test_sizes_may_be_known_or_not_and_of_any_length(
     built: Built, *, known: bool, size_bytes: int
 ) -> None:
     blocks = [element(0xA3, block(packet), size_bytes=size_bytes) for packet in built.packets]
+    blocks[3:3] = [element(0x4A4A, b"an element that nobody knows")]
     data = webm_head(built.head) + in_clusters(blocks, known=known)
     np.testing.assert_array_equal(decoded(Container.WEBM, data), built.samples)
 

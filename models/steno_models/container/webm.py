@@ -29,6 +29,8 @@ _SOUND = 2
 _OPUS = b"A_OPUS"
 MAX_ELEMENT_BYTES = 1024 * 1024
 """Far above any block of sound; a larger one is a picture, which is not kept."""
+MAX_UNKNOWN_BYTES = 4 * 1024
+"""What nobody knows is skipped, as the rules want it; but not what may be no element at all."""
 
 
 class WebmReader:
@@ -76,11 +78,15 @@ class WebmReader:
         size = known_size(element)
         if element.name in _SKIPPED:
             return False
+        if element.name not in _WHOLE:
+            if size > MAX_UNKNOWN_BYTES:
+                raise broken("an element of WebM", f"{element.name:x} of {size} bytes")
+            return False
         if size > MAX_ELEMENT_BYTES:
             if element.name in {_SIMPLE_BLOCK, _GROUP} and self._tracks > 1:
                 return False
             raise broken(f"elements of at most {MAX_ELEMENT_BYTES} bytes", f"one of {size}")
-        return element.name in _WHOLE
+        return True
 
     def _take(self, name: int, content: bytes) -> Iterator[Head | Packet]:
         """Yield what a whole element says."""
