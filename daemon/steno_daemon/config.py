@@ -113,7 +113,8 @@ class MicrophoneConfig(_Section, frozen=True, kw_only=True):
 
     enabled: bool = False
     device: str = ""
-    """Part of its name; empty is the system's default."""
+    """Its number or part of its name, as `stenod --list-microphones` shows them; empty is the
+    system's default."""
     label: str = "microphone"
     language_model: str = "general"
 

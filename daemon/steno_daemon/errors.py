@@ -95,3 +95,15 @@ class LimitError(StenoDaemonError):
         self.expected = expected
         self.found = found
         self.retry_after_s = retry_after_s
+
+
+class MicrophoneError(StenoDaemonError):
+    """A microphone of this machine cannot be listened to, or no longer.
+
+    Attributes:
+        is_lasting: whether it makes no sense to try again.
+    """
+
+    def __init__(self, message: str, *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting

@@ -3,10 +3,7 @@
 import asyncio
 import json
 import logging
-import os
-import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from tests.sound import DEVICE, Hall, open_hall
 
 from steno_clients.__main__ import main
 from steno_clients.errors import MicrophoneError
@@ -29,51 +27,11 @@ CLIP = "librivox/sense_and_sensibility_01_austen_64kb-0880.flac"
 
 
 @pytest.fixture(scope="module")
-def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a private PulseAudio whose loudspeaker is its microphone."""
-    for program in ("pulseaudio", "paplay"):
-        if shutil.which(program) is None:
-            pytest.skip(f"needs {program}, which is not installed")
-    home = tmp_path_factory.mktemp("hall")
-    environment = {
-        **os.environ,
-        "HOME": str(home),
-        "XDG_RUNTIME_DIR": str(home),
-        "PULSE_RUNTIME_PATH": str(home),
-        "PULSE_SERVER": f"unix:{home}/socket",
-        "PULSE_SOURCE": "hall.monitor",
-    }
-    subprocess.run(
-        [
-            *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--disable-shm=yes"),
-            *("-L", f"module-native-protocol-unix auth-anonymous=1 socket={home}/socket"),
-            *("-L", "module-null-sink sink_name=hall rate=16000 channels=1"),
-            f"--log-target=file:{home}/log",
-        ],
-        env=environment,
-        check=True,
-        timeout=120,
-    )
-    yield environment
-    os.kill(int((home / "pid").read_text()), signal.SIGTERM)
-
-
-@pytest.fixture
-def pulse_device(hall: dict[str, str]) -> str:
-    """The name under which PortAudio finds PulseAudio."""
-    found = subprocess.run(
-        [sys.executable, "-m", "steno_clients", "caption", "--list-devices"],
-        env=hall,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    if "PortAudio library" in found.stderr:
-        pytest.skip("needs the PortAudio library (libportaudio2)")
-    if "pulse" not in found.stdout:
-        pytest.skip("needs PulseAudio as an ALSA device (libasound2-plugins)")
-    return "pulse"
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    """A room whose loudspeaker is its microphone."""
+    with open_hall(tmp_path_factory.mktemp("hall")) as hall:
+        hall.require_portaudio()
+        yield hall
 
 
 def _best_match(recording: NDArray[np.float64], piece: NDArray[np.float64]) -> float:
@@ -86,19 +44,21 @@ def _best_match(recording: NDArray[np.float64], piece: NDArray[np.float64]) -> f
 
 
 async def test_what_the_loudspeaker_plays_reaches_the_daemon(
-    hall: dict[str, str], pulse_device: str, daemon: "CountingDaemon", clips: Path
+    hall: Hall, daemon: "CountingDaemon", clips: Path
 ) -> None:
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "steno_clients", "caption", "--events"),
-        *("--url", daemon.url, "--device", pulse_device),
-        env=hall,
+        *("--url", daemon.url, "--device", DEVICE),
+        env=hall.environment,
         stdout=asyncio.subprocess.PIPE,
     )
     assert program.stdout is not None
     async with asyncio.timeout(180):
         while json.loads(await program.stdout.readline())["type"] != "acknowledged":
             pass  # until the microphone is open
-        player = await asyncio.create_subprocess_exec("paplay", str(clips / CLIP), env=hall)
+        player = await asyncio.create_subprocess_exec(
+            "paplay", str(clips / CLIP), env=hall.environment
+        )
         assert await player.wait() == 0
         program.send_signal(signal.SIGINT)
         rest = (await program.stdout.read()).splitlines()
