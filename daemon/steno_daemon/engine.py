@@ -23,7 +23,7 @@ from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
 from steno_daemon.ladder import Ladder
 from steno_daemon.metrics import Metrics
-from steno_daemon.session import STEP_MS, Decoding
+from steno_daemon.offer import STEP_MS, Decoding
 from steno_models.features.fbank import fbank
 from steno_models.recogniser import DecodeOptions, State, Update
 from steno_models.recogniser import Work as Chunk

@@ -19,7 +19,7 @@ from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.config import ServerConfig
 from steno_daemon.errors import ConfigError
-from steno_daemon.session import Snapshot
+from steno_daemon.offer import Snapshot
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from steno_daemon.capture import AUDIO, LINES, Header, Line, Saving
 from steno_daemon.endpoint import Rules
 from steno_daemon.errors import ConfigError
 from steno_daemon.happenings import Work
-from steno_daemon.session import Decoding
+from steno_daemon.offer import Decoding
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from steno_daemon.domains import Domains
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Recogniser, own_chunk_ms, perform
 from steno_daemon.errors import UnknownModelError
-from steno_daemon.session import STEP_MS, Offer, Session
+from steno_daemon.offer import STEP_MS, Offer
+from steno_daemon.session import Session
 from steno_models.errors import ConfigError
 from steno_models.types import FloatArray
 

@@ -29,8 +29,8 @@ from steno_daemon.exposure import Exposure
 from steno_daemon.journal import Journal, directory_of
 from steno_daemon.ladder import STEPS, Ladder
 from steno_daemon.metrics import Metrics
+from steno_daemon.offer import STEP_MS, Decoding, Offer
 from steno_daemon.recording import Recorder, Setting
-from steno_daemon.session import STEP_MS, Decoding, Offer
 from steno_daemon.stream import Backlog, House
 from steno_daemon.streams import Streams
 from steno_daemon.transports.exports import Exports

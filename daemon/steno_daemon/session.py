@@ -13,26 +13,24 @@ daemon that was killed, from the `Snapshot` of another's.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
-from steno_daemon.domains import GENERAL, Domains
-from steno_daemon.endpoint import SAMPLE_RATE, Rules
+from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.errors import OverloadedError, UnknownModelError, WireError
-from steno_daemon.happenings import STEP_SAMPLES, Work
+from steno_daemon.happenings import Work
 from steno_daemon.intake import Intake
 from steno_daemon.lanes import Lanes
+from steno_daemon.offer import STEP_MS, Decoding, Offer, Snapshot
 from steno_daemon.outbox import Outbox
 from steno_daemon.transcript import UNNUMBERED
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
     from steno_models import recogniser
-
-STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
 
 
 class State(Enum):
@@ -63,57 +61,6 @@ TRANSITIONS = {
     (State.LISTENING, Input.STOP): State.DRAINING,
 }
 """What may come in when, and what the session is then. A drained session is closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the daemon offers to every session.
-
-    Attributes:
-        domains: the language models.
-        chunk_ms: decoding step where the client wishes none.
-        rules: endpointing where the client wishes none.
-        session_s: audio after which a session is ended.
-        resume_s: how long a session waits for a client that lost its connection.
-    """
-
-    domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
-    chunk_ms: int = 640
-    rules: Rules = field(default_factory=Rules)
-    session_s: float = float("inf")
-    resume_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Decoding:
-    """How the recogniser shall decode a session.
-
-    Attributes:
-        language_model: by name.
-        n_best: how many hypotheses a final may carry.
-        chunk_steps: encoder steps decoded at a time.
-        degraded: how much is saved, as in `wire.Load`; from the next segment on.
-    """
-
-    language_model: str = "general"
-    n_best: int = 1
-    chunk_steps: int = 16
-    degraded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Enough of a session to go on elsewhere, once the client sends the audio again.
-
-    Attributes:
-        start: what the client asked for.
-        checkpoints: where each channel can be taken up.
-        events: those that a client may have missed, numbered.
-    """
-
-    start: wire.Start
-    checkpoints: tuple[Checkpoint, ...]
-    events: tuple[wire.ServerMessage, ...]
 
 
 def always_room(_channels: int) -> None:

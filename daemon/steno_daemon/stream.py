@@ -21,9 +21,10 @@ from steno_daemon.happenings import Work
 from steno_daemon.journal import Journal, Opening, Page
 from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
+from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.recording import Recorder, Recording
-from steno_daemon.session import Offer, Session, Snapshot, State
+from steno_daemon.session import Session, State
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import Protocol
 from steno_daemon import wire
 from steno_daemon.auth import Grant
 from steno_daemon.errors import OverloadedError
-from steno_daemon.session import Offer, State
+from steno_daemon.offer import Offer
+from steno_daemon.session import State
 from steno_daemon.stream import House, Identity, Stream
 from steno_daemon.wire import CloseReason, ErrorCode
 

@@ -6,7 +6,8 @@ from tests.daemon.fakes import FakeRecogniser, pcm
 
 from steno_daemon import wire
 from steno_daemon.engine import perform
-from steno_daemon.session import Offer, Session
+from steno_daemon.offer import Offer
+from steno_daemon.session import Session
 from steno_models.types import FloatArray
 
 Events = list[wire.ServerMessage]

@@ -9,9 +9,10 @@ from tests.daemon.listening import Events, Run
 
 from steno_daemon import wire
 from steno_daemon.engine import perform
+from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.segmenter import QUIET_SAMPLES
-from steno_daemon.session import Offer, Session, Snapshot
+from steno_daemon.session import Session
 from steno_models.audio import resample
 
 ENDPOINTING = wire.Endpointing(max_utterance_s=3)  # so that utterances are cut in speech, too

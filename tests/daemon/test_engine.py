@@ -22,7 +22,7 @@ from steno_daemon.engine import (
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
 from steno_daemon.ladder import Ladder
-from steno_daemon.session import Decoding
+from steno_daemon.offer import Decoding
 from steno_models.recogniser import State, Update
 from steno_models.recogniser import Work as Chunk
 
@@ -175,9 +175,7 @@ async def test_more_sessions_than_seats_are_refused_until_one_leaves() -> None:
     async with running(FakeRecogniser(), max_sessions=2) as engine:
         first = engine.admit("a")
         engine.admit("b")
-        with pytest.raises(
-            OverloadedError, match="most 2 sessions, found 2 and 1 more"
-        ) as caught:
+        with pytest.raises(OverloadedError, match="most 2 sessions, found 2 and 1 more") as caught:
             engine.admit("c")
         assert caught.value.retry_after_s > 0
         engine.leave(first)

@@ -24,8 +24,8 @@ from steno_daemon.capture import AUDIO, LINES, read_capture
 from steno_daemon.endpoint import Rules
 from steno_daemon.errors import ConfigError
 from steno_daemon.happenings import Work
+from steno_daemon.offer import Decoding
 from steno_daemon.recording import Recorder, Recording, Setting
-from steno_daemon.session import Decoding
 from steno_daemon.wire import CloseReason
 from steno_models.errors import DataError
 from steno_models.recogniser import DecodeOptions

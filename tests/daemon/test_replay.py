@@ -11,9 +11,10 @@ from tests.daemon.fakes import FakeRecogniser, finals, pcm, speak
 from steno_daemon import wire
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import perform
+from steno_daemon.offer import Offer
 from steno_daemon.recording import Recorder, Setting
 from steno_daemon.replay import Replayed, evaluate, replay, replay_capture
-from steno_daemon.session import Offer, Session
+from steno_daemon.session import Session
 from steno_models.errors import ConfigError
 from steno_models.recogniser import DecodeOptions, State, Update
 from steno_models.recogniser import Work as Chunk

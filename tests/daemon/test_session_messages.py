@@ -7,7 +7,8 @@ from tests.daemon.listening import Run
 
 from steno_daemon import wire
 from steno_daemon.errors import OverloadedError
-from steno_daemon.session import TRANSITIONS, Input, Offer, Session, State
+from steno_daemon.offer import Offer
+from steno_daemon.session import TRANSITIONS, Input, Session, State
 from steno_daemon.wire import CloseReason, EndpointReason, ErrorCode
 from steno_models.audio import resample
 

@@ -145,7 +145,7 @@ def test_the_protocol_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None
         (["--config", "/nowhere.toml"], "expected a file at /nowhere.toml"),
         (["--port", "0", "--bundle", "/nowhere"], "found /nowhere"),
         (["--port", "0", "--host", "127.0.0.1.5"], "expected"),
-        (["--port", "0", "--host", "0.0.0.0"], "expected tokens"),
+        (["--port", "0", "--host", "0.0.0.0"], "expected tokens"),  # noqa: S104
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_the_status_is_two(

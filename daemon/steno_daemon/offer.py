@@ -1,0 +1,62 @@
+"""What a session is offered, how it is decoded, and what is left of it elsewhere: plain values."""
+
+from dataclasses import dataclass, field
+
+from steno_daemon import wire
+from steno_daemon.checkpoint import Checkpoint
+from steno_daemon.domains import GENERAL, Domains
+from steno_daemon.endpoint import SAMPLE_RATE, Rules
+from steno_daemon.happenings import STEP_SAMPLES
+
+STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the daemon offers to every session.
+
+    Attributes:
+        domains: the language models.
+        chunk_ms: decoding step where the client wishes none.
+        rules: endpointing where the client wishes none.
+        session_s: audio after which a session is ended.
+        resume_s: how long a session waits for a client that lost its connection.
+    """
+
+    domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
+    chunk_ms: int = 640
+    rules: Rules = field(default_factory=Rules)
+    session_s: float = float("inf")
+    resume_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the recogniser shall decode a session.
+
+    Attributes:
+        language_model: by name.
+        n_best: how many hypotheses a final may carry.
+        chunk_steps: encoder steps decoded at a time.
+        degraded: how much is saved, as in `wire.Load`; from the next segment on.
+    """
+
+    language_model: str = "general"
+    n_best: int = 1
+    chunk_steps: int = 16
+    degraded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Enough of a session to go on elsewhere, once the client sends the audio again.
+
+    Attributes:
+        start: what the client asked for.
+        checkpoints: where each channel can be taken up.
+        events: those that a client may have missed, numbered.
+    """
+
+    start: wire.Start
+    checkpoints: tuple[Checkpoint, ...]
+    events: tuple[wire.ServerMessage, ...]
