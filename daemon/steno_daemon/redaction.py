@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 TOKEN_PREFIX = "steno_"  # noqa: S105 - what every new token begins with, so that it can be told
 HIDDEN = "…"
 LONGEST_CHARS = 200
+_LOOKED_AT_CHARS = 10_000
 
 _NAME = "".join(rf"(?:{c}|%{ord(c):02x}|%{ord(c.upper()):02x})" for c in "token")
 _PARAMETER = re.compile(rf"(?<=[?&;])({_NAME})=[^&\s]*", re.IGNORECASE)
@@ -22,12 +23,17 @@ _BEARER = re.compile(
 _MINTED = re.compile(rf"{TOKEN_PREFIX}[\w-]{{32,}}")
 _MEMBER = re.compile(r"""(["']token["']\s*:\s*["'])[^"']*""")
 _USER = re.compile(r"(?<=://)[^/?#\s@]+@")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def redact(text: str) -> str:
-    """Return one short line in which no token of `text`, a URL or a path, can be read."""
-    line = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", without_secrets(text))
+    """Return one short line in which no token of `text`, a URL or a path, can be read.
+
+    It can be written anywhere: lines, colours and what is no character at all become escapes.
+    """
+    line = "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
+        for one in without_secrets(text[:_LOOKED_AT_CHARS])
+    )
     return line if len(line) <= LONGEST_CHARS else line[:LONGEST_CHARS] + HIDDEN
 
 
@@ -63,6 +69,19 @@ class BadRequestFilter(logging.Filter):
             case ConnectionError() as error:
                 _shorten(record, "a client hung up before the answer: %s", redact(str(error)))
         return True
+
+
+_BAD_REQUESTS = BadRequestFilter()
+
+
+def hush_aiohttp() -> None:
+    """Keep what strangers send out of aiohttp's own logs; calling it twice does no harm.
+
+    Its logger of WebSockets writes out whole the subprotocols that a client asks for and does not
+    get, at length, and some clients send their token as one.
+    """
+    logging.getLogger("aiohttp.server").addFilter(_BAD_REQUESTS)
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 def _shorten(record: logging.LogRecord, line: str, found: str) -> None:

@@ -17,6 +17,10 @@ ROUTES = (
     "/captions/{}.vtt",
     "/captions/{}.srt",
     "/captions/live.vtt",
+    "/captions/live.srt",
+    "/captions/live/index.m3u8",
+    "/captions/live/segment-0.vtt",
+    "/captions/live/segment-{}.vtt",
     "/captions/{}/index.m3u8",
     "/captions/{}/segment-{}.vtt",
     "/healthz",
@@ -108,7 +112,8 @@ def _path(rng: Random) -> str:
         path = path.replace("{}", name, 1)
     if rng.random() < 0.4:
         found = rng.choice(nasty.TEXTS) if rng.random() < 0.5 else str(rng.choice(nasty.NUMBERS))
-        path += f"?{rng.choice(QUERIES)}={quote(found, safe='', errors='replace')}"
+        said = rng.choice([quote(found, safe="", errors="replace"), "%ff%00%zz", "%ed%a0%80", "²"])
+        path += f"?{rng.choice(QUERIES)}={said}"
     if rng.random() < 0.05:
         path = rng.choice(["http://evil.example", "*", "//evil.example", "/?" + "&" * 5_000]) + path
     return path

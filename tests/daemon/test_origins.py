@@ -174,7 +174,7 @@ def test_behind_a_proxy_an_open_daemon_goes_by_the_names_of_its_pages() -> None:
 def test_a_foreign_page_is_told_what_was_expected_in_one_clean_line() -> None:
     with pytest.raises(ForbiddenError) as caught:
         Origins().check("https://evil.example\r\nforged?token=abc", "localhost:8765")
-    assert caught.value.found == "https://evil.example\\x0d\\x0aforged?token=…"
+    assert caught.value.found == "https://evil.example\\r\\nforged?token=…"
     assert "expected a page of this host or one of server.origins" in str(caught.value)
 
 

@@ -8,7 +8,13 @@ from aiohttp import ClientConnectionResetError
 from aiohttp.http_exceptions import BadStatusLine
 
 from steno_daemon.auth import new_token
-from steno_daemon.redaction import BadRequestFilter, RedactingFormatter, redact, without_secrets
+from steno_daemon.redaction import (
+    BadRequestFilter,
+    RedactingFormatter,
+    hush_aiohttp,
+    redact,
+    without_secrets,
+)
 
 SECRET = "sesame-9_A.b~c"  # noqa: S105 - looked for in what is logged
 
@@ -65,9 +71,9 @@ def test_a_token_of_ours_is_hidden_wherever_it_stands() -> None:
 
 
 def test_a_client_cannot_write_a_log_line_of_its_own() -> None:
-    redacted = redact("/\r\n2026 INFO all is well\x1b[2J\u2028\u202e\x00\x85")
+    redacted = redact("/\r\n2026 INFO all is well\x1b[2J\u2028\u202e\x00\x85\udcff\ud800é")
     assert redacted.isprintable()
-    assert redacted.startswith("/\\x0d\\x0a2026")
+    assert redacted == r"/\r\n2026 INFO all is well\x1b[2J\u2028\u202e\x00\x85\udcff\ud800é"
 
 
 def test_a_line_is_cut_where_it_gets_too_long() -> None:
@@ -123,6 +129,23 @@ def test_a_client_that_hangs_up_costs_one_line_and_no_traceback() -> None:
     logger.error("Error handling request from %s", "192.0.2.1", exc_info=error)
     [line] = written.getvalue().splitlines()
     assert line.startswith("INFO a client hung up before the answer: Cannot write")
+
+
+def test_a_token_that_was_sent_as_a_subprotocol_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    websocket, server = logging.getLogger("aiohttp.websocket"), logging.getLogger("aiohttp.server")
+    level, filters = websocket.level, list(server.filters)
+    try:
+        hush_aiohttp()
+        hush_aiohttp()
+        assert len(server.filters) <= len(filters) + 1
+        websocket.warning("%s: Client protocols %r", "192.0.2.1", ["token", SECRET])
+        websocket.error("the reader was collected")
+    finally:
+        websocket.setLevel(level)
+        server.filters[:] = filters
+    assert [record.getMessage() for record in caplog.records] == ["the reader was collected"]
 
 
 def test_a_fault_of_the_daemon_keeps_its_traceback() -> None:
