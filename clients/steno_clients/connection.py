@@ -162,6 +162,10 @@ def failure(door: Door, error: OSError) -> ConnectionFailedError:
                 f"expected a certificate for {door.url} by an authority that is trusted here, "
                 f"found: {error.verify_message}"
             )
+        case ConnectionResetError() | ConnectionAbortedError():
+            return ConnectionFailedError(
+                f"expected a daemon at {door.url}, found a peer that hangs up at once"
+            )
         case ssl.SSLError():
             return ConnectionFailedError(f"expected TLS at {door.url}, found: {error.reason}")
         case _:

@@ -97,12 +97,18 @@ async def _serve(process: Process, url: str, console: Console, interrupted: asyn
     if interrupted.is_set():
         return
     console.print(f"\nlistening on [bold cyan]{url}[/], Ctrl-C ends")
+    console.print(f"captions in a browser: [bold cyan]{_page(url)}[/]")
     for line in _invitations(url):
         console.print(f"  [dim]{line}[/]")
     if await _first_of(process.wait(), interrupted) is not None:
         raise ConnectionFailedError(
             f"expected the daemon to run on, found it gone with status {process.returncode}"
         )
+
+
+def _page(url: str) -> str:
+    """Return the address of the caption page, which is on the same port."""
+    return url.replace("ws", "http", 1).rstrip("/") + "/"
 
 
 def _invitations(url: str) -> list[str]:

@@ -4,7 +4,6 @@ Without sockets and without a clock. A stream counts its audio in bytes; a messa
 byte before which it was sent, so that whoever gets both again, from any byte on, hears the same.
 """
 
-import itertools
 from collections import deque
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -109,7 +108,7 @@ class Unacknowledged:
         if isinstance(piece.content, Ping):
             self._pings.append(piece.content)
         elif self.is_kept:
-            self._forget_equal(piece)
+            self._forget_repeated(piece)
             self._sent.append(piece)
             self._sent_bytes += piece.size
             while self._width is None and self._sent_bytes > self._limit_bytes:
@@ -176,16 +175,11 @@ class Unacknowledged:
     def _forget_oldest(self) -> None:
         self._sent_bytes -= self._sent.popleft().size
 
-    def _forget_equal(self, piece: _Piece) -> None:
-        """Forget a message that is about to be sent once more at the same place, if it is done."""
-        if isinstance(piece.content, bytes):
-            return
-        here = itertools.takewhile(
-            lambda old: not isinstance(old.content, bytes), reversed(self._sent)
-        )
-        equal = [old for old in here if old == piece]
-        unanswered = isinstance(piece.content, Finalize) and len(equal) < self._finalizes.count(
-            piece.position
-        )
-        if equal and not unanswered:
-            self._sent.remove(piece)
+    def _forget_repeated(self, piece: _Piece) -> None:
+        """Forget the message before this one if it is the same, and nobody waits for its answer.
+
+        Whoever asks again and again while nobody speaks would otherwise be remembered for ever.
+        """
+        awaited = isinstance(piece.content, Finalize) and self._finalizes.count(piece.position) > 1
+        if self._sent and self._sent[-1] == piece and not awaited:
+            self._sent.pop()

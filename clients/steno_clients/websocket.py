@@ -100,13 +100,11 @@ class StenoClient:
     Attributes:
         start: what the session was opened with.
         ready: the daemon's answer.
-        bytes_sent: bytes of audio sent so far.
     """
 
     def __init__(self, link: Link, start: Start, ready: Ready) -> None:
         self.start = start
         self.ready = ready
-        self.bytes_sent = 0
         self._link = link
         self._is_stopped = False
 
@@ -160,6 +158,11 @@ class StenoClient:
             await socket.close()  # of a task that had not begun
 
     @property
+    def bytes_sent(self) -> int:
+        """Bytes of audio sent so far."""
+        return self._link.log.position
+
+    @property
     def samples_sent(self) -> int:
         """Samples of each channel sent so far; 0 for a container, whose samples nobody counts."""
         width = block_bytes(self.start)
@@ -200,9 +203,7 @@ class StenoClient:
         width = block_bytes(self.start) or 1
         step = _FRAME_BYTES // width * width
         for offset in range(0, len(payload), step):
-            frame = payload[offset : offset + step]
-            await self._link.post(frame)
-            self.bytes_sent += len(frame)
+            await self._link.post(payload[offset : offset + step])
 
     async def finalize(self) -> None:
         """End the utterance now; a `finalized` comes among the events, and the session goes on."""

@@ -260,8 +260,8 @@ class Wire:
         ends = [writer, back]
         self._ends.update(ends)
         async with asyncio.TaskGroup() as pumps:
-            pumps.create_task(self._pump(reader, back, ends, cut, cut and cut.upward))
-            pumps.create_task(self._pump(there, writer, ends, cut, cut and cut.downward))
+            pumps.create_task(self._pump(reader, back, ends, cut, cut.upward if cut else None))
+            pumps.create_task(self._pump(there, writer, ends, cut, cut.downward if cut else None))
         self._ends.difference_update(ends)
 
     def tear(self, *, port: int | None) -> None:

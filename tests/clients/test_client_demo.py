@@ -58,11 +58,14 @@ async def test_the_demonstration_captions_serves_and_ends_with_its_daemon(
     async with asyncio.timeout(120):
         async for line in running.stdout:
             lines.append(line.decode().strip())
-            if lines[-1].startswith("listening on ws://127.0.0.1:"):
+            if lines[-1].startswith("captions in a browser: "):
                 running.send_signal(signal.SIGINT)
         assert (await running.stderr.read()).decode() == "gone\n"
         assert await running.wait() == 0
     assert "0:00:00  number0" in lines
+    [socket] = [line.split()[2].rstrip(",") for line in lines if line.startswith("listening on ")]
+    page = socket.replace("ws://", "http://") + "/"
+    assert f"captions in a browser: {page}" in lines
 
 
 def test_a_demonstration_whose_daemon_fails_says_so(
