@@ -55,6 +55,7 @@ if [ -n "$DESTDIR" ]; then # programs name their interpreter by the path that it
 fi
 mkdir -p "$PROGRAM/share/doc/steno"
 cp -R systemd/examples systemd/stenod.toml "$PROGRAM/share/doc/steno/"
+sed -i "s|/opt/steno|$PREFIX|g" "$PROGRAM/share/doc/steno/examples"/*
 [ ! -e systemd/grafana-dashboard.json ] ||
     cp systemd/grafana-dashboard.json "$PROGRAM/share/doc/steno/"
 

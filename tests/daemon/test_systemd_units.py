@@ -98,7 +98,8 @@ def analyze(*arguments: str | Path, units: Path | None = None) -> subprocess.Com
 
 def verified(units: Path) -> str:
     """What is wrong with the units in a directory, as systemd sees it."""
-    for unit in units.glob("stenod*.service"):  # a program that this machine has
+    files = [*units.glob("stenod*.service"), *units.glob("stenod*.d/*.conf")]
+    for unit in files:  # with a program that this machine has
         unit.write_text(unit.read_text().replace("/opt/steno/bin/stenod", sys.executable))
     names = [*SERVICES, "stenod.socket"]
     done = analyze("verify", "--man=no", *(units / name for name in names), units=units)
@@ -244,6 +245,8 @@ def test_another_prefix_is_where_the_units_look(target: Target) -> None:
     unit = (target.units() / "stenod.service").read_text()
     assert "ExecStart=/usr/lib/steno/bin/stenod --config" in unit
     assert "ExecPaths=/usr/lib/steno\n" in unit
+    example = target.root / "usr/lib/steno/share/doc/steno/examples/own-ports.conf"
+    assert "ExecStart=/usr/lib/steno/bin/stenod " in example.read_text()
     assert flags in (target.root / "usr/lib/steno/bin/asked").read_text()
 
 
