@@ -16,6 +16,8 @@ OPEN_S = 30.0
 """How long a device may take until it is open."""
 STALL_S = 10.0
 """A device that gives nothing for so long, not even silence, is gone."""
+LEAVE_S = 5.0
+"""How long the process may take to end; then it is killed."""
 PIPE_BYTES = 64 * 1024
 """What may wait on our side of the pipe; more waits in the process, and some of that is lost."""
 
@@ -114,8 +116,18 @@ async def open_ear(device: str, *, stall_s: float = STALL_S) -> AsyncIterator[Pr
         assert process.stdout is not None  # noqa: S101 — it is a pipe
         yield ProcessEar(await _first_line(process.stdout), process.stdout, stall_s)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        await _dismiss(process)
+
+
+async def _dismiss(process: asyncio.subprocess.Process) -> None:
+    """End the process: it leaves when its standard input ends, whatever PortAudio does."""
+    assert process.stdin is not None  # noqa: S101 — it is a pipe
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
         await process.wait()
 
 
