@@ -25,6 +25,7 @@ from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.recording import Recorder, Recording
 from steno_daemon.session import Session, State
+from steno_daemon.sources import format_of
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ class Stream:
             label=start.label,
             language_model=start.language_model,
             channels=start.channels if start.separate_channels else 1,
-            rate=start.rate,
+            rate=format_of(start).sample_rate,
         )
 
     def _open_page(self) -> None:

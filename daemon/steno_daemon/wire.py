@@ -71,7 +71,8 @@ class Encoding(StrEnum):
     MULAW = "mulaw"
     ALAW = "alaw"
     WEBM_OPUS = "webm_opus"
-    """A WebM file as a browser's MediaRecorder writes it, cut anywhere; `rate` says nothing."""
+    """A WebM file as a browser's MediaRecorder writes it, cut anywhere. `rate` says nothing: its
+    samples are counted at 48,000 a second. `channels` counts with `separate_channels` alone."""
     OGG_OPUS = "ogg_opus"
     """An Ogg file of Opus, likewise."""
 
@@ -273,7 +274,7 @@ class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
     samples: int
     """Samples of one channel that the daemon has: send on from here."""
     bytes: int
-    """The same in bytes of the audio that was sent."""
+    """The same in bytes of the audio that was sent; 0 for a file that has to come again whole."""
 
 
 class SpeechStarted(_Event, frozen=True, kw_only=True, tag="speech_started"):

@@ -12,7 +12,7 @@ Frame = str | bytes
 class Dialect(Protocol):
     """Translates the frames of one connection."""
 
-    def pieces(self, frame: Frame) -> Iterable[Frame]:
+    def pieces(self, session: Session, frame: Frame) -> Iterable[Frame]:
         """Return the frame in pieces that may be received one after the other, each quickly."""
 
     def resumption(self, frame: Frame) -> Resume | None:

@@ -19,18 +19,22 @@ from steno_daemon.wire import (
 )
 
 PIECE_BYTES = 32 * 1024
+CONTAINER_PIECE_BYTES = 1024
+"""Of a file there is more sound in few bytes: up to 40 s of silence in these."""
 
 
 class NativeDialect:
     """The native messages."""
 
-    def pieces(self, frame: Frame) -> Iterator[Frame]:
-        """Return audio in pieces of a second or so, and a message whole."""
+    def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
+        """Return audio in pieces that take no time to speak of, and a message whole."""
         if isinstance(frame, str):
             yield frame
             return
-        for start in range(0, len(frame), PIECE_BYTES):
-            yield frame[start : start + PIECE_BYTES]
+        is_container = session.start.encoding.is_container
+        step = CONTAINER_PIECE_BYTES if is_container else PIECE_BYTES
+        for start in range(0, len(frame), step):
+            yield frame[start : start + step]
 
     def resumption(self, frame: Frame) -> Resume | None:
         """Return what the first frame says, if it asks for a session that was there before."""

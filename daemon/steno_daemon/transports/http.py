@@ -33,6 +33,8 @@ from steno_daemon.wire import CloseReason
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75.0
+VIEWERS_LEAVE_S = 1.0
+"""Time for those who wait for a session that will not come to be told so."""
 SPARE_CONNECTIONS = 1_000
 """Plain connections beyond those of sessions and viewers; a further one is cut off."""
 
@@ -77,7 +79,10 @@ class HttpTransport:
         self._gallery = Gallery(rooms.hub, rooms.metrics, terms.max_viewers)
         self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
         self._runner = web.AppRunner(
-            self._application(), access_log=None, keepalive_timeout=KEEP_ALIVE_S
+            self._application(),
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE_S,
+            shutdown_timeout=VIEWERS_LEAVE_S,
         )
         self._servers: list[asyncio.Server] = []
         logging.getLogger("aiohttp.server").addFilter(BadRequestFilter())

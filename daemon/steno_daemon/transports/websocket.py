@@ -119,7 +119,7 @@ class WebSocketConnection:
         """Give the session a frame, as fast as it takes audio."""
         if isinstance(frame, str):
             self._rate.take()
-        for piece in self._dialect.pieces(frame):
+        for piece in self._dialect.pieces(stream.session, frame):
             await stream.room()
             if self._gone:
                 return
