@@ -131,7 +131,7 @@ def _check(options: argparse.Namespace) -> int:
 
     file = Path(options.check) if options.check else options.config
     settings = config.load(file, _overrides(options))
-    exposure = Exposure(settings)
+    exposure = Exposure(settings, [settings.server.host])
     server.check_parts(settings)
     model = _load(settings.engine.bundle, settings.engine.threads)
     ladder = server.measured_ladder(settings.engine, model)
@@ -142,19 +142,26 @@ def _check(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     """Load what is needed and serve."""
-    from steno_daemon import activation, config, journal_log, server
+    import faulthandler
+    import signal
+
+    from steno_daemon import activation, config, journal_log, notify, server
     from steno_daemon.exposure import Exposure
 
     def reread() -> config.Config:
         return config.load(options.config, _overrides(options))
 
+    faulthandler.enable()  # a watchdog's SIGABRT then shows where every thread was
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = reread()
     journal_log.install(settings.log.level)
-    Exposure(settings)  # what is wrong with it is known before anything takes long
+    notify.starting(f"loading {settings.engine.bundle}")
     handed = [listener.bound for listener in activation.take_over()]
     place = settings.server
     bound = handed or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]
     try:
+        # What is wrong with it is known before anything takes long.
+        Exposure(settings, [activation.host_of(one) for one in bound])
         model = _load(settings.engine.bundle, settings.engine.threads)
 
         def ready(url: str) -> None:

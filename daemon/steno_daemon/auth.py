@@ -254,7 +254,12 @@ def _credential(environment: Mapping[str, str]) -> Path | None:
     """Return the file of tokens that systemd handed over, if it did."""
     directory = environment.get("CREDENTIALS_DIRECTORY")
     path = Path(directory, CREDENTIAL) if directory else None
-    return path if path and path.is_file() else None
+    try:
+        return path if path and path.is_file() else None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the tokens: expected a file at {path}, found: {error.strerror}"
+        ) from error
 
 
 def _read(path: Path) -> tuple[TokenConfig, ...]:

@@ -1,6 +1,7 @@
 """What stands between the daemon and the world: tokens, origins, TLS; a reload changes them."""
 
 import ssl
+from collections.abc import Sequence
 
 from steno_daemon.auth import Keyring, check_exposure
 from steno_daemon.config import Config
@@ -12,6 +13,10 @@ from steno_daemon.transports.gate import Gate
 class Exposure:
     """The gate and the certificate of one configuration.
 
+    Args:
+        config: the configuration.
+        hosts: addresses that the daemon really listens on, which systemd may have chosen.
+
     Attributes:
         gate: lets requests in.
         tls: the context of the port, None for a plain one.
@@ -20,10 +25,11 @@ class Exposure:
         ConfigError: everybody on the network could listen in, or something in it cannot be.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, hosts: Sequence[str]) -> None:
+        self._hosts = hosts
         self._certificate = Tls.of(config.server)
         self._keyring = Keyring.of(config.security)
-        check_exposure(config.server.host, self._keyring, tls=self._certificate is not None)
+        self._check(self._keyring)
         self.gate = Gate(self._keyring, _origins(config, self._keyring))
 
     @property
@@ -56,12 +62,16 @@ class Exposure:
             ConfigError: something in it cannot be; everything stays as it was.
         """
         newer = Keyring.of(config.security)
-        check_exposure(config.server.host, newer, tls=self._certificate is not None)
+        self._check(newer)
         origins = _origins(config, newer)
         if self._certificate is not None:
             self._certificate.reload()
         self._keyring.adopt(newer)
         self.gate.origins = origins
+
+    def _check(self, keyring: Keyring) -> None:
+        for host in self._hosts:
+            check_exposure(host, keyring, tls=self._certificate is not None)
 
 
 def _origins(config: Config, keyring: Keyring) -> Origins:

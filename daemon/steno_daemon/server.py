@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from steno_daemon import notify, wire
+from steno_daemon.activation import host_of
 from steno_daemon.captions.cues import CueRules
 from steno_daemon.captions.export import Exporter
 from steno_daemon.captions.hls import Segmenting
@@ -144,7 +145,7 @@ class Daemon:
         self._bound = bound
         self._stop = asyncio.Event()
         self._state = "starting"
-        self._exposure = Exposure(config)
+        self._exposure = Exposure(config, [host_of(one) for one in bound])
         self._metrics = Metrics()
         self._metrics.limits(max_sessions=ladder.most)
         self._metrics.build(
@@ -208,6 +209,8 @@ class Daemon:
             tasks.append(asyncio.create_task(self._tidy()))
             if self._microphone is not None:
                 tasks.append(asyncio.create_task(self._microphone.run()))
+            for task in tasks:
+                task.add_done_callback(_report_fault)
             ready(url)
             await self._stop.wait()
             self._state = "draining"
@@ -287,6 +290,12 @@ class Daemon:
         }
 
 
+def _report_fault(task: asyncio.Task[None]) -> None:
+    """Log what ended a task that should not have ended."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("a fault of the daemon", exc_info=error)
+
+
 def check_parts(config: Config) -> None:
     """Check the parts of a configuration that serving would use, without leaving a trace.
 
@@ -328,7 +337,9 @@ def obey_signals(daemon: Daemon, reread: Callable[[], Config]) -> None:
             daemon.reload(reread())
         except StenoDaemonError as error:
             logger.error("everything stays as it was: %s", error)  # noqa: TRY400
-        notify.ready("reloaded")
+            notify.ready(f"reload refused: {error}")
+        else:
+            notify.ready("reloaded")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_stop, number)
@@ -344,6 +355,7 @@ async def serve(
 ) -> None:
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
     config = reread()
+    notify.starting("measuring")
     ladder = await asyncio.to_thread(measured_ladder, config.engine, model)
     daemon = Daemon(config, model, bound, ladder=ladder)
     obey_signals(daemon, reread)

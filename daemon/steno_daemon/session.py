@@ -342,6 +342,8 @@ class Session:
         if (self.state, what) in TRANSITIONS:
             return True
         key = f"{what.value} while {self.state.value}"
+        if self.state is State.DRAINING and self._close_reason is not CloseReason.STOPPED:
+            return False  # the daemon ends the session, which its client may not know yet
         if self.state is not State.CLOSED and not (what is Input.AUDIO and key in self._complained):
             self._complained.add(key)
             fitting = [when.value for state, when in TRANSITIONS if state is self.state]

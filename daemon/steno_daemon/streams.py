@@ -161,9 +161,7 @@ class Streams:
 
     def _give_up(self, name: str) -> None:
         """End a session that nobody comes back to."""
-        stream = self._remove(name)
-        stream.log.info("given up")
-        stream.forget()
+        self._remove(name).forget()
 
     def _remove(self, name: str) -> Stream:
         entry = self._entries.pop(name)
