@@ -29,6 +29,7 @@ from steno_daemon.wire import (
     Closed,
     CloseReason,
     Error,
+    ErrorCode,
     Finalized,
     Pong,
     Ready,
@@ -189,7 +190,7 @@ class Link:
         if not self.inbox.is_new(event):
             return False
         self._outage = None
-        if isinstance(event, Pong | Finalized) and not self.log.is_answer(event):
+        if self._is_echo(event):
             return False
         self.inbox.put(event)
         match event:
@@ -202,6 +203,19 @@ class Link:
                 self.inbox.end(self._verdict(event))
                 return True
         return False
+
+    def _is_echo(self, event: ServerMessage) -> bool:
+        """Return whether an event only says that a message came twice.
+
+        Nobody knows whether the last messages before a break arrived; hence they are sent again.
+        """
+        match event:
+            case Pong() | Finalized():
+                return not self.log.is_answer(event)
+            case Error(code=ErrorCode.UNEXPECTED_MESSAGE, fatal=False):
+                return self._is_stopped and self.resumptions > 0
+            case _:
+                return False
 
     async def _reconnect(self, loss: ConnectionLostError) -> ClientConnection:
         """Return another connection to the session."""

@@ -5,17 +5,12 @@ import asyncio
 import msgspec
 import pytest
 from tests.clients.breaking import READY, Break, Cut, DurableDaemon, breaking, error
-from tests.clients.saying import (
-    OPENING_BYTES,
-    PATIENCE_S,
-    collect,
-    talking,
-    until,
-)
+from tests.clients.saying import OPENING_BYTES, PATIENCE_S, collect, say, talking, until
 
+from steno_clients import link
 from steno_clients.errors import ConnectionLostError, ServerError
 from steno_clients.link import LinkState
-from steno_clients.resumption import Resumption
+from steno_clients.resumption import Outage, Resumption
 from steno_clients.websocket import StenoClient
 from steno_daemon.wire import (
     Closed,
@@ -173,3 +168,24 @@ async def test_a_fault_of_whoever_is_told_reaches_the_reader() -> None:
         daemon.kill()
         with pytest.raises(RuntimeError, match="no screen"):
             await anext(client)
+
+
+async def test_a_connection_that_held_for_a_while_begins_the_count_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted: list[float] = []
+
+    class Counted(Outage):
+        def __init__(self, policy: Resumption, ends_s: float) -> None:
+            super().__init__(policy, ends_s)
+            counted.append(ends_s)
+
+    monkeypatch.setattr(link, "Outage", Counted)
+    cuts = [Cut(Break.EOF, upward=OPENING_BYTES)] + 3 * [Cut(Break.EOF, upward=400)]
+    async with breaking(DurableDaemon(), cuts) as wire:
+        await say(wire.url, [1_000])
+        assert len(counted) == 1  # no event came between the breaks
+        monkeypatch.setattr(link, "_SOUND_S", -1.0)
+    async with breaking(DurableDaemon(), cuts) as wire:
+        await say(wire.url, [1_000])
+    assert len(counted) > 2

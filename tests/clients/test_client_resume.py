@@ -222,12 +222,10 @@ async def test_sending_waits_for_an_acknowledgement_when_too_much_is_kept() -> N
     async with (
         breaking(daemon) as wire,
         asyncio.timeout(PATIENCE_S),
-        StenoClient.connect(wire.url, resume=little, timeout_s=0.2) as client,
+        StenoClient.connect(wire.url, resume=little, timeout_s=2.0) as client,
     ):
         await client.send(bytes(3_200))
-        with pytest.raises(
-            DeadlineError, match=r"an acknowledgement within 0\.2 s, .* than 0\.1 s"
-        ):
+        with pytest.raises(DeadlineError, match=r"an acknowledgement within 2 s, .* than 0\.1 s"):
             await client.send(bytes(2))
         await client.finalize()
         await client.send(bytes(2_000))

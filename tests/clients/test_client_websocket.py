@@ -298,9 +298,9 @@ async def test_silence_after_stop_is_a_deadline(serve: "Serve") -> None:
         await socket.send(encode(READY))
         await socket.wait_closed()
 
-    async with StenoClient.connect(await serve(stall), timeout_s=0.1) as client:
+    async with StenoClient.connect(await serve(stall), timeout_s=2.0) as client:
         await client.stop()
-        with pytest.raises(DeadlineError, match=r"the end of the stream within 0\.1 s"):
+        with pytest.raises(DeadlineError, match=r"the end of the stream within 2 s"):
             await anext(client)
 
 
@@ -344,8 +344,8 @@ async def test_a_daemon_that_never_takes_audio_again_is_a_deadline(serve: "Serve
         await socket.send(encode(READY))
         await done.wait()
 
-    async with StenoClient.connect(await serve(freeze), timeout_s=0.2) as client:
-        with pytest.raises(DeadlineError, match=r"take what is sent within 0\.2 s"):
+    async with StenoClient.connect(await serve(freeze), timeout_s=2.0) as client:
+        with pytest.raises(DeadlineError, match=r"take what is sent within 2 s"):
             await client.send(bytes(64 << 20))
         done.set()
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 from tests.clients.breaking import Break, Cut, Wire, entrance
+from tests.clients.saying import AT_ONCE, collect, talking, until
 from tests.daemon.fakes import RATE, FakeRecogniser, speak
 from tests.daemon.serving import PATIENCE_S, serving
 
 from steno_clients import __main__ as program
 from steno_clients.errors import ServerError
 from steno_clients.file import FloatArray
-from steno_clients.resumption import Resumption
 from steno_clients.transcribe import transcribe_file
 from steno_clients.websocket import StenoClient, transcribe
 from steno_daemon.config import Config, ServerConfig
@@ -31,6 +32,7 @@ from steno_daemon.wire import (
     ServerMessage,
     SpeechStarted,
 )
+from steno_models.recogniser import State, Update, Work
 
 
 @pytest.fixture
@@ -106,7 +108,6 @@ async def test_the_program_transcribes_through_the_daemon(
 
 SOUND = speak("do re mi fa so", gap_s=1.0)
 WORDS = ["do", "re", "mi", "fa", "so"]
-AT_ONCE = Resumption(first_delay_s=0.0, delay_s_max=0.01)
 
 
 def port_of(url: str) -> int:
@@ -186,6 +187,45 @@ async def test_requests_around_a_break_are_answered_once() -> None:
     assert places == [len(sound), 2 * len(sound), 3 * len(sound)]
     assert [event.id for event in events if isinstance(event, Pong)] == 3 * [7]
     assert not any(isinstance(event, Error) for event in events)
+
+
+class Gated(FakeRecogniser):
+    """Decodes nothing until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def step(self, work: Sequence[Work]) -> Sequence[tuple[Update, State]]:
+        assert self.gate.wait(PATIENCE_S)
+        return super().step(work)
+
+
+async def test_a_break_behind_the_stop_is_no_mistake_of_the_client() -> None:
+    config = Config(server=ServerConfig(resume_s=PATIENCE_S))
+    recogniser = Gated()
+    broken = asyncio.Event()
+    async with (
+        serving(recogniser, config=config) as served,
+        entrance(Wire(port_of(served.url))) as wire,
+        talking(wire.url, broken=broken) as client,
+    ):
+        recogniser.gate.clear()
+        await client.send(speak("do re"))
+        await client.finalize()
+        await client.stop()
+        await client.ping(1)
+        events = await until(client, Pong)
+        wire.tear(port=wire.port)
+        await broken.wait()
+        await client.ping(2)
+        events += await until(client, Pong)
+        recogniser.gate.set()
+        events += await collect(client)
+    assert not any(isinstance(event, Error) for event in events)
+    assert [event.text for event in events if isinstance(event, Final)] == ["do re"]
+    assert sum(isinstance(event, Finalized) for event in events) == 1
 
 
 @pytest.mark.parametrize("words", [1, 3])
