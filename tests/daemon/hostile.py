@@ -69,6 +69,8 @@ async def play(mutant: Mutant, host: str, port: int) -> Outcome:
         async with asyncio.timeout(DEAF_S if mutant.ending is Ending.DEAF else PATIENCE_S):
             with suppress(ConnectionError):
                 await _send(mutant, writer, ears)
+            if mutant.ending is Ending.FAREWELL:
+                await asyncio.wait([ears.task])
             if mutant.ending is Ending.LISTEN:
                 await _hear_the_rest(writer, ears)
     except TimeoutError:
@@ -134,13 +136,17 @@ def _outcome(mutant: Mutant, heard: bytes, *, stalled: bool) -> Outcome:
     code = close_code(rest) if statuses[:1] == ["101"] else None
     blamed = b'"code":"invalid_audio"' in heard  # a file that is broken is the client's own fault
     fault = "the close code 1011" if code == 1011 and not blamed else None
+    if stalled and mutant.ending is Ending.FAREWELL:
+        fault = f"no end of the conversation within {PATIENCE_S:.0f} s"
     for pattern, what in MUST_NOT_COME_BACK.items():
         if found := re.search(pattern, heard):
             fault = f"{what}: {found[0]!r}"
     if code is not None:
         answer = f"closed {code}"
-    elif stalled or mutant.ending is not Ending.LISTEN:
-        answer = "stalled" if mutant.ending is Ending.LISTEN else f"left ({mutant.ending.value})"
+    elif mutant.ending in {Ending.VANISH, Ending.DEAF}:
+        answer = f"left ({mutant.ending.value})"
+    elif stalled:
+        answer = "stalled"
     else:
         answer = statuses[-1] if statuses else f"answered {head[:20]!r}" if head else "cut off"
     return Outcome(answer, fault)

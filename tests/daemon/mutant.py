@@ -13,8 +13,10 @@ CHUNK = bytes(64 * 1024)
 class Ending(Enum):
     """How a hostile client leaves."""
 
+    FAREWELL = "farewell"
+    """Whatever it said, it says goodbye as one should, and the daemon has to answer."""
     LISTEN = "listen"
-    """It hears everything that comes back."""
+    """It hears everything that comes back, until nothing does for a while."""
     VANISH = "vanish"
     """It breaks the connection off."""
     DEAF = "deaf"

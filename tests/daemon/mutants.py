@@ -14,6 +14,7 @@ KINDS: dict[Callable[[Random], Mutant], float] = {
     mutants_websocket.order: 8,
     mutants_websocket.flipped: 8,
     mutants_websocket.framing: 14,
+    mutants_websocket.viewing: 4,
     mutants_http.requests: 30,
     mutants_http.heads: 6,
     mutants_http.handshake: 8,

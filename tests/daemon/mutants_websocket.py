@@ -72,16 +72,18 @@ def audio(data: bytes) -> bytes:
 STOP = text({"type": "stop"})
 
 
-def talk(rng: Random, kind: str, frames: list[bytes], *, mutations: int, path: str = "/") -> Mutant:
+def talk(
+    rng: Random,
+    kind: str,
+    frames: list[bytes],
+    *,
+    mutations: int,
+    ending: Ending = Ending.FAREWELL,
+) -> Mutant:
     """A conversation that is heard to its end, or broken off."""
-    leaves = rng.random() < 0.15
-    return Mutant(
-        kind,
-        upgrade(path),
-        tuple(Send(data) for data in [*frames, *([] if leaves else [closing()])]),
-        mutations,
-        Ending.VANISH if leaves else Ending.LISTEN,
-    )
+    if rng.random() < 0.15:
+        return Mutant(kind, upgrade(), tuple(map(Send, frames)), mutations, Ending.VANISH)
+    return Mutant(kind, upgrade(), tuple(map(Send, [*frames, closing()])), mutations, ending)
 
 
 def messages(rng: Random) -> Mutant:
@@ -153,7 +155,8 @@ def order(rng: Random) -> Mutant:
 def flipped(rng: Random) -> Mutant:
     """A right conversation whose bytes are damaged below the frames."""
     right = start() + audio(nasty.speech()[:3_200]) + text({"type": "ping"}) + STOP
-    return talk(rng, "flipped", [nasty.damaged_bytes(rng, right)], mutations=1)
+    damaged = nasty.damaged_bytes(rng, right)
+    return talk(rng, "flipped", [damaged], mutations=1, ending=Ending.LISTEN)
 
 
 def framing(rng: Random) -> Mutant:
@@ -161,8 +164,18 @@ def framing(rng: Random) -> Mutant:
     opening = start()
     count = rng.randrange(1, 4)
     wrong = [rng.choice(WRONG_FRAMES)(rng) for _ in range(count)]
-    path = "/watch/live" if rng.random() < 0.1 else "/"
-    return talk(rng, "framing", [opening, *wrong, STOP], mutations=count, path=path)
+    frames = [opening, *wrong, STOP]
+    return talk(rng, "framing", frames, mutations=count, ending=Ending.LISTEN)
+
+
+def viewing(rng: Random) -> Mutant:
+    """Viewers that say what is not for viewers to say."""
+    count = rng.randrange(1, 4)
+    wrong = [rng.choice(WRONG_FRAMES)(rng) for _ in range(count)]
+    said = [text(message) for message in MESSAGES] if rng.random() < 0.3 else []
+    path = f"/watch/{rng.choice(['live', 'live', 'live', 'nobody'])}?after={rng.choice([-9, 0, 7])}"
+    sends = tuple(map(Send, [*said, *wrong, closing()]))
+    return Mutant("viewing", upgrade(path), sends, count)
 
 
 def _lie(rng: Random) -> bytes:
@@ -257,7 +270,7 @@ def flood(rng: Random) -> Mutant:
         opening.append(frame(Opcode.BINARY, flags=0))
     return Mutant(
         "flood",
-        upgrade(),
+        upgrade(rng.choice(["/", "/", "/", "/watch/live"])),
         (Send(b"".join(opening)), Send(data * bundled, times // bundled), Send(closing())),
         ending=rng.choice([Ending.LISTEN, Ending.DEAF]),
     )
