@@ -15,6 +15,7 @@ from tests.clients.breaking import Break, Cut, Wire, entrance
 from tests.clients.saying import AT_ONCE, collect, talking, until
 from tests.daemon.fakes import RATE, FakeRecogniser, speak
 from tests.daemon.serving import PATIENCE_S, serving
+from tests.recordings import encoded
 
 from steno_clients import __main__ as program
 from steno_clients.errors import ServerError
@@ -23,6 +24,7 @@ from steno_clients.transcribe import transcribe_file
 from steno_clients.websocket import StenoClient, transcribe
 from steno_daemon.config import Config, ServerConfig
 from steno_daemon.wire import (
+    Encoding,
     Error,
     ErrorCode,
     Final,
@@ -32,6 +34,7 @@ from steno_daemon.wire import (
     ServerMessage,
     SpeechStarted,
 )
+from steno_models.audio import resample
 from steno_models.recogniser import State, Update, Work
 
 
@@ -226,6 +229,37 @@ async def test_a_break_behind_the_stop_is_no_mistake_of_the_client() -> None:
     assert not any(isinstance(event, Error) for event in events)
     assert [event.text for event in events if isinstance(event, Final)] == ["do re"]
     assert sum(isinstance(event, Finalized) for event in events) == 1
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_file_that_a_browser_records_goes_on_behind_a_break(
+    tmp_path: Path, *, is_killed: bool
+) -> None:
+    config = Config(server=ServerConfig(resume_s=PATIENCE_S, state_directory=tmp_path))
+    webm = encoded("webm", resample(SOUND, RATE, 48_000)[:, None])
+    half = len(webm) // 2
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asyncio.timeout(2 * PATIENCE_S))
+        first = await stack.enter_async_context(serving(FakeRecogniser(), config=config))
+        wire = await stack.enter_async_context(entrance(Wire(port_of(first.url))))
+        client = await stack.enter_async_context(
+            StenoClient.connect(wire.url, encoding=Encoding.WEBM_OPUS, resume=AT_ONCE)
+        )
+        await client.send(webm[:half])
+        events = await until(client, Final)
+        wire.tear(port=wire.port)
+        if is_killed:
+            wire.tear(port=None)
+            await first.daemon.streams.nobody_connected()
+            await first.stop()
+            second = await stack.enter_async_context(serving(FakeRecogniser(), config=config))
+            wire.port = port_of(second.url)
+        await client.send(webm[half:])
+        await client.stop()
+        events += await collect(client)
+    assert [event.text for event in events if isinstance(event, Final)] == WORDS
+    assert numbers_rise(events)
+    assert client.resumptions > 0
 
 
 @pytest.mark.parametrize("words", [1, 3])
