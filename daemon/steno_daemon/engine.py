@@ -267,6 +267,7 @@ class Engine:
             self._deliver(list(zip(batch, self._perform(batch), strict=True)))
             self.batches_done += 1
             self._in_hand = False
+            del batch  # while it waits, it holds no session that is over
 
     def _collect(self) -> list[Job]:
         """Wait for work; return what is ready, the earliest due first, or nothing at the end."""

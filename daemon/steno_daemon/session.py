@@ -108,6 +108,8 @@ class Session:
         self._lanes = Lanes(1, self._rules, self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
         self._complained: set[str] = set()
+        self._finalizing: dict[int, int] = {}  # the client's samples at each position
+        self._resumed = False
         self._acknowledged = 0
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -217,6 +219,7 @@ class Session:
         if self._allowed(Input.FINALIZE):
             self._note(wire.Finalize())
             self._lanes.append(self._intake.flush())
+            self._finalizing[self._intake.position] = self._intake.received_samples
             self._lanes.finalize()
 
     def receive_stop(self) -> None:
@@ -244,6 +247,7 @@ class Session:
         Raises:
             LookupError: some of that is forgotten.
         """
+        self._resumed = True
         self._intake.forget_loose_bytes()
         samples = self._intake.received_samples
         self._outbox.rewind(
@@ -342,8 +346,10 @@ class Session:
         if (self.state, what) in TRANSITIONS:
             return True
         key = f"{what.value} while {self.state.value}"
-        if self.state is State.DRAINING and self._close_reason is not CloseReason.STOPPED:
-            return False  # the daemon ends the session, which its client may not know yet
+        if self.state is State.DRAINING and (self._resumed or what is Input.AUDIO):
+            return (
+                False  # a client said again what it was not sure of, or does not know the end yet
+            )
         if self.state is not State.CLOSED and not (what is Input.AUDIO and key in self._complained):
             self._complained.add(key)
             fitting = [when.value for state, when in TRANSITIONS if state is self.state]
@@ -422,7 +428,7 @@ class Session:
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
         for position in self._lanes.tell():
-            samples = self._intake.client_samples(position)
+            samples = self._finalizing.pop(position, self._intake.client_samples(position))
             self._outbox.add(wire.Finalized(seq=UNNUMBERED, samples=samples))
         finished = self._lanes.finished
         if finished:
