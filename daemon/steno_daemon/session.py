@@ -346,10 +346,9 @@ class Session:
         if (self.state, what) in TRANSITIONS:
             return True
         key = f"{what.value} while {self.state.value}"
-        if self.state is State.DRAINING and (self._resumed or what is Input.AUDIO):
-            return (
-                False  # a client said again what it was not sure of, or does not know the end yet
-            )
+        ending = self._close_reason is not CloseReason.STOPPED
+        if self.state is State.DRAINING and (self._resumed or ending):
+            return False  # a client says again what it is not sure of, or knows nothing of the end
         if self.state is not State.CLOSED and not (what is Input.AUDIO and key in self._complained):
             self._complained.add(key)
             fitting = [when.value for state, when in TRANSITIONS if state is self.state]
