@@ -41,13 +41,14 @@ byId("ask-token").addEventListener("close", () => {
 
 byId("source").addEventListener("change", () => desk.show(sources.chosen));
 byId("domain").addEventListener("change", () => desk.changeDomain());
-byId("device").addEventListener("change", () => desk.changeDevice());
+byId("device").addEventListener("change", () => desk.changeSound());
+byId("even").addEventListener("change", () => desk.changeSound());
 byId("speak").addEventListener("click", () => desk.toggle());
 byId("copy").addEventListener("click", () => desk.copy());
 byId("save-txt").addEventListener("click", () => desk.saveText());
 byId("save-vtt").addEventListener("click", () => desk.saveVtt());
 byId("clear").addEventListener("click", () => desk.clear());
-byId("transcript").addEventListener("click", () => byId("transcript").hidePopover());
+byId("transcript").addEventListener("click", () => byId("transcript").hidePopover?.());
 
 listenToKeys(looks, {
   m: () => sources.chosen === MICROPHONE && desk.toggle(),
@@ -63,6 +64,7 @@ addEventListener("hashchange", () => {
 });
 addEventListener("online", () => desk.hurry());
 addEventListener("pagehide", () => desk.leave());
+addEventListener("pageshow", ({ persisted }) => persisted && desk.show(sources.chosen));
 addEventListener("beforeunload", (event) => desk.isSpeaking && event.preventDefault());
 
 const wanted = query().get("session");

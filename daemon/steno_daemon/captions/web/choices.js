@@ -1,4 +1,4 @@
-/** The lists of domains and of microphones, and what was chosen there. */
+/** What to speak in and into: the lists of domains and of microphones, and what was chosen. */
 
 import { httpAddress, query } from "./address.js";
 import { microphones } from "./microphone.js";
@@ -9,9 +9,11 @@ const GENERAL = "general";
 export class Choices {
   #domains = document.getElementById("domain");
   #devices = document.getElementById("device");
+  #even = document.getElementById("even");
   #domain = query().get("domain") ?? stored("domain") ?? GENERAL;
 
   constructor() {
+    this.#even.checked = stored("even") !== "off";
     this.fillDomains([GENERAL]);
     navigator.mediaDevices?.addEventListener?.("devicechange", () => void this.listDevices());
     void this.listDomains();
@@ -23,9 +25,9 @@ export class Choices {
     return this.#domains.value;
   }
 
-  /** The id of the microphone, "" for the browser's choice. */
-  get device() {
-    return this.#devices.value;
+  /** The microphone: its id, "" for any, and whether its loudness is evened out. */
+  get sound() {
+    return { device: this.#devices.value, even: this.#even.checked };
   }
 
   keepDomain() {
@@ -33,8 +35,9 @@ export class Choices {
     store("domain", this.domain);
   }
 
-  keepDevice() {
-    store("device", this.device);
+  keepSound() {
+    store("device", this.sound.device);
+    store("even", this.sound.even ? "on" : "off");
   }
 
   /** Show in which domain somebody else speaks; there is nothing to choose then. */

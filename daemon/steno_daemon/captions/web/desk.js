@@ -9,6 +9,7 @@ import { Board } from "./board.js";
 import { Choices } from "./choices.js";
 import { save, stamp, toClipboard } from "./export.js";
 import { duration, ofEnd, ofMicrophone, ofStatus } from "./messages.js";
+import { describe } from "./phases.js";
 import { LIVE, MICROPHONE } from "./sources.js";
 import { Phase, Speaker } from "./speaker.js";
 import { Transcript } from "./transcript.js";
@@ -16,7 +17,7 @@ import { View } from "./view.js";
 import { Viewing, Watcher } from "./watch.js";
 
 const TICK_MS = 1_000;
-const KEPT_S = 1; // audio that waits, from which on it is worth a word
+const WAITS_S = 1; // audio that waits, from which on it is worth a word
 const byId = (id) => document.getElementById(id);
 
 export class Desk {
@@ -38,6 +39,7 @@ export class Desk {
   #transcript = this.#spoken;
   #retryAt = 0;
   #lostS = 0;
+  #busy = "";
   #wakeLock = null;
 
   /** askForToken(): called where the daemon wants another one. */
@@ -93,8 +95,9 @@ export class Desk {
     }
     this.#board.clearNotice();
     this.#lostS = 0;
+    this.#busy = "";
     this.#spoken.newSession();
-    void this.#speaker.start({ device: this.#choices.device, domain: this.#choices.domain });
+    void this.#speaker.start(this.#choices.sound, this.#choices.domain);
   }
 
   changeDomain() {
@@ -102,9 +105,9 @@ export class Desk {
     this.#speaker.changeDomain(this.#choices.domain);
   }
 
-  changeDevice() {
-    this.#choices.keepDevice();
-    void this.#speaker.changeDevice(this.#choices.device);
+  changeSound() {
+    this.#choices.keepSound();
+    void this.#speaker.changeSound(this.#choices.sound);
   }
 
   /** The network is back. */
@@ -244,38 +247,14 @@ export class Desk {
   #sayPhase() {
     const { waitingS } = this.#speaker;
     const again = Math.ceil((this.#retryAt - performance.now()) / 1000);
-    const kept = waitingS > KEPT_S ? `${duration(waitingS)} kept` : "";
-    const {
-      status: [kind, text, more],
-      button,
-    } = {
-      [Phase.IDLE]: { status: ["idle", "Ready", ""], button: ["Start microphone"] },
-      [Phase.ASKING]: {
-        status: ["waiting", "Waiting for the microphone", ""],
-        button: ["Cancel", "stop"],
-      },
-      [Phase.CONNECTING]: { status: ["waiting", "Connecting", ""], button: ["Cancel", "stop"] },
-      [Phase.LISTENING]: { status: ["live", "Listening", kept], button: ["Stop", "stop"] },
-      [Phase.BROKEN]: {
-        status: ["waiting", "Connection lost, trying again", kept],
-        button: ["Stop", "stop"],
-      },
-      [Phase.REFUSED]: {
-        status: ["waiting", "The daemon is full, trying again", again > 0 ? `in ${again} s` : ""],
-        button: ["Cancel", "stop"],
-      },
-      [Phase.STOPPING]: { status: ["waiting", "Last words", ""], button: ["Stop now", "stop"] },
-    }[this.#speaker.phase];
+    const { kind, text, more, button, welcome } = describe(this.#speaker.phase, {
+      waits: waitingS > WAITS_S ? duration(waitingS) : "",
+      again: again > 0 ? `in ${again} s` : "",
+      busy: this.#busy,
+    });
     this.#board.status(kind, text, more);
     this.#board.button(...button);
-    if (this.isSpeaking) {
-      this.#board.welcome("Listening", "Say something.");
-    } else {
-      this.#board.welcome(
-        "Captions, while you speak",
-        "Start the microphone and talk. The words appear here.",
-      );
-    }
+    this.#board.welcome(...welcome);
   }
 
   /** Find out why no session begins; a WebSocket does not tell. */
@@ -377,19 +356,11 @@ export class Desk {
       this.#choices.fillDomains(event.models);
       this.#view.clearLive(); // another session may take up what the one before did not finish
     } else if (event.type === "load") {
-      this.#load(event);
+      const late = event.lag_ms >= 1000 ? `, ${duration(event.lag_ms / 1000)} late` : "";
+      this.#busy = event.degraded > 0 ? `the daemon is busy${late}` : "";
+      this.#tick();
     } else if (event.type === "closed") {
       this.#view.clearLive();
-    }
-  }
-
-  #load({ degraded, lag_ms: lagMs }) {
-    if (degraded > 0) {
-      const late = lagMs > 1000 ? `captions come ${duration(lagMs / 1000)} late and ` : "";
-      const text = `The daemon has much to do: ${late}may be less exact.`;
-      this.#board.notice("load", text, { kind: "waiting" });
-    } else {
-      this.#board.clearNotice("load");
     }
   }
 

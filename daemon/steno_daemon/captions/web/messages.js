@@ -9,7 +9,7 @@ const MICROPHONE = {
   insecure:
     "Browsers give the microphone only to pages from https:// or from localhost. " +
     "Open this page there; the daemon's options “certificate” and “key” switch https on.",
-  ended: "The microphone went away. Connect it again, then start again.",
+  away: "The daemon does not answer, and this page needs it to begin. Try again later.",
 };
 
 const CLOSED = {

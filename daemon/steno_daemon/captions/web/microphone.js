@@ -14,7 +14,7 @@ const FAULTS = {
   AbortError: "busy",
 };
 
-/** Why there is no sound: `kind` is insecure, denied, none, busy or broken. */
+/** Why there is no sound: `kind` is insecure, denied, none, busy, away or broken. */
 export class MicrophoneError extends Error {
   constructor(kind, cause) {
     super(cause ? `${cause.name}: ${cause.message}` : kind);
@@ -32,15 +32,15 @@ export class Microphone {
   /**
    * Ask for a microphone and begin to listen.
    *
-   * device: its id, "" for the browser's choice.
+   * device: its id, "" for the browser's choice; even: whether the browser evens out loudness.
    * onFrame(samples, peak): about every 100 ms.
    * onTrouble(kind): `ended` when it was unplugged or taken away, `muted`, `unmuted`.
    */
-  static async open({ device, onFrame, onTrouble }) {
+  static async open({ device, even, onFrame, onTrouble }) {
     if (!navigator.mediaDevices?.getUserMedia || !window.AudioWorkletNode) {
       throw new MicrophoneError("insecure");
     }
-    const stream = await grant(device);
+    const stream = await grant(device, even);
     const microphone = new Microphone(stream);
     try {
       await microphone.#begin(onFrame, onTrouble);
@@ -86,7 +86,11 @@ export class Microphone {
     track.addEventListener("mute", () => this.#closed || onTrouble("muted"));
     track.addEventListener("unmute", () => this.#closed || onTrouble("unmuted"));
     const source = this.#connectable();
-    await this.#context.audioWorklet.addModule(WORKLET);
+    try {
+      await this.#context.audioWorklet.addModule(WORKLET);
+    } catch (error) {
+      throw new MicrophoneError("away", error);
+    }
     this.#node = new AudioWorkletNode(this.#context, "framer", {
       numberOfInputs: 1,
       numberOfOutputs: 1, // silent; some browsers only run what leads to the speakers
@@ -133,15 +137,15 @@ export async function microphones() {
     .map((device) => ({ id: device.deviceId, label: device.label }));
 }
 
-async function grant(device) {
-  // The recogniser was trained on rooms as they are: only the level is evened out.
-  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: true };
+async function grant(device, even) {
+  // The recogniser was trained on rooms as they are; only a voice from far away has to be raised.
+  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: even };
   try {
     const wanted = device ? { ...audio, deviceId: { exact: device } } : audio;
     return await navigator.mediaDevices.getUserMedia({ audio: wanted });
   } catch (error) {
     if (device && error.name === "OverconstrainedError") {
-      return grant("");
+      return grant("", even);
     }
     throw new MicrophoneError(FAULTS[error.name] ?? "broken", error);
   }

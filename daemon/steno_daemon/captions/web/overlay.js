@@ -1,5 +1,5 @@
 /**
- * Captions over a picture, for OBS and other mixers: the last lines, and nothing where nobody speaks.
+ * Captions over a picture, for OBS and other mixers: the last lines, nothing where nobody speaks.
  *
  *     /overlay?session=live&lines=2
  *
@@ -19,7 +19,7 @@
 import { query, takeToken } from "./address.js";
 import { Viewing, Watcher } from "./watch.js";
 
-const HISTORY_MS = 400; // what comes so soon after `watching` was said before, if that has no number
+const HISTORY_MS = 400; // so soon after a `watching` without a number comes what was said before
 const AGAIN_MS = 5_000;
 const ROLL_MS = 140;
 const LINES_MAX = 6;

@@ -1,9 +1,9 @@
 /**
  * A stream of speech to the daemon that outlives its connection.
  *
- * Audio is kept until the daemon acknowledges it. When the connection breaks, the session is resumed
- * and the audio sent again from where the daemon says; where it cannot be resumed, another session
- * takes what no final covers yet. Times are those of the whole stream, however many sessions it took.
+ * Audio is kept until the daemon acknowledges it. When the connection breaks, the session is
+ * resumed and the audio sent again from where the daemon says; where it cannot be resumed, another
+ * session takes what no final covers yet. Times are those of the whole stream.
  */
 
 import { Tape } from "./tape.js";
@@ -45,6 +45,7 @@ export class Session {
   #error = null; // the last one that was fatal
   #attempts = 0;
   #failures = 0;
+  #resuming = false; // until `resumed`, what comes is not of our session
   #stopping = false;
   #stopSent = false;
   #opened = false;
@@ -72,7 +73,7 @@ export class Session {
 
   /** Seconds of audio that wait to be sent. */
   get waitingS() {
-    return (this.#tape.end - this.#sent) / this.#start.rate;
+    return (this.#tape.end - Math.max(this.#sent, this.#tape.start)) / this.#start.rate;
   }
 
   /** Where the next sample falls, in seconds. */
@@ -160,7 +161,8 @@ export class Session {
     this.#heardAt = this.#pingedAt = performance.now();
     this.#stopSent = false;
     this.#error = null;
-    if (this.#token !== null) {
+    this.#resuming = this.#token !== null;
+    if (this.#resuming) {
       this.#send({ type: "resume", token: this.#token, seq: this.#seq });
       return;
     }
@@ -171,9 +173,8 @@ export class Session {
 
   #hear(event) {
     this.#heardAt = performance.now();
-    if (event.type === "resumed") {
-      this.#goOn(this.#origin + event.samples);
-      this.#tell({ event });
+    if (this.#resuming) {
+      this.#hearResumed(event);
       return;
     }
     if (event.seq <= this.#seq) {
@@ -185,6 +186,17 @@ export class Session {
       this.#tell({ event: this.#inTime(event) });
     }
     if (event.type === "closed") {
+      this.#ended(event.reason);
+    }
+  }
+
+  #hearResumed(event) {
+    if (event.type === "resumed") {
+      this.#resuming = false;
+      this.#goOn(this.#origin + event.samples);
+    } else if (event.type === "error" && event.fatal) {
+      this.#error = event;
+    } else if (event.type === "closed") {
       this.#ended(event.reason);
     }
   }
@@ -247,7 +259,9 @@ export class Session {
   /** The daemon closed the session. */
   #ended(reason) {
     const error = this.#error;
-    this.#token = null;
+    if (!this.#resuming || error?.code !== "overloaded") {
+      this.#token = null;
+    }
     const again = !this.#stopping && this.#mayTryAgain(reason, error);
     if (!again) {
       this.#finish(reason, error);

@@ -16,9 +16,11 @@ export class Speaker {
   #microphone = null;
   #session = null;
   #next = null; // takes the audio while the session before it has its last words
+  #sound = { device: "", even: true };
   #domain = "";
   #silentFrames = 0;
   #stopping = false;
+  #turn = 0; // how often the microphone was asked for
 
   /**
    * tell(news): {event} of the daemon; {phase, …} when that changes; {level} 0 … 1 ten times a
@@ -43,12 +45,13 @@ export class Speaker {
     return this.#microphone?.device ?? "";
   }
 
-  /** Ask for the microphone, then for a session in that domain. */
-  async start({ device, domain }) {
+  /** Ask for the microphone, {device, even}, then for a session in a domain. */
+  async start(sound, domain) {
+    this.#sound = sound;
     this.#domain = domain;
     this.#stopping = false;
     this.#become(Phase.ASKING);
-    if (await this.#listen(device)) {
+    if (await this.#listen()) {
       this.#session = this.#newSession(0);
       this.#session.open();
     }
@@ -90,32 +93,37 @@ export class Speaker {
   }
 
   /** Go on with another microphone. */
-  async changeDevice(device) {
+  async changeSound(sound) {
     if (this.#microphone === null) {
       return;
     }
     const rate = this.#microphone.rate;
+    this.#sound = sound;
     this.#hush();
-    if ((await this.#listen(device)) && this.#microphone.rate !== rate) {
+    if ((await this.#listen()) && this.#microphone.rate !== rate) {
       this.#swap();
     }
   }
 
   /** Open the microphone; returns whether that went well and is still wanted. */
-  async #listen(device) {
+  async #listen() {
+    this.#turn += 1;
+    const turn = this.#turn;
     let microphone;
     try {
       microphone = await Microphone.open({
-        device,
+        ...this.#sound,
         onFrame: (samples, peak) => this.#take(samples, peak),
         onTrouble: (kind) => this.#trouble(kind),
       });
     } catch (error) {
-      this.#tell({ microphone: error });
-      this.stop();
+      if (turn === this.#turn) {
+        this.#tell({ microphone: error });
+        this.stop();
+      }
       return false;
     }
-    if (this.#stopping) {
+    if (this.#stopping || turn !== this.#turn) {
       microphone.close(); // the user thought better of it while the browser asked
       return false;
     }
@@ -136,7 +144,8 @@ export class Speaker {
 
   #trouble(kind) {
     if (kind === "ended") {
-      this.changeDevice(""); // it was unplugged: the browser may know another one
+      // It was unplugged: the browser may know another one.
+      void this.changeSound({ ...this.#sound, device: "" });
     } else {
       this.#tell({ silent: kind === "muted" });
     }

@@ -105,7 +105,7 @@ function timed(final) {
   });
 }
 
-/** The cues of a final, cut where two lines are full, a pause is long, or seven seconds are over. */
+/** The cues of a final, cut where lines are full, a pause is long, or seven seconds are over. */
 function cut(final) {
   const cues = [];
   for (const word of timed(final)) {

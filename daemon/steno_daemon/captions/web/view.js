@@ -47,8 +47,9 @@ export class View {
     this.#later(() => {
       const line = this.#channels.get(channel) ?? this.#openLive(channel);
       line.time.textContent = shortClock(start);
-      line.stable.textContent = text.slice(0, stableChars);
-      line.unstable.textContent = text.slice(stableChars);
+      const border = text[stableChars] === " " ? stableChars + 1 : stableChars; // no dots there
+      line.stable.textContent = text.slice(0, border);
+      line.unstable.textContent = text.slice(border);
       line.element.hidden = text === "";
     });
   }

@@ -135,7 +135,7 @@ export class Watcher {
       this.#news.askForAll();
     }
     this.#attempts += 1;
-    const status = this.#attempts > 1 ? await this.#refusal() : null;
+    const status = this.#attempts > 1 && !forgotten ? await this.#refusal() : null;
     if (this.#over || this.#timer !== null || this.#line !== null) {
       return; // meanwhile ended, or tried again
     }
