@@ -115,7 +115,7 @@ class FaultyWire(Wire):
         if self.breaks(f"inside a frame: {how.value}"):
             await super()._break(how, ends)
 
-    def _random_cuts(self) -> Iterator[Cut | None]:
+    def _random_cuts(self) -> Iterator[Cut]:
         """Yield where connections break: two in three somewhere, one nowhere by a count."""
         while True:
             how = self.rng.choice([Break.RESET, Break.EOF])
@@ -124,7 +124,7 @@ class FaultyWire(Wire):
                 [
                     Cut(upward=at, downward=None, how=how),
                     Cut(upward=None, downward=at // 32 + 400, how=how),
-                    None,
+                    Cut(upward=None, downward=None, how=how),
                 ]
             )
 

@@ -9,6 +9,7 @@ from tests.daemon.listening import Events, Run
 
 from steno_daemon import wire
 from steno_daemon.engine import perform
+from steno_daemon.happenings import Work
 from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.segmenter import QUIET_SAMPLES
@@ -198,7 +199,7 @@ def test_a_degraded_session_says_so_once_and_decodes_with_less_effort() -> None:
     assert perform(FakeRecogniser(), _any_work(run), run.session.decoding)
 
 
-def _any_work(run: Run) -> object:
+def _any_work(run: Run) -> Work:
     run.session.receive_audio(pcm(speak("re", tail_s=0.0)))
     work = run.session.work_to_do()
     assert work is not None

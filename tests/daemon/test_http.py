@@ -132,8 +132,9 @@ async def test_any_number_of_viewers_see_the_same() -> None:
         kinds = [message["type"] for message in late]
         assert kinds == ["watching", "speech_started", "final", "endpoint", "closed"]
         assert late[2]["text"] == "do re"
+        assert late[0]["seq"] == 3
         for seen in await asyncio.gather(*early):
-            assert [message for message in seen if message["type"] != "partial"] == late
+            assert [message for message in seen[1:] if message["type"] != "partial"] == late[1:]
         after = await viewed(f"{watch}?after=1")
         assert [message["type"] for message in after] == ["watching", "endpoint", "closed"]
 
@@ -161,7 +162,7 @@ async def test_who_watches_live_goes_on_with_the_next_session() -> None:
             async with talking(served.url) as talk:
                 await talk.say(START, SOUND, wire.Stop())
                 await talk.rest()
-            kinds = []
+            kinds: list[str] = []
             async with asyncio.timeout(PATIENCE_S):
                 while not kinds or kinds[-1] != "closed":
                     kinds.append(json.loads(await viewer.recv())["type"])

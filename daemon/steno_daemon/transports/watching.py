@@ -23,8 +23,13 @@ _NOTHING_TO_SAY = 4 * 1024
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="watching"):
-    """The first message to a viewer: whom it watches."""
+    """The first message to a viewer: whom it watches.
 
+    Attributes:
+        seq: number of the newest event that is history; what comes behind it is news.
+    """
+
+    seq: int
     session: str
     label: str
     language_model: str
