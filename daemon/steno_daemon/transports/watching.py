@@ -90,6 +90,7 @@ class Gallery:
             None,
             _json(
                 Watching(
+                    seq=topic.newest,
                     session=about.session,
                     label=about.label,
                     language_model=about.language_model,
