@@ -66,7 +66,7 @@ async def viewed(url: str) -> list[dict[str, object]]:
 
 async def test_the_pages_are_served_and_nothing_beside_them() -> None:
     async with serving(FakeRecogniser()) as served:
-        for path in ("/", "/overlay", "/web/style.css"):
+        for path in ("/", "/overlay", "/web/captions.css"):
             status, body = await served.get(path)
             assert (path, status) == (path, "HTTP/1.1 200 OK")
             assert body
