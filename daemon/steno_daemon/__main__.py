@@ -151,7 +151,8 @@ def _serve(options: argparse.Namespace) -> int:
     def reread() -> config.Config:
         return config.load(options.config, _overrides(options))
 
-    faulthandler.enable()  # a watchdog's SIGABRT then shows where every thread was
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # a SIGABRT then shows where every thread was
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = reread()
     journal_log.install(settings.log.level)
