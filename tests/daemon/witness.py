@@ -1,18 +1,23 @@
 """A healthy client beside hostile ones: it says the same again and again, and must be heard."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tests.daemon.fakes import finals
 from tests.daemon.serving import PATIENCE_S
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from steno_daemon import wire
-from steno_daemon.wire import ErrorCode
+from steno_daemon.wire import CloseReason, ErrorCode
 
 PIECE_BYTES = 6_400
 PAUSE_S = 0.1
+
+
+class BrokenOffError(Exception):
+    """A session did not come to its end."""
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class Witness:
         """Speak in one session, and compare."""
         try:
             texts = await self._session()
-        except (ConnectionClosed, OSError, TimeoutError) as error:
+        except (BrokenOffError, ConnectionClosed, OSError, TimeoutError) as error:
             self.wrong.append(f"{type(error).__name__}: {error}")
             return
         if texts is None:
@@ -65,7 +70,6 @@ class Witness:
     async def _session(self) -> list[str] | None:
         """The finals of a session, None where there was no room."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        events = []
         try:
             async with (
                 asyncio.timeout(PATIENCE_S),
@@ -73,18 +77,34 @@ class Witness:
                     self.url, proxy=None, additional_headers=headers, open_timeout=PATIENCE_S
                 ) as socket,
             ):
-                await socket.send(wire.encode(wire.Start()))
-                for at in range(0, len(self.sound), PIECE_BYTES):
-                    await socket.send(self.sound[at : at + PIECE_BYTES])
-                await socket.send(wire.encode(wire.Stop()))
-                while True:
-                    events.append(wire.decode_server(await socket.recv()))
+                events = await self._talk(socket)
         except InvalidStatus as error:
             if error.response.status_code == 503:
                 return None
-            raise
-        except ConnectionClosed:
-            if not events:
-                raise
-        full = [e for e in events if isinstance(e, wire.Error) and e.code is ErrorCode.OVERLOADED]
-        return None if full else finals(events)
+            raise BrokenOffError(str(error)) from error
+        if any(isinstance(e, wire.Error) and e.code is ErrorCode.OVERLOADED for e in events):
+            return None
+        last = events[-1] if events else None
+        if not isinstance(last, wire.Closed) or last.reason is not CloseReason.STOPPED:
+            how = socket.protocol.close_exc
+            raise BrokenOffError(f"expected closed, stopped, found {last} and then {how}")
+        return finals(events)
+
+    async def _talk(self, socket: ClientConnection) -> list[wire.ServerMessage]:
+        """Say everything, and return everything that is heard meanwhile and after."""
+        events: list[wire.ServerMessage] = []
+        mouth = asyncio.create_task(self._speak(socket))
+        with suppress(ConnectionClosed):
+            while True:
+                events.append(wire.decode_server(await socket.recv()))
+        mouth.cancel()
+        await asyncio.wait([mouth])
+        return events
+
+    async def _speak(self, socket: ClientConnection) -> None:
+        """Say everything, as far as anybody listens."""
+        with suppress(ConnectionClosed):
+            await socket.send(wire.encode(wire.Start()))
+            for at in range(0, len(self.sound), PIECE_BYTES):
+                await socket.send(self.sound[at : at + PIECE_BYTES])
+            await socket.send(wire.encode(wire.Stop()))
