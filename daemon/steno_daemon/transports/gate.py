@@ -1,6 +1,7 @@
 """Who is let in: the header `Origin`, the token, and the scope that a path asks for."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -64,6 +65,7 @@ class Gate:
         origin, host = request.headers.get("Origin"), request.headers.get("Host")
         try:
             self.origins.check(origin, host)
+            _check_key(request)
             response = await handler(request)
         except web.HTTPException as error:
             kept = {name: value for name, value in error.headers.items() if name in _KEPT}
@@ -75,9 +77,20 @@ class Gate:
         except LimitError as error:
             wait_s = round(error.retry_after_s or 5) + 1
             response = _refusal(429, error, {"Retry-After": str(wait_s)})
-        if not response.prepared:
-            response.headers.update(PAGE_HEADERS | self.origins.cors_headers(origin, host))
         return response
+
+    async def dress(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Give every answer its headers, those that are streams as well; a signal of aiohttp."""
+        origin, host = request.headers.get("Origin"), request.headers.get("Host")
+        response.headers["Server"] = "stenod"  # and no versions, which only strangers care about
+        if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            response.headers.update(PAGE_HEADERS | self.origins.cors_headers(origin, host))
+
+
+def _check_key(request: web.Request) -> None:
+    """Refuse a key that aiohttp would stumble over."""
+    if not request.headers.get("Sec-WebSocket-Key", "").isascii():
+        raise web.HTTPBadRequest(text="Sec-WebSocket-Key: expected base64, found another text\n")
 
 
 def _refusal(

@@ -20,7 +20,7 @@ from steno_daemon.dialects.dialect import Dialect
 from steno_daemon.dialects.native import NativeDialect
 from steno_daemon.limits import Deadlines
 from steno_daemon.metrics import Metrics
-from steno_daemon.redaction import BadRequestFilter
+from steno_daemon.redaction import hush_aiohttp
 from steno_daemon.streams import Streams
 from steno_daemon.transports.exports import Exports
 from steno_daemon.transports.gate import Gate, Handler
@@ -85,7 +85,7 @@ class HttpTransport:
             shutdown_timeout=VIEWERS_LEAVE_S,
         )
         self._servers: list[asyncio.Server] = []
-        logging.getLogger("aiohttp.server").addFilter(BadRequestFilter())
+        hush_aiohttp()
 
     async def listen(self, bound: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Begin to accept connections on a bound socket."""
@@ -147,6 +147,7 @@ class HttpTransport:
         """Return the routes."""
         rooms, needs = self._rooms, self._gate.needs
         app = web.Application(middlewares=[self._arrived, self._gate.middleware])
+        app.on_response_prepare.append(self._gate.dress)
         get = app.router.add_get
         get("/", self._front)
         for path in PAGES.keys() - {"/"}:

@@ -9,17 +9,20 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import msgspec
-from aiohttp import ClientConnectionError, WSCloseCode, web
+from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 
 from steno_daemon.captions.hub import LIVE, Hub, MissedError, Topic
-from steno_daemon.limits import Deadlines, Places
+from steno_daemon.errors import LimitError
+from steno_daemon.limits import Deadlines, MessageRate, Places
 from steno_daemon.metrics import Metrics
+from steno_daemon.transports.receiving import receive
 
 KEEP_ALIVE_S = 15.0
 HEARTBEAT_S = 30.0
 RETRY_MS = 1_000
 _NOTHING_TO_SAY = 4 * 1024
 """Bytes that a viewer may send in one message; it has nothing to say."""
+_MESSAGES_PER_S = 1.0
 
 
 class Watching(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="watching"):
@@ -139,6 +142,7 @@ async def _over_websocket(
     """Send messages until they end or the viewer goes."""
     deadlines = Deadlines()
     socket = web.WebSocketResponse(
+        autoping=False,
         compress=False,
         max_msg_size=_NOTHING_TO_SAY,
         heartbeat=HEARTBEAT_S,
@@ -147,8 +151,7 @@ async def _over_websocket(
     await socket.prepare(request)
     show = asyncio.create_task(_send_all(socket, messages, deadlines.send_s))
     try:
-        async for _ in socket:  # what a viewer says is not for us; its leaving is
-            pass
+        await _until_gone(socket)
     finally:
         show.cancel()
         await asyncio.wait([show])
@@ -156,6 +159,18 @@ async def _over_websocket(
             async with asyncio.timeout(deadlines.close_s):
                 await socket.close()
     return socket
+
+
+async def _until_gone(socket: web.WebSocketResponse) -> None:
+    """Wait for a viewer to leave; what it says until then is not for us, and not much."""
+    rate = MessageRate(_MESSAGES_PER_S)
+    try:
+        while (await receive(socket, rate)).type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+            rate.take()
+    except LimitError as error:
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=str(error).encode()[:120])
+    except ClientConnectionError:
+        pass
 
 
 async def _send_all(

@@ -16,6 +16,7 @@ from steno_daemon.errors import LimitError
 from steno_daemon.limits import Deadlines, MessageRate
 from steno_daemon.stream import Stream
 from steno_daemon.streams import Streams
+from steno_daemon.transports.receiving import receive
 from steno_daemon.transports.terms import Terms
 from steno_daemon.wire import Closed, CloseReason
 
@@ -48,12 +49,16 @@ class WebSocketConnection:
         self._deadlines = Deadlines()
         self._rate = MessageRate(terms.messages_per_s)
         self._socket = web.WebSocketResponse(
+            autoping=False,
             compress=False,  # audio hardly shrinks, and what is not unpacked cannot explode
             max_msg_size=terms.max_frame_bytes,
             timeout=self._deadlines.close_s,
         )
         self._transport: asyncio.Transport | None = None
+        self._stream: Stream | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._goodbye: CloseReason | None = None
         self._gone = False
         self._over = False
 
@@ -61,26 +66,36 @@ class WebSocketConnection:
         """Run one session from the first message to the end of the connection."""
         self._transport = request.transport
         await self._socket.prepare(request)
-        stream = self._streams.open(grant, self)
+        self._stream = stream = self._streams.open(grant, self)
+        self._reader = asyncio.create_task(self._listen(stream, grant))
         try:
-            stream = await self._converse(stream, grant)
+            await asyncio.wait([self._reader])
+            if not self._gone and self._writer is not None:
+                await asyncio.wait([self._writer])  # the last words of a session that has ended
+            await self._close()
         finally:
-            if self._writer is not None:
-                self._writer.cancel()
+            self._stop()
+            stream = self._stream  # which may be another by now
             self._streams.part(stream, self, over=self._over)
-            await self._close(WSCloseCode.OK, b"")
             stream.log.info("gone, close code %s", self._socket.close_code)
+        if not self._reader.cancelled() and (fault := self._reader.exception()):
+            raise fault
         return self._socket
 
     def abort(self) -> None:
         """Break the connection off: its client has another one, and says there what comes next."""
         self._gone = True
-        if self._writer is not None:
-            self._writer.cancel()
+        self._stop()
         if self._transport is not None:
             self._transport.abort()
 
-    async def _converse(self, stream: Stream, grant: Grant) -> Stream:
+    def _stop(self) -> None:
+        """Neither read nor write any more."""
+        for task in (self._reader, self._writer):
+            if task is not None:
+                task.cancel()
+
+    async def _listen(self, stream: Stream, grant: Grant) -> None:
         """Take the first message, which may ask for another stream, and all that follow."""
         self._start_writing(stream)
         frame = await self._receive(stream, self._deadlines.first_message_s)
@@ -88,13 +103,10 @@ class WebSocketConnection:
         if resume is not None:
             resumed = self._streams.resume(resume, grant, instead_of=stream)
             if resumed is not stream:
-                stream = resumed
+                self._stream = stream = resumed
                 self._start_writing(stream)
             frame = await self._receive(stream, self._terms.idle_timeout_s)
         await self._read(stream, frame)
-        if not self._gone and self._writer is not None:
-            await asyncio.wait([self._writer])  # the last words of a session that has ended
-        return stream
 
     def _start_writing(self, stream: Stream) -> None:
         """Let what a stream says go out on this connection, and no other stream."""
@@ -117,7 +129,7 @@ class WebSocketConnection:
 
     async def _take(self, stream: Stream, frame: Frame) -> None:
         """Give the session a frame, as fast as it takes audio."""
-        if isinstance(frame, str):
+        if isinstance(frame, str) or not frame:
             self._rate.take()
         for piece in self._dialect.pieces(stream.session, frame):
             await stream.room()
@@ -131,29 +143,40 @@ class WebSocketConnection:
     async def _receive(self, stream: Stream, timeout_s: float) -> Frame | None:
         """Return the next frame, None when there is no more; end a session that is idle."""
         try:
-            message = await self._socket.receive(timeout_s)
+            message = await receive(self._socket, self._rate, timeout_s)
         except TimeoutError:
             stream.session.end(CloseReason.IDLE)
             stream.advance()
             return None
+        except LimitError as error:
+            stream.session.exceed(str(error), expected=error.expected, found=error.found)
+            stream.advance()
+            return None
+        except ClientConnectionError:
+            self._gone = True
+            return None
         if message.type in _DATA:
             frame: Frame = message.data
             return frame
-        if message.type is not WSMsgType.CLOSING:  # which is the writer's doing, and it goes on
-            self._gone = True
-            self._over = message.type is WSMsgType.CLOSE and message.data in _LEAVING
+        self._gone = True
+        self._over = message.type is WSMsgType.CLOSE and message.data in _LEAVING
         return None
 
     async def _write(self, stream: Stream) -> None:
-        """Send what the session says; after its last word, close the connection."""
+        """Send what the session says; after its last word, nothing more is read either.
+
+        The connection is closed by `converse` then, once nobody reads from it: aiohttp would else
+        hang up before the client has heard everything, and what is on its way would be lost.
+        """
         with contextlib.suppress(ClientConnectionError):
             while True:
                 for event in await stream.events():
                     for frame in self._dialect.encode(event):
                         await self._send(frame)
                     if isinstance(event, Closed):
-                        await self._close(CLOSE_CODES[event.reason], event.reason.value.encode())
-                        self._over = self._socket.close_code != WSCloseCode.ABNORMAL_CLOSURE
+                        self._goodbye = event.reason
+                        if self._reader is not None:
+                            self._reader.cancel()
                         return
 
     async def _send(self, frame: Frame) -> None:
@@ -167,11 +190,15 @@ class WebSocketConnection:
         except TimeoutError:
             self.abort()
 
-    async def _close(self, code: int, reason: bytes) -> None:
-        """Close the connection, in words if the client still listens."""
+    async def _close(self) -> None:
+        """Close the connection, in words if the client still listens, and hear it say so too."""
+        reason = self._goodbye
+        code = WSCloseCode.OK if reason is None else CLOSE_CODES[reason]
         try:
             async with asyncio.timeout(2 * self._deadlines.close_s):
-                await self._socket.close(code=code, message=reason)
+                await self._socket.close(code=code, message=(reason or "").encode())
         except TimeoutError:
             if self._transport is not None:
                 self._transport.abort()
+        if reason is not None:
+            self._over = self._socket.close_code != WSCloseCode.ABNORMAL_CLOSURE
