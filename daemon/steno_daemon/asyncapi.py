@@ -1,4 +1,4 @@
-"""The native messages as an AsyncAPI 3 document, made from `wire.py` itself."""
+"""The native messages as an AsyncAPI 3 document, made from `wire` itself."""
 
 from pathlib import Path
 from typing import get_args

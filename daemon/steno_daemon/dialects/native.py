@@ -1,4 +1,4 @@
-"""The daemon's own dialect: the messages of `wire.py` as text frames, audio as binary frames."""
+"""The daemon's own dialect: the messages of `wire` as text frames, audio as binary frames."""
 
 from collections.abc import Iterable, Iterator
 

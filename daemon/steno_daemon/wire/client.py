@@ -1,0 +1,96 @@
+"""What a client says; read strictly: an unknown field is an error that names it."""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from steno_daemon.wire.names import CHANNELS_MAX, SAMPLE_RATE_MAX, SAMPLE_RATE_MIN, Encoding
+
+
+class Endpointing(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Rules that end an utterance; what is left out keeps its present value."""
+
+    trailing_silence_ms: Annotated[int, msgspec.Meta(ge=100, le=10_000)] | None = None
+    """Silence after words that ends the utterance."""
+    empty_silence_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] | None = None
+    """Silence that ends a segment in which nothing was decoded yet."""
+    max_utterance_s: Annotated[float, msgspec.Meta(ge=1, le=120)] | None = None
+    """Length at which an utterance is cut at the latest."""
+    blank_silence_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
+    """Silence by the model's own judgement that ends the utterance; 0 switches the rule off."""
+    vad_aggressiveness: Annotated[int, msgspec.Meta(ge=0, le=3)] | None = None
+    """How readily the voice activity detector calls sound silence, 0 to 3."""
+    pre_roll_ms: Annotated[int, msgspec.Meta(ge=0, le=2_000)] | None = None
+    """Audio before the detected start of speech that is decoded too."""
+
+
+class _Client(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
+):
+    """What every message of a client has in common."""
+
+
+class Start(_Client, frozen=True, kw_only=True, tag="start"):
+    """Opens the session: the form of the audio and what to send back."""
+
+    encoding: Encoding = Encoding.PCM_S16LE
+    rate: Annotated[int, msgspec.Meta(ge=SAMPLE_RATE_MIN, le=SAMPLE_RATE_MAX)] = 16_000
+    """Samples a second of each channel."""
+    channels: Annotated[int, msgspec.Meta(ge=1, le=CHANNELS_MAX)] = 1
+    """Interleaved channels."""
+    separate_channels: bool = False
+    """Whether each channel is a transcript of its own, told apart by `channel`, on one clock;
+    otherwise they are mixed to one."""
+    language_model: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "general"
+    partials: bool = True
+    """Whether hypotheses come while the utterance lasts."""
+    endpointing: Endpointing = Endpointing()
+    n_best: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    """How many hypotheses a `final` may carry; above 1 it has `alternatives`."""
+    word_times: bool = False
+    """Whether `partial` and `final` carry `words`."""
+    chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
+    """Decoding step: shorter is earlier, longer is better; the daemon rounds to what it can."""
+    label: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """What those who watch the session see as its name."""
+    record: bool = False
+    """Whether the speaker consents that the daemon keeps the audio, if it is set up to."""
+
+
+class Resume(_Client, frozen=True, kw_only=True, tag="resume"):
+    """Opens another connection to a session whose connection broke."""
+
+    token: Annotated[str, msgspec.Meta(max_length=200)]
+    """From `ready`."""
+    seq: Annotated[int, msgspec.Meta(ge=-1)] = -1
+    """Number of the last event that arrived, -1 for none."""
+
+
+class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
+    """Changes the rules of a running session, from the audio sent after it on."""
+
+    endpointing: Endpointing
+
+
+class Finalize(_Client, frozen=True, kw_only=True, tag="finalize"):
+    """Ends the utterance now; the session goes on. A `finalized` follows."""
+
+
+class Stop(_Client, frozen=True, kw_only=True, tag="stop"):
+    """No more audio comes: the daemon sends what is left, then `closed`."""
+
+
+class Ping(_Client, frozen=True, kw_only=True, tag="ping"):
+    """Asks for a `pong` with the same id."""
+
+    id: int = 0
+
+
+ClientMessage: TypeAlias = Start | Resume | Configure | Finalize | Stop | Ping

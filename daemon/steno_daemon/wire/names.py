@@ -1,0 +1,81 @@
+"""What the native messages name: encodings, reasons, codes, and the limits of the protocol."""
+
+from enum import StrEnum
+
+PROTOCOL_VERSION = "1"
+SAMPLE_RATE_MIN = 8_000
+SAMPLE_RATE_MAX = 48_000
+CHANNELS_MAX = 8
+MAX_TEXT_BYTES = 64 * 1024
+
+
+class Encoding(StrEnum):
+    """How the samples of the binary frames are written, little-endian, channels interleaved."""
+
+    PCM_S16LE = "pcm_s16le"
+    PCM_F32LE = "pcm_f32le"
+    PCM_U8 = "pcm_u8"
+    MULAW = "mulaw"
+    ALAW = "alaw"
+    WEBM_OPUS = "webm_opus"
+    """A WebM file as a browser's MediaRecorder writes it, cut anywhere. `rate` says nothing: its
+    samples are counted at 48,000 a second. `channels` counts with `separate_channels` alone."""
+    OGG_OPUS = "ogg_opus"
+    """An Ogg file of Opus, likewise."""
+
+    @property
+    def is_container(self) -> bool:
+        """Whether the frames are a file that has to be decoded from its first byte on."""
+        return self in {Encoding.WEBM_OPUS, Encoding.OGG_OPUS}
+
+
+class EndpointReason(StrEnum):
+    """Which rule ended an utterance."""
+
+    TRAILING_SILENCE = "trailing_silence"
+    """The voice activity detector heard silence after words."""
+    BLANK_SILENCE = "blank_silence"
+    """The model itself heard nothing more for a while."""
+    EMPTY_SILENCE = "empty_silence"
+    """Silence, and no word was decoded before it."""
+    MAX_UTTERANCE = "max_utterance"
+    """The utterance grew too long; the next one goes on without a gap."""
+    FINALIZE = "finalize"
+    """The client asked."""
+    STOP = "stop"
+    """The stream ended."""
+    FAILED = "failed"
+    """The recogniser failed; an `error` follows."""
+
+
+class ErrorCode(StrEnum):
+    """What kind of thing went wrong."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_MESSAGE = "invalid_message"
+    UNEXPECTED_MESSAGE = "unexpected_message"
+    INVALID_AUDIO = "invalid_audio"
+    TOO_LARGE = "too_large"
+    UNKNOWN_LANGUAGE_MODEL = "unknown_language_model"
+    OVERLOADED = "overloaded"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    NOT_RESUMABLE = "not_resumable"
+    RECOGNISER_FAILED = "recogniser_failed"
+    INTERNAL = "internal"
+
+
+class CloseReason(StrEnum):
+    """Why the daemon ended a session."""
+
+    STOPPED = "stopped"
+    """The client asked, and has every word."""
+    SHUTDOWN = "shutdown"
+    """The daemon goes down; the client has every word of the audio that was received."""
+    REFUSED = "refused"
+    """The session never began; the `error` before says why."""
+    FAILED = "failed"
+    """The session broke; the `error` before says why."""
+    IDLE = "idle"
+    """The client sent nothing for too long."""
+    LIMIT = "limit"
+    """The session came to a limit; the `error` before says which. Every word of it was sent."""

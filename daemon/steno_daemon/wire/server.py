@@ -1,0 +1,167 @@
+"""What the daemon says; it may grow fields, which older clients ignore."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from steno_daemon.wire.names import CloseReason, EndpointReason, ErrorCode
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """One word with its place in the stream."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the n-best list, the best one first."""
+
+    text: str
+    confidence: float
+    score: float
+    """Total log score; only differences between entries mean anything."""
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """What every message of the daemon has in common."""
+
+    seq: int
+    """Number of the event in its session, from 0 without gaps; after a `resumed`, the numbers of
+    hypotheses that newer ones replaced are left out."""
+
+
+class Ready(_Event, frozen=True, kw_only=True, tag="ready"):
+    """The session runs: who answers, and with what."""
+
+    session: str
+    version: str
+    """Version of the protocol."""
+    models: tuple[str, ...]
+    """Language models that `start` may name."""
+    chunk_ms: int
+    """Decoding step in use."""
+    sample_rate: int
+    """Rate at which the recogniser listens; the daemon resamples to it."""
+    token: str | None = None
+    """What `resume` needs; keep it secret. None where the session cannot be resumed."""
+    resume_s: float = 0.0
+    """How long the daemon waits for a `resume` after a connection broke."""
+
+
+class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
+    """The session goes on. `seq` repeats that of `resume`; events that were missed follow."""
+
+    session: str
+    samples: int
+    """Samples of one channel that the daemon has: send on from here."""
+    bytes: int
+    """The same in bytes of the audio that was sent; 0 for a file that has to come again whole."""
+
+
+class SpeechStarted(_Event, frozen=True, kw_only=True, tag="speech_started"):
+    """A segment opened at `time`."""
+
+    segment: int
+    channel: int = 0
+    time: float
+
+
+class Partial(_Event, frozen=True, kw_only=True, tag="partial"):
+    """The hypothesis so far; its first `stable_chars` characters never change again."""
+
+    segment: int
+    channel: int = 0
+    text: str
+    stable_chars: int
+    start: float
+    words: tuple[Word, ...] | None = None
+
+
+class Final(_Event, frozen=True, kw_only=True, tag="final"):
+    """The words of a segment; never empty, sent once for a segment at most."""
+
+    segment: int
+    channel: int = 0
+    text: str
+    start: float
+    end: float
+    confidence: float
+    words: tuple[Word, ...] | None = None
+    alternatives: tuple[Alternative, ...] | None = None
+
+
+class Endpoint(_Event, frozen=True, kw_only=True, tag="endpoint"):
+    """A segment ended at `time`; every `speech_started` has exactly one, after its `final`."""
+
+    segment: int
+    channel: int = 0
+    time: float
+    reason: EndpointReason
+
+
+class Finalized(_Event, frozen=True, kw_only=True, tag="finalized"):
+    """The answer to a `finalize`: every word of the audio sent before it is final."""
+
+    samples: int
+    """Samples of one channel before it, at the rate of `start`."""
+
+
+class Acknowledged(_Event, frozen=True, kw_only=True, tag="acknowledged"):
+    """How much audio the daemon needs no more, whatever happens to it.
+
+    Every word before is final; a daemon that is killed and started again goes on from here.
+    """
+
+    samples: int
+    """Samples of one channel since the start of the stream, at the rate of `start`."""
+
+
+class Load(_Event, frozen=True, kw_only=True, tag="load"):
+    """How well the daemon keeps up with this session; sent when it changes."""
+
+    degraded: int
+    """0: as it should be; 1: a narrower beam; 2: longer chunks as well."""
+    lag_ms: int
+    """Audio that was received and not decoded yet."""
+
+
+class Pong(_Event, frozen=True, kw_only=True, tag="pong"):
+    """The answer to a `ping`."""
+
+    id: int
+
+
+class Error(_Event, frozen=True, kw_only=True, tag="error"):
+    """Something went wrong; if `fatal`, `closed` follows after what is left to say."""
+
+    code: ErrorCode
+    message: str
+    fatal: bool
+    expected: str | None = None
+    found: str | None = None
+    retry_after_s: float | None = None
+
+
+class Closed(_Event, frozen=True, kw_only=True, tag="closed"):
+    """The last event of every session."""
+
+    reason: CloseReason
+
+
+ServerMessage: TypeAlias = (
+    Ready
+    | Resumed
+    | SpeechStarted
+    | Partial
+    | Final
+    | Endpoint
+    | Finalized
+    | Acknowledged
+    | Load
+    | Pong
+    | Error
+    | Closed
+)
