@@ -10,18 +10,20 @@ import torch
 from steno_models.hmm import kernels
 from steno_models.hmm.gmm import DiagonalGmm
 from steno_models.hmm.model import PhoneModel
-from steno_models.hmm.topology import NUM_STATES, Graph, utterance_graph
+from steno_models.hmm.topology import MONOPHONES, Graph, Monophones, utterance_graph
 from steno_models.types import FloatArray
 
 Way = tuple[list[int], float]
 """A path and its log probability."""
 
 
-def _random_model(rng: np.random.Generator, mixtures: int = 2, features: int = 3) -> PhoneModel:
-    shape = (NUM_STATES, mixtures, features)
-    weights = rng.dirichlet(np.ones(mixtures), NUM_STATES)
-    gmm = DiagonalGmm(np.log(weights), rng.normal(size=shape), rng.uniform(0.5, 2.0, shape))
-    return PhoneModel(gmm, rng.uniform(0.2, 0.8, NUM_STATES))
+def _random_model(
+    rng: np.random.Generator, units: Monophones = MONOPHONES, mixtures: int = 2, features: int = 3
+) -> PhoneModel:
+    shape = (units.num_states, mixtures, features)
+    weights = rng.dirichlet(np.ones(mixtures), units.num_states)
+    gmm = DiagonalGmm.uniform(np.log(weights), rng.normal(size=shape), rng.uniform(0.5, 2.0, shape))
+    return PhoneModel(gmm, rng.uniform(0.2, 0.8, units.num_states))
 
 
 def _case(seed: int) -> tuple[PhoneModel, FloatArray, Graph]:
@@ -54,6 +56,29 @@ def _paths(model: PhoneModel, frames: FloatArray, graph: Graph) -> Iterator[Way]
     for n in range(N):
         if np.isfinite(graph.start_log_probs[n]):
             yield from extend([n], graph.start_log_probs[n] + densities[0, n])
+
+
+def _small_case(seed: int) -> tuple[PhoneModel, FloatArray, Graph]:
+    """Return a word of two ways to say it and one of five states, silence optional."""
+    rng = np.random.default_rng(seed)
+    units = Monophones(states_per_phone=(3, 5)[seed % 2], silence_states=1)
+    graph = utterance_graph([[[1], [2]]] if seed % 2 else [[[1, 2], [2]]], units=units)
+    frames = rng.normal(size=(8, 3)).astype(np.float32)
+    return _random_model(rng, units), frames, graph
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_other_numbers_of_states_the_best_and_the_sum_are_those_of_all_paths(
+    seed: int,
+) -> None:
+    model, frames, graph = _small_case(seed)
+    ways = [way for way in _paths(model, frames, graph) if np.isfinite(way[1])]
+    best, _ = max(ways, key=lambda way: way[1])
+    found = model.posteriors(frames, graph)
+    assert model.best_path(frames, graph).tolist() == best
+    total = np.logaddexp.reduce([score for _, score in ways])
+    assert found.log_likelihood == pytest.approx(total, abs=1e-5)
+    np.testing.assert_allclose(found.occupancy.sum(axis=1), 1.0, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -122,7 +147,8 @@ def test_log_sum_exp_of_groups_equals_torch_even_for_huge_values() -> None:
     rng = np.random.default_rng(2)
     values = (rng.normal(size=(5, 12)) * 300.0).astype(np.float32)
     expected = torch.tensor(values).view(5, 4, 3).logsumexp(dim=2).numpy()
-    np.testing.assert_allclose(kernels.log_sum_exp_groups(values, 3), expected, rtol=1e-6)
+    bounds = np.array([0, 3, 6, 9, 12], np.int32)
+    np.testing.assert_allclose(kernels.log_sum_exp_groups(values, bounds), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("T", [1, 2])

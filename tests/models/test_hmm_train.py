@@ -52,7 +52,7 @@ def test_em_never_lowers_the_likelihood(seed: int, mixtures: int) -> None:
     rng = np.random.default_rng(seed)
     spoken = [_spoken(rng, _centres(rng, phones=5))[0] for _ in range(5)]
     shape = (NUM_STATES, mixtures, D)
-    gmm = DiagonalGmm(
+    gmm = DiagonalGmm.uniform(
         np.full((NUM_STATES, mixtures), -np.log(mixtures)),
         rng.normal(size=shape),
         np.full(shape, 10.0),
@@ -82,7 +82,7 @@ def test_training_without_long_enough_recordings_is_an_error() -> None:
 @pytest.mark.parametrize("T", [0, 5])
 def test_aligning_too_few_frames_is_an_error(T: int) -> None:
     shape = (NUM_STATES, 1, D)
-    gmm = DiagonalGmm(np.zeros(shape[:2]), np.zeros(shape), np.ones(shape))
+    gmm = DiagonalGmm.uniform(np.zeros(shape[:2]), np.zeros(shape), np.ones(shape))
     model, frames = PhoneModel(gmm, np.full(NUM_STATES, 0.5)), np.zeros((T, D), np.float32)
     graph = utterance_graph([[[1, 2]]])
     with pytest.raises(DataError, match="frames"):
@@ -112,7 +112,9 @@ def test_labels_and_models_come_back_from_their_files(tmp_path: Path) -> None:
     assert all(np.array_equal(found[key], labels[key]) for key in labels)
     assert load_labels(tmp_path / "new" / "phones.npz", ["c"]).keys() == {"c"}
     shape = (NUM_STATES, 2, D)
-    gmm = DiagonalGmm(np.full(shape[:2], -np.log(2.0)), rng.normal(size=shape), np.ones(shape))
+    gmm = DiagonalGmm.uniform(
+        np.full(shape[:2], -np.log(2.0)), rng.normal(size=shape), np.ones(shape)
+    )
     model = PhoneModel(gmm, rng.uniform(0.1, 0.9, NUM_STATES))
     model.save(tmp_path / "model.npz")
     again = load_phone_model(tmp_path / "model.npz")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from steno_models.errors import DataError
 from steno_models.hmm.model import PhoneModel
-from steno_models.hmm.topology import STATES_PER_PHONE, Graph
+from steno_models.hmm.topology import Graph
 from steno_models.types import FloatArray
 
 PhoneLabels = NDArray[np.int8]
@@ -68,8 +68,7 @@ def align(model: PhoneModel, frames: FloatArray, graph: Graph) -> Alignment:
     starts = np.flatnonzero(np.diff(tokens, prepend=-1))
     ends = [*starts[1:].tolist(), len(path)]
     nodes = path[starts]
-    phones = graph.states[nodes] // STATES_PER_PHONE
-    columns = (phones.tolist(), graph.words[nodes].tolist(), starts.tolist(), ends)
+    columns = (graph.phones[nodes].tolist(), graph.words[nodes].tolist(), starts.tolist(), ends)
     return Alignment(tuple(PhoneSpan(*values) for values in zip(*columns, strict=True)))
 
 

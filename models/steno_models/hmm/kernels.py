@@ -119,19 +119,21 @@ def backward(
 
 
 @numba.njit(nogil=True, cache=True)
-def log_sum_exp_groups(values: FloatArray, size: int) -> FloatArray:
-    """Return (T, C) log-sum-exp over each run of `size` columns of `values`, (T, C * size)."""
+def log_sum_exp_groups(values: FloatArray, bounds: IntArray) -> FloatArray:
+    """Return (T, C) log-sum-exp over the columns `bounds[c]:bounds[c + 1]` of `values`, (T, G)."""
     T = values.shape[0]
-    C = values.shape[1] // size
+    C = bounds.shape[0] - 1
     result = np.empty((T, C), np.float32)
     for t in range(T):
         for c in range(C):
-            row = values[t, c * size : (c + 1) * size]
+            row = values[t, bounds[c] : bounds[c + 1]]
             peak = row[0]
-            for m in range(1, size):
+            for m in range(1, row.shape[0]):
                 peak = max(peak, row[m])
             total = np.float32(0.0)
-            for m in range(size):
-                total += np.exp(row[m] - peak)
+            for m in range(row.shape[0]):
+                # Below that nothing is left of it in float32.
+                if row[m] - peak > np.float32(-17.0):
+                    total += np.exp(row[m] - peak)
             result[t, c] = peak + np.log(total)
     return result

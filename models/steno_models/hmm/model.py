@@ -78,6 +78,7 @@ class PhoneModel:
         """Write the model as one `.npz` file."""
         np.savez(
             path,
+            offsets=self.gmm.offsets,
             log_weights=self.gmm.log_weights,
             means=self.gmm.means,
             variances=self.gmm.variances,
@@ -102,7 +103,12 @@ def load_phone_model(path: Path) -> PhoneModel:
     """Return the model that `PhoneModel.save` wrote."""
     try:
         with np.load(path) as arrays:
-            gmm = DiagonalGmm(arrays["log_weights"], arrays["means"], arrays["variances"])
+            values = (arrays["log_weights"], arrays["means"], arrays["variances"])
+            # Files without offsets are older: all their states have equally many Gaussians.
+            ragged = "offsets" in arrays
+            gmm = (
+                DiagonalGmm(arrays["offsets"], *values) if ragged else DiagonalGmm.uniform(*values)
+            )
             return PhoneModel(gmm, arrays["stay_probs"])
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"expected a phone model in {path}, found {error}") from error

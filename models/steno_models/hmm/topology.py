@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
-from steno_models.errors import DataError
+from steno_models.errors import ConfigError, DataError
 from steno_models.text.tokens import PHONES
 from steno_models.types import IntArray
 
@@ -17,12 +18,63 @@ PHONE_IDS: Mapping[str, int] = {
 }
 """Silence is 0, the phones count from 1 as in the CTC table."""
 
+NUM_PHONES = len(PHONE_IDS)
+
+EDGE = SILENCE
+"""The neighbour of a word's first and last phone: whatever is beyond the edge of the word."""
+
 STATES_PER_PHONE = 3
-NUM_STATES = (len(PHONES) + 1) * STATES_PER_PHONE
-"""Emitting states of the model: state 3p + k is the k-th part of phone p."""
+NUM_STATES = NUM_PHONES * STATES_PER_PHONE
+"""Emitting states of `MONOPHONES`: state 3p + k is the k-th part of phone p."""
 
 Pronunciation = Sequence[int]
 """The phone ids of one way to say a word."""
+
+
+class Units(Protocol):
+    """Which emitting states a phone between two others runs through, left to right."""
+
+    @property
+    def num_states(self) -> int:
+        """S, the number of emitting states; their ids are 0 .. S - 1."""
+
+    def states(self, left: int, phone: int, right: int) -> Sequence[int]:
+        """Return the states of `phone` behind `left` and before `right`; EDGE beyond a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monophones:
+    """States that do not ask for a phone's neighbours.
+
+    Attributes:
+        states_per_phone: of every phone, 3 and 5 being the usual ones.
+        silence_states: of silence; its states are the first ones.
+    """
+
+    states_per_phone: int = STATES_PER_PHONE
+    silence_states: int = STATES_PER_PHONE
+
+    def __post_init__(self) -> None:
+        if self.states_per_phone < 1 or self.silence_states < 1:
+            raise ConfigError(
+                f"expected at least one state a phone, found {self.states_per_phone} and "
+                f"{self.silence_states} of silence"
+            )
+
+    @property
+    def num_states(self) -> int:
+        """S, the number of emitting states."""
+        return self.silence_states + (NUM_PHONES - 1) * self.states_per_phone
+
+    def states(self, left: int, phone: int, right: int) -> Sequence[int]:  # noqa: ARG002
+        """Return the states of `phone`, whatever is beside it."""
+        if phone == SILENCE:
+            return range(self.silence_states)
+        first = self.silence_states + (phone - 1) * self.states_per_phone
+        return range(first, first + self.states_per_phone)
+
+
+MONOPHONES = Monophones()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +84,8 @@ class Graph:
     Every node has a self-loop of its own; the arcs below are the ways from other nodes into it.
 
     Attributes:
-        states: (N,) int32 emitting state of each node, 3p + k.
+        states: (N,) int32 emitting state of each node.
+        phones: (N,) int32 phone that each node is part of.
         tokens: (N,) int32 number of the phone occurrence that the node is part of.
         words: (N,) int32 position of its word in the utterance, -1 in silence.
         arc_offsets: (N + 1,) int32; the arcs into node n are `arc_offsets[n]:arc_offsets[n + 1]`.
@@ -44,6 +97,7 @@ class Graph:
     """
 
     states: IntArray
+    phones: IntArray
     tokens: IntArray
     words: IntArray
     arc_offsets: IntArray
@@ -59,18 +113,22 @@ _Exits = dict[int, float]  # node that may be left -> log probability of this wa
 class _Builder:
     """Appends chains of states and remembers the arcs between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, units: Units) -> None:
         self.states: list[int] = []
+        self.phones: list[int] = []
         self.tokens: list[int] = []
         self.words: list[int] = []
         self.arcs: list[_Exits] = []
+        self._units = units
         self._num_tokens = 0
 
     def chain(self, phones: Pronunciation, word: int, entries: _Exits) -> int:
         """Append the states of `phones` behind `entries` and return the last node."""
-        for phone in phones:
-            for k in range(STATES_PER_PHONE):
-                self.states.append(STATES_PER_PHONE * phone + k)
+        lefts, rights = [EDGE, *phones[:-1]], [*phones[1:], EDGE]
+        for left, phone, right in zip(lefts, phones, rights, strict=True):
+            for state in self._units.states(left, phone, right):
+                self.states.append(state)
+                self.phones.append(phone)
                 self.tokens.append(self._num_tokens)
                 self.words.append(word)
                 self.arcs.append(entries)
@@ -89,6 +147,7 @@ class _Builder:
         inner = [(s, p) for arcs in self.arcs for s, p in arcs.items() if s >= 0]
         return Graph(
             states=np.array(self.states, np.int32),
+            phones=np.array(self.phones, np.int32),
             tokens=np.array(self.tokens, np.int32),
             words=np.array(self.words, np.int32),
             arc_offsets=np.cumsum([0, *counts], dtype=np.int32),
@@ -100,20 +159,25 @@ class _Builder:
 
 
 def utterance_graph(
-    words: Sequence[Sequence[Pronunciation]], *, silence_prob: float = 0.5
+    words: Sequence[Sequence[Pronunciation]],
+    *,
+    silence_prob: float = 0.5,
+    units: Units = MONOPHONES,
 ) -> Graph:
     """Return the graph of an utterance, silence optional at both ends and between words.
 
     Args:
         words: for each word its pronunciations (equally likely), each a sequence of phone ids.
         silence_prob: probability of a silence at each border of a word.
+        units: the states of the phones; graphs of the same words whose units have equally many
+            states a phone have the same nodes.
 
     Raises:
         DataError: there is no word, or one has no pronunciation or an empty one.
     """
     if not words:
         raise DataError("expected at least one word to align, found none")
-    builder = _Builder()
+    builder = _Builder(units)
     log_silence, log_skip = float(np.log(silence_prob)), float(np.log1p(-silence_prob))
     exits = builder.optional_silence({-1: 0.0}, log_silence, log_skip)
     for i, pronunciations in enumerate(words):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from rich.progress import Progress
@@ -10,7 +11,13 @@ from steno_models.errors import DataError
 from steno_models.hmm.gmm import DiagonalGmm, Statistics
 from steno_models.hmm.kernels import F64
 from steno_models.hmm.model import PhoneModel
-from steno_models.hmm.topology import NUM_STATES, SILENCE, STATES_PER_PHONE, Graph, shortest_path
+from steno_models.hmm.topology import (
+    MONOPHONES,
+    SILENCE,
+    Graph,
+    Monophones,
+    shortest_path,
+)
 from steno_models.types import FloatArray, IntArray
 
 VARIANCE_FLOOR = 0.01  # of the variance of all frames
@@ -48,18 +55,23 @@ SCHEDULE = (
 )
 
 
-def train(examples: Sequence[Example], schedule: Sequence[Stage] = SCHEDULE) -> PhoneModel:
+def train(
+    examples: Sequence[Example],
+    schedule: Sequence[Stage] = SCHEDULE,
+    units: Monophones = MONOPHONES,
+) -> PhoneModel:
     """Return a model of the phones, trained from a flat start.
 
     Args:
         examples: the easy (short) ones first; those too short for their words are left out.
         schedule: how the mixtures grow.
+        units: the states of the phones; the graphs of the examples are made of them.
     """
     usable = [u for u in examples if len(u.frames) >= len(shortest_path(u.graph))]
     if not usable:
         raise DataError("expected recordings that are long enough for their words, found none")
     first = _first(usable, schedule[0].share)
-    model = _estimate(_flat_model(first), first, [flat_path(u) for u in first])
+    model = _estimate(_flat_model(first, units), first, [flat_path(u) for u in first])
     with Progress() as progress:
         task = progress.add_task("phone models", total=sum(s.rounds for s in schedule))
         for stage in schedule:
@@ -96,7 +108,7 @@ def baum_welch_round(
             occupancy = posteriors.occupancy[:, u.graph.states == state].sum(axis=1)
             statistics.add(state, u.frames, occupancy.astype(np.float32))
     gmm = statistics.estimate(variance_floor)
-    return PhoneModel(gmm, _stay_probs(stays, visits, model.stay_probs)), total
+    return PhoneModel(gmm, staying(stays, visits, model.stay_probs)), total
 
 
 def flat_path(example: Example) -> IntArray:
@@ -107,9 +119,10 @@ def flat_path(example: Example) -> IntArray:
     if end - begin < len(nodes):
         begin, end = 0, T
     inner = nodes[np.arange(end - begin) * len(nodes) // (end - begin)]
-    lead = np.arange(begin) * STATES_PER_PHONE // max(begin, 1)
-    tail = np.arange(T - end) * STATES_PER_PHONE // max(T - end, 1)
-    last = len(graph.states) - STATES_PER_PHONE
+    silence = int((graph.tokens == 0).sum())
+    lead = np.arange(begin) * silence // max(begin, 1)
+    tail = np.arange(T - end) * silence // max(T - end, 1)
+    last = len(graph.states) - silence
     return np.concatenate([lead, inner, last + tail]).astype(np.int32)
 
 
@@ -124,17 +137,17 @@ def _first(examples: Sequence[Example], share: float) -> Sequence[Example]:
     return examples[: max(1, round(share * len(examples)))]
 
 
-def _flat_model(examples: Sequence[Example]) -> PhoneModel:
+def _flat_model(examples: Sequence[Example], units: Monophones) -> PhoneModel:
     """Return one Gaussian for all states: the mean and variance of all frames."""
     frames = np.concatenate([u.frames for u in examples])
-    shape = (NUM_STATES, 1, frames.shape[1])
-    gmm = DiagonalGmm(
-        log_weights=np.zeros((NUM_STATES, 1)),
+    shape = (units.num_states, 1, frames.shape[1])
+    gmm = DiagonalGmm.uniform(
+        log_weights=np.zeros(shape[:2]),
         means=np.broadcast_to(frames.mean(axis=0, dtype=np.float64), shape).copy(),
         variances=np.broadcast_to(frames.var(axis=0, dtype=np.float64), shape).copy(),
     )
-    stay_probs = np.full(NUM_STATES, 0.7)
-    stay_probs[STATES_PER_PHONE * SILENCE : STATES_PER_PHONE * (SILENCE + 1)] = 0.9
+    stay_probs = np.full(units.num_states, 0.7)
+    stay_probs[list(units.states(SILENCE, SILENCE, SILENCE))] = 0.9
     return PhoneModel(gmm, stay_probs)
 
 
@@ -143,24 +156,52 @@ def _estimate(
 ) -> PhoneModel:
     """Return the model of greatest likelihood for these paths (two rounds of EM inside states)."""
     frames = np.concatenate([u.frames for u in examples])
+    counts = transition_counts(model.gmm.num_states, [u.graph for u in examples], paths)
     states = np.concatenate([u.graph.states[p] for u, p in zip(examples, paths, strict=True)])
-    stays = np.zeros(len(model.stay_probs))
-    for u, path in zip(examples, paths, strict=True):
-        np.add.at(stays, u.graph.states[path[1:][path[1:] == path[:-1]]], 1.0)
-    visits = np.bincount(states, minlength=len(stays)).astype(np.float64)
-    floor = VARIANCE_FLOOR * frames.var(axis=0, dtype=np.float64)
+    gmm = refined(model.gmm, by_state(frames, states, model.gmm.num_states), rounds=2)
+    return PhoneModel(gmm, staying(*counts, model.stay_probs))
+
+
+def transition_counts(
+    num_states: int, graphs: Sequence[Graph], paths: Sequence[IntArray]
+) -> tuple[F64, F64]:
+    """Return (S,) how often each state is stayed in and (S,) how often it is met on `paths`."""
+    stays, visits = np.zeros(num_states), np.zeros(num_states)
+    for graph, path in zip(graphs, paths, strict=True):
+        np.add.at(stays, graph.states[path[1:][path[1:] == path[:-1]]], 1.0)
+        np.add.at(visits, graph.states[path], 1.0)
+    return stays, visits
+
+
+def by_state(frames: FloatArray, states: IntArray, num_states: int) -> list[FloatArray]:
+    """Return for each state its (T_s, D) part of `frames`, (T, D), by the `states`, (T,)."""
     order = np.argsort(states, kind="stable")
-    bounds = np.searchsorted(states[order], np.arange(len(stays) + 1))
-    gmm = model.gmm
-    for _ in range(2):
+    bounds = np.searchsorted(states[order], np.arange(num_states + 1))
+    ordered = frames[order]
+    return [ordered[begin:end] for begin, end in pairwise(bounds.tolist())]
+
+
+def refined(gmm: DiagonalGmm, frames: Sequence[FloatArray], *, rounds: int) -> DiagonalGmm:
+    """Return `gmm` after `rounds` of EM inside the states, whose frames are known."""
+    floor = VARIANCE_FLOOR * _variance(frames)
+    for _ in range(rounds):
         statistics = Statistics(gmm)
-        for state in np.flatnonzero(visits).tolist():
-            statistics.add(state, frames[order[bounds[state] : bounds[state + 1]]])
+        for state, own in enumerate(frames):
+            if len(own):
+                statistics.add(state, own)
         gmm = statistics.estimate(floor)
-    return PhoneModel(gmm, _stay_probs(stays, visits, model.stay_probs))
+    return gmm
 
 
-def _stay_probs(stays: F64, visits: F64, old: F64) -> F64:
+def _variance(parts: Sequence[FloatArray]) -> F64:
+    """Return (D,) the variance of all frames of `parts` together."""
+    count = sum(len(part) for part in parts)
+    mean = sum(part.sum(axis=0, dtype=np.float64) for part in parts) / count
+    squares = sum(((part - mean) ** 2).sum(axis=0, dtype=np.float64) for part in parts)
+    return np.asarray(squares / count, np.float64)
+
+
+def staying(stays: F64, visits: F64, old: F64) -> F64:
     """Return (S,) probabilities of staying from expected counts; unseen states keep the old one."""
     estimate = stays / np.where(visits > 0.0, visits, 1.0)
     return np.where(visits > 0.0, np.clip(estimate, 1e-3, 1.0 - 1e-3), old)
