@@ -140,8 +140,10 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     fall behind; if not, the same audio always gives the same words."""
     threads: Count = 1
     """Threads of the encoder; one leaves the other cores to the rest of the machine."""
-    max_batch: Count = 32
-    """Sessions that are decoded together."""
+    max_batch: Count = 4
+    """Sessions that are decoded together; with more each is cheaper, and all wait for the last."""
+    batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    """How long a chunk waits for those of other sessions; the end of an utterance never waits."""
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step of sessions that wish none; left out, the one the bundle was made for."""
 

@@ -8,7 +8,6 @@ work is at fault hears of it.
 """
 
 import asyncio
-import heapq
 import logging
 import threading
 import time
@@ -108,6 +107,7 @@ class Job:
     work: Work = field(compare=False)
     decoding: Decoding = field(compare=False)
     deliver: Callable[[Outcome], None] = field(compare=False)
+    came_s: float = field(default_factory=time.monotonic, compare=False)
 
 
 def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, State]:
@@ -150,13 +150,36 @@ def capacity(real_time_factor: float, *, headroom: float) -> int:
     return int(min(SESSIONS_MAX, max(1, headroom / max(real_time_factor, 1e-6))))
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How long to wait for company, and how many to take.
+
+    The pieces that end an utterance go first and among themselves: somebody waits for that final,
+    and a batch is answered as a whole. Of the others few go together and none waits: whatever came
+    while the last batch was in hand makes the next one. To wait on purpose saves nothing with eight
+    sessions, and each word comes later by as much.
+
+    Attributes:
+        most: pieces of work that go through the recogniser together.
+        wait_s: how long a piece waits for others, unless all who are here have work in the queue.
+    """
+
+    most: int = 4
+    wait_s: float = 0.0
+
+    def take(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the next batch out of the jobs that wait: the earliest due of the hastiest."""
+        ends = [job for job in jobs if job.work.is_last]
+        return sorted(ends or jobs)[: self.most]
+
+
 class Engine:
     """Decodes for the sessions of the running event loop.
 
     Args:
         recogniser: nothing else may call it while the engine runs.
         ladder: how many sessions keep up, at which effort.
-        max_batch: how many pieces of work go through the recogniser together.
+        batching: what goes through the recogniser together.
         metrics: counts batches.
 
     Attributes:
@@ -169,14 +192,15 @@ class Engine:
         recogniser: Recogniser,
         ladder: Ladder,
         *,
-        max_batch: int = 32,
+        batching: Batching | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self.ladder = ladder
         self._metrics = metrics or Metrics()
         self._recogniser = recogniser
-        self._max_batch = max_batch
+        self._batching = batching or Batching()
         self._seats: set[Seat] = set()
+        self._transcripts = 0  # of all seats; both threads read it
         self._jobs: list[Job] = []
         self._jobs_seen = 0
         self._ready = threading.Condition()
@@ -190,7 +214,7 @@ class Engine:
     @property
     def sessions(self) -> int:
         """How many transcripts are made now: one a session, or one for each of its channels."""
-        return sum(seat.transcripts for seat in self._seats)
+        return self._transcripts
 
     @property
     def max_sessions(self) -> int:
@@ -239,12 +263,15 @@ class Engine:
             )
         seat = Seat(name, transcripts)
         self._seats.add(seat)
+        self._transcripts += transcripts
         return seat
 
     def leave(self, seat: Seat) -> None:
         """Give a seat back; its work is dropped."""
-        seat.taken = False
-        self._seats.discard(seat)
+        if seat.taken:
+            seat.taken = False
+            self._seats.discard(seat)
+            self._transcripts -= seat.transcripts
 
     def submit(
         self,
@@ -258,8 +285,7 @@ class Engine:
         """Queue a piece of work; `deliver` is called on the event loop with its outcome."""
         with self._ready:
             self._jobs_seen += 1
-            job = Job(due_s, self._jobs_seen, seat, work, decoding, deliver)
-            heapq.heappush(self._jobs, job)
+            self._jobs.append(Job(due_s, self._jobs_seen, seat, work, decoding, deliver))
             self._ready.notify()
 
     def _run(self) -> None:
@@ -270,20 +296,34 @@ class Engine:
             del batch  # while it waits, it holds no session that is over
 
     def _collect(self) -> list[Job]:
-        """Wait for work; return what is ready, the earliest due first, or nothing at the end."""
+        """Wait for work; return the next batch, or nothing at the end."""
         batch: list[Job] = []
         with self._ready:
             while not batch:
                 self._ready.wait_for(lambda: self._jobs or self._closing)
+                self._ready.wait_for(self._is_company, self._patience_s())
                 if self._closing:
                     return []
-                while self._jobs and len(batch) < self._max_batch:
-                    job = heapq.heappop(self._jobs)
-                    if job.seat.taken:
-                        batch.append(job)
+                self._jobs = [job for job in self._jobs if job.seat.taken]
+                batch = self._batching.take(self._jobs)
+            taken = {job.number for job in batch}
+            self._jobs = [job for job in self._jobs if job.number not in taken]
             self._in_hand = True
             self._metrics.queue(len(self._jobs))
         return batch
+
+    def _is_company(self) -> bool:
+        """Return whether nobody else is worth waiting for."""
+        return (
+            self._closing
+            or len(self._jobs) >= min(self._batching.most, self.sessions)
+            or any(job.work.is_last for job in self._jobs)
+        )
+
+    def _patience_s(self) -> float:
+        """Return how long the piece that came first may still wait for others."""
+        first_s = min((job.came_s for job in self._jobs), default=0.0)
+        return max(0.0, first_s + self._batching.wait_s - time.monotonic())
 
     def _perform(self, batch: Sequence[Job]) -> list[Outcome]:
         """Return the outcome of each job: all at once, or one by one where that fails."""

@@ -64,6 +64,7 @@ class _Segment:
         fed: sample up to which features went out.
         number: None as long as nobody heard of it: it continues another, and may stay silent.
         update: the newest one.
+        features: that went out with no work yet, each (T, F).
         stable_words: how many words were called stable so far.
         ending: why it ends, once that is decided.
     """
@@ -74,6 +75,7 @@ class _Segment:
     fbank: StreamingFbank = field(default_factory=StreamingFbank)
     state: "State | None" = None
     update: "Update | None" = None
+    features: list[FloatArray] = field(default_factory=list)
     stable_words: int = 0
     ending: EndpointReason | None = None
 
@@ -156,8 +158,11 @@ class Segmenter:
             if segment is not None and (
                 segment.ending is not None or self._cursor >= self._next_decision
             ):
-                return self._hand_out(segment)
-            if not self._move():
+                self._hear(segment)
+                if segment.ending is not None or self._is_enough(segment):
+                    return self._hand_out(segment)
+                self._decide(segment)
+            elif not self._move():
                 return None
 
     def work_done(self, update: "Update", state: "State") -> None:
@@ -172,12 +177,11 @@ class Segmenter:
             return
         segment.update = update
         segment.stable_words = max(segment.stable_words, update.stable_words)
-        self._next_decision = self._cursor + DECISION_SAMPLES
         if update.words:
             self._announce(segment, segment.origin)
         if segment.number is not None:
             self._happenings.append(Heard(segment.number, segment.origin, update))
-        segment.ending = decide(self._rules, self._situation(segment, update))
+        self._decide(segment)
 
     def abandon(self) -> None:
         """End the open segment with the words that are known: its work failed."""
@@ -195,12 +199,28 @@ class Segmenter:
             self._tape.append(np.zeros(missing, np.float32))
         self._commands.append(_Command(self._tape.end, end=reason))
 
+    def _hear(self, segment: _Segment) -> None:
+        """Compute the features up to the cursor."""
+        segment.features.append(segment.fbank.accept(self._tape.read(segment.fed, self._cursor)))
+        segment.fed = self._cursor
+
+    def _is_enough(self, segment: _Segment) -> bool:
+        """Return whether the recogniser can say anything new with the features that wait."""
+        missing = segment.update.missing_frames if segment.update else 0
+        return sum(map(len, segment.features)) >= missing
+
     def _hand_out(self, segment: _Segment) -> Work:
         """Return the features since the last work of the segment."""
-        features = segment.fbank.accept(self._tape.read(segment.fed, self._cursor))
-        segment.fed = self._cursor
+        features = np.concatenate(segment.features)
+        segment.features.clear()
         self._waiting = True
         return Work(features, segment.state, segment.ending is not None, self._cursor)
+
+    def _decide(self, segment: _Segment) -> None:
+        """Let the rules look at what is known here; they look again a little later."""
+        if segment.update is not None:
+            segment.ending = decide(self._rules, self._situation(segment, segment.update))
+        self._next_decision = self._cursor + DECISION_SAMPLES
 
     def _move(self) -> bool:
         """Move the cursor by a block or obey a command; say whether there was anything to do."""

@@ -24,7 +24,7 @@ from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import CaptionsConfig, Config, EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import Rules
-from steno_daemon.engine import Engine, Recogniser, capacity, measure, own_chunk_ms
+from steno_daemon.engine import Batching, Engine, Recogniser, capacity, measure, own_chunk_ms
 from steno_daemon.errors import ConfigError, StenoDaemonError
 from steno_daemon.exposure import Exposure
 from steno_daemon.journal import Journal, directory_of
@@ -153,9 +153,8 @@ class Daemon:
             protocol=wire.PROTOCOL_VERSION,
             bundle=f"{model.name} {model.version}",
         )
-        self.engine = Engine(
-            model.recogniser, ladder, max_batch=config.engine.max_batch, metrics=self._metrics
-        )
+        batching = Batching(config.engine.max_batch, config.engine.batch_wait_ms / 1000)
+        self.engine = Engine(model.recogniser, ladder, batching=batching, metrics=self._metrics)
         self.hub = Hub(
             config.captions.keep_s, replacements=Replacements(config.captions.replacements)
         )

@@ -64,6 +64,7 @@ class Update:
         steps: encoder steps decoded so far in this segment.
         trailing_blank_steps: how many of the last steps the model called silence (blank).
         alternatives: the n-best list, best first; filled at the end of a segment only.
+        missing_frames: features without which nothing more can be known, unless the segment ends.
     """
 
     words: tuple[Word, ...]
@@ -71,6 +72,7 @@ class Update:
     steps: int
     trailing_blank_steps: int
     alternatives: tuple[Alternative, ...] = ()
+    missing_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +241,14 @@ class Recogniser:
         else:
             words = self._alternative(search.best(state.search), language_model.words).words
             stable = min(len(words), search.stable_words(state.search))
-        return Update(words, stable, state.search.step, state.trailing_blank_steps, alternatives)
+        return Update(
+            words,
+            stable,
+            state.search.step,
+            state.trailing_blank_steps,
+            alternatives,
+            missing_frames=max(0, self._frames_of_chunk(state) - len(state.frames)),
+        )
 
     def _alternative(self, hypothesis: Hypothesis, spelling: Sequence[str]) -> Alternative:
         confidences = self.calibration(hypothesis.words)

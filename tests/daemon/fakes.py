@@ -6,7 +6,7 @@ one does, so a word that is cut or fed twice shows in the text.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -107,7 +107,8 @@ class FakeRecogniser:
         spectra = frames[:ready].reshape(-1, STEP_FRAMES, 80).mean(axis=1)
         steps = (*state.steps, *spectra)
         after = FakeState(state.chunk_steps, state.n_best, frames[ready:], steps)
-        return _update(steps, is_last=chunk.is_last, n_best=state.n_best), cast("State", after)
+        update = _update(steps, is_last=chunk.is_last, n_best=state.n_best)
+        return replace(update, missing_frames=size - len(after.frames)), cast("State", after)
 
 
 def _update(steps: Sequence[FloatArray], *, is_last: bool, n_best: int) -> Update:

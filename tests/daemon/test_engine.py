@@ -10,6 +10,7 @@ import pytest
 from tests.daemon.fakes import FakeRecogniser
 
 from steno_daemon.engine import (
+    Batching,
     Done,
     Engine,
     Failed,
@@ -56,7 +57,7 @@ def work(frames: int) -> Work:
 async def running(
     recogniser: FakeRecogniser, *, max_sessions: int = 10, max_batch: int = 32
 ) -> AsyncIterator[Engine]:
-    engine = Engine(recogniser, Ladder((max_sessions,)), max_batch=max_batch)
+    engine = Engine(recogniser, Ladder((max_sessions,)), batching=Batching(most=max_batch))
     engine.start()
     try:
         yield engine

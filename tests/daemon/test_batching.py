@@ -1,0 +1,113 @@
+"""What goes through the recogniser together, and what need not go there at all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.daemon.fakes import FakeRecogniser, speak
+
+from steno_daemon import wire
+from steno_daemon.engine import Batching, Engine, Job, Outcome, Seat
+from steno_daemon.happenings import Work
+from steno_daemon.ladder import Ladder
+from steno_daemon.replay import replay
+from steno_daemon.session import Decoding
+from steno_models.recogniser import State, Update
+from steno_models.recogniser import Work as Chunk
+
+PATIENCE_S = 60.0
+
+
+@asynccontextmanager
+async def running(recogniser: FakeRecogniser, batching: Batching) -> AsyncIterator[Engine]:
+    engine = Engine(recogniser, Ladder((10, 10, 10)), batching=batching)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def outcome(engine: Engine, seat: Seat, *, is_last: bool = False) -> Outcome:
+    """Hand in a piece of work and wait for what comes of it."""
+    answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    work = Work(np.zeros((4, 80), np.float32), None, is_last=is_last, position=0)
+    engine.submit(seat, work, Decoding(), due_s=0.0, deliver=answered.set_result)
+    async with asyncio.timeout(PATIENCE_S):
+        return await answered
+
+
+async def test_pieces_of_different_sessions_wait_for_each_other() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
+        seats = [engine.admit(name) for name in "abc"]
+        await asyncio.gather(*(outcome(engine, seat) for seat in seats))
+    assert recogniser.batches == [3]
+
+
+async def test_no_more_are_waited_for_than_are_taken() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(most=2, wait_s=PATIENCE_S)) as engine:
+        seats = [engine.admit(name) for name in "abcd"]
+        await asyncio.gather(*(outcome(engine, seat) for seat in seats))
+    assert recogniser.batches == [2, 2]
+
+
+async def test_who_is_alone_waits_for_nobody() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
+        gone, seat = engine.admit("gone"), engine.admit("a")
+        engine.leave(gone)
+        await outcome(engine, seat)
+    assert recogniser.batches == [1]
+
+
+async def test_the_end_of_an_utterance_waits_for_nobody() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
+        engine.admit("silent")
+        await outcome(engine, engine.admit("a"), is_last=True)
+    assert recogniser.batches == [1]
+
+
+def job(number: int, due_s: float, *, is_last: bool) -> Job:
+    work = Work(np.zeros((4, 80), np.float32), None, is_last=is_last, position=0)
+    return Job(due_s, number, Seat("a"), work, Decoding(), lambda _: None)
+
+
+def test_utterances_that_end_go_first_and_among_themselves() -> None:
+    jobs = [job(n, due_s, is_last=n in {2, 3}) for n, due_s in enumerate([1.0, 2.0, 9.0, 8.0, 0.0])]
+    batching = Batching(most=3)
+    assert [one.number for one in batching.take(jobs)] == [3, 2]
+    assert [one.number for one in batching.take([jobs[0], jobs[1], jobs[4]])] == [4, 0, 1]
+    assert [one.number for one in Batching(most=2).take(jobs[:2])] == [0, 1]
+
+
+async def test_patience_has_an_end() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=0.01)) as engine:
+        engine.admit("silent")
+        await outcome(engine, engine.admit("a"))
+    assert recogniser.batches == [1]
+
+
+class Terse(FakeRecogniser):
+    """Does not say how much it lacks, so that it is asked all the time."""
+
+    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
+        return [(replace(update, missing_frames=0), state) for update, state in super().step(work)]
+
+
+@pytest.mark.parametrize("chunk_ms", [80, 160, 640, 1_280])
+def test_a_recogniser_is_asked_where_it_can_say_more_and_nothing_else_changes(
+    chunk_ms: int,
+) -> None:
+    sound, start = speak("do mi re fa so", gap_s=0.4), wire.Start(chunk_ms=chunk_ms)
+    asked, terse = FakeRecogniser(), Terse()
+    assert list(replay(asked, sound, start=start)) == list(replay(terse, sound, start=start))
+    speech_s = len(sound) / 16_000
+    assert len(asked.batches) <= 3 + 1000 * speech_s / chunk_ms
+    assert len(terse.batches) >= len(asked.batches)
