@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from steno_models.audio import read_file
 from steno_models.errors import ConfigError
 from steno_models.types import FloatArray
-from steno_models.vad.decision import (
-    SpeechEnd,
-    SpeechStart,
-    VadEvent,
-    VadOptions,
-    VadState,
-    decide,
-    end,
-)
-from steno_models.vad.levels import Levels, frame_levels_db
+from steno_models.vad.decision import Decision, SpeechEnd, SpeechStart, VadEvent, VadOptions
+from steno_models.vad.kernels import frame_level_db
+from steno_models.vad.levels import LevelMeter, Levels
 from steno_models.vad.webrtc import VoiceActivityDetector
 
 FRAME = 160
@@ -29,9 +22,9 @@ RULES = VadOptions(start_ms=30, window_ms=100, hangover_ms=50, lead_ms=0)
 
 def events_of(votes: str, options: VadOptions = RULES) -> list[tuple[int, VadEvent]]:
     """Return (frame, event) for `votes`: `#` loud speech, `+` quiet speech, `.` neither."""
-    state, events = VadState(), []
+    decision, events = Decision(options), []
     for frame, vote in enumerate(votes):
-        state, event = decide(state, options, candidate=vote != ".", loud=vote == "#")
+        event = decision.hear(candidate=vote != ".", loud=vote == "#")
         if event is not None:
             events.append((frame, event))
     return events
@@ -118,14 +111,21 @@ def test_a_start_never_lies_further_back_than_the_options_say() -> None:
 
 
 def test_the_end_of_the_stream_ends_speech_and_only_speech() -> None:
-    state = VadState()
-    assert end(state, RULES) == (state, None)
+    decision = Decision(RULES)
+    assert decision.end() is None
     for _ in range(4):
-        state, _ = decide(state, RULES, candidate=True, loud=True)
-    ended, event = end(state, RULES)
-    assert event == SpeechEnd(4 * FRAME)
-    assert state.speaking
-    assert not ended.speaking
+        decision.hear(candidate=True, loud=True)
+    assert decision.speaking
+    assert decision.end() == SpeechEnd(4 * FRAME)
+    assert not decision.speaking
+    assert decision.speech_fraction == 0
+
+
+def test_the_share_of_speech_counts_the_window_alone() -> None:
+    decision = Decision(RULES)
+    for vote in "##" + "." * 6 + "#...":
+        decision.hear(candidate=vote == "#", loud=True)
+    assert decision.speech_fraction == pytest.approx(1 / 10)
 
 
 @pytest.mark.parametrize(
@@ -148,27 +148,47 @@ def test_the_level_of_a_loud_frame_is_its_power_after_pre_emphasis() -> None:
     gain = abs(1 - 0.97 * np.exp(-2j * np.pi * 1000 / 16_000))
     expected = 10 * np.log10(0.5**2 / 2 * gain**2)
     before = float(0.5 * np.sin(-2 * np.pi * 1000 / 16_000))
-    np.testing.assert_allclose(frame_levels_db(sine, before, FRAME), expected, atol=1e-4)
+    first, second = (frame_level_db(frame, before) for frame in (sine[:FRAME], sine[FRAME:]))
+    assert first == pytest.approx(expected, abs=1e-4)
+    assert second == pytest.approx(expected, abs=0.1)  # `before` is another sample's
 
 
 def test_the_floor_is_the_lowest_level_of_the_last_two_seconds() -> None:
-    levels = Levels(frame_ms=10)
+    meter = LevelMeter(Levels(frame_ms=10))
     for level_db in [-50.0] * 100 + [-20.0] * 170:
-        levels = levels.heard(level_db)
-    assert levels.floor_db == pytest.approx(-50)
-    assert levels.above_floor_db == pytest.approx(30)
+        meter.note(level_db)
+    assert meter.floor_db == pytest.approx(-50)
+    assert meter.above_floor_db == pytest.approx(30)
     for _ in range(60):
-        levels = levels.heard(-20.0)
-    assert levels.floor_db == pytest.approx(-20)
-    assert levels.heard(-100.0) == levels  # digital silence is no noise floor
+        meter.note(-20.0)
+    assert meter.floor_db == pytest.approx(-20)
+    before = meter.levels
+    meter.note(-100.0)
+    assert meter.levels == before  # digital silence is no noise floor
+
+
+def test_a_meter_goes_on_from_what_another_remembers() -> None:
+    rng = np.random.default_rng(0)
+    whole, first = LevelMeter(Levels(frame_ms=20)), LevelMeter(Levels(frame_ms=20))
+    levels_db = rng.uniform(-70, -20, 200).tolist()
+    for level_db in levels_db:
+        whole.note(level_db)
+    for level_db in levels_db[:77]:
+        first.note(level_db)
+    second = LevelMeter(first.levels)
+    assert second.floor_db == first.floor_db
+    for level_db in levels_db[77:]:
+        second.note(level_db)
+    assert second.levels == whole.levels
+    assert second.gain_db == whole.gain_db
 
 
 def test_only_quiet_sound_is_raised_and_never_its_noise() -> None:
-    quiet, loud, noisy = (Levels(frame_ms=10) for _ in range(3))
+    quiet, loud, noisy = (LevelMeter(Levels(frame_ms=10)) for _ in range(3))
     for i in range(200):
-        quiet = quiet.heard(-60.0 if i % 100 > 50 else -88.0)
-        loud = loud.heard(-20.0 if i % 100 > 50 else -80.0)
-        noisy = noisy.heard(-64.0)
+        quiet.note(-60.0 if i % 100 > 50 else -88.0)
+        loud.note(-20.0 if i % 100 > 50 else -80.0)
+        noisy.note(-64.0)
     assert quiet.gain_db == pytest.approx(23)
     assert loud.gain_db == 0
     assert noisy.gain_db == 0

@@ -4,7 +4,8 @@ A frame counts as speech if WebRTC's detector (Gaussian mixtures on six sub-band
 and its level stands clear of a noise floor, the lowest level of the last two seconds (the minimum
 statistics of Martin 2001): steady noise, which WebRTC calls speech, sinks into its own floor.
 
-    levels.py    noise floor and peak of what was heard lately, as a value
-    decision.py  votes of frames to starts and ends, as a value; options and events
+    kernels.py   the compiled loops over a frame
+    levels.py    noise floor and peak of what was heard lately: a value, and a meter that hears
+    decision.py  votes of frames to starts and ends; options and events
     webrtc.py    VoiceActivityDetector: samples in, events out
 """

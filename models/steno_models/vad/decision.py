@@ -1,11 +1,12 @@
-"""From votes of single frames to the starts and ends of speech: pure rules on a value.
+"""From votes of single frames to the starts and ends of speech: rules that know no sound.
 
 Speech starts when enough of the last frames voted for it, and ends when none has for a while
 (the hangover). Starts are dated back to the first frame that could have been speech, ends to the
 last one that was, so times do not depend on how long the rules took to be sure.
 """
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass
 
 from steno_models.errors import ConfigError
 
@@ -90,74 +91,78 @@ class VadOptions:
 _NO_VOTE = -1
 
 
-@dataclass(frozen=True, slots=True)
-class VadState:
-    """What the rules remember between two frames: a value, never changed.
+class Decision:
+    """The rules at work: votes in, one frame after the other, and the events that they bring about.
+
+    It runs for every 10 ms of every stream, so it counts what changes and looks for nothing.
+
+    Args:
+        options: how eagerly speech is believed.
+        speaking: whether speech has started before the first frame.
 
     Attributes:
-        frames: frames decided so far.
-        votes: one entry for each of the last frames: where the unbroken run of candidates that
-            it belongs to began if it voted for speech, -1 if it did not.
-        run_start: the first frame of the present run of candidates, `frames` where there is none.
         speaking: whether speech has started and not ended.
-        last_speech: the last frame that voted for speech.
-        free_from: the frame before which a start would overlap the speech before it.
     """
 
-    frames: int = 0
-    votes: tuple[int, ...] = ()
-    run_start: int = 0
-    speaking: bool = False
-    last_speech: int = 0
-    free_from: int = 0
+    def __init__(self, options: VadOptions, *, speaking: bool = False) -> None:
+        self.speaking = speaking
+        self._options = options
+        self._frames = 0
+        # One entry for each of the last frames: where the unbroken run of candidates that it
+        # belongs to began if it voted for speech, _NO_VOTE if it did not.
+        self._votes: deque[int] = deque(maxlen=options.window_frames)
+        self._voted = 0  # how many of them are votes for speech
+        self._run_start = 0  # first frame of the present run of candidates, or the next frame
+        self._last_speech = 0  # the last frame that voted for speech
+        self._free_from = 0  # the frame before which a start would overlap the speech before it
 
     @property
     def speech_fraction(self) -> float:
         """The share of the window's frames that voted for speech, 0 to 1."""
-        return 1 - self.votes.count(_NO_VOTE) / len(self.votes) if self.votes else 0.0
+        return self._voted / len(self._votes) if self._votes else 0.0
 
+    def hear(self, *, candidate: bool, loud: bool) -> VadEvent | None:
+        """Return what one more frame brings about.
 
-def decide(
-    state: VadState, options: VadOptions, *, candidate: bool, loud: bool
-) -> tuple[VadState, VadEvent | None]:
-    """Return the state after one more frame, and the event that it brings about.
+        A `candidate` sounds like speech; it votes for speech if it is `loud` enough as well.
+        """
+        if not candidate:
+            self._run_start = self._frames + 1
+        votes = self._votes
+        if len(votes) == votes.maxlen and votes[0] != _NO_VOTE:
+            self._voted -= 1
+        if candidate and loud:
+            votes.append(self._run_start)
+            self._voted += 1
+            self._last_speech = self._frames
+        else:
+            votes.append(_NO_VOTE)
+        self._frames += 1
+        return self._while_speaking() if self.speaking else self._while_silent()
 
-    A `candidate` sounds like speech; it votes for speech if it is `loud` enough as well.
-    """
-    run_start = state.run_start if candidate else state.frames + 1
-    vote = run_start if candidate and loud else _NO_VOTE
-    after = replace(
-        state,
-        frames=state.frames + 1,
-        votes=(*state.votes, vote)[-options.window_frames :],
-        run_start=run_start,
-        last_speech=state.last_speech if vote == _NO_VOTE else state.frames,
-    )
-    return _while_speaking(after, options) if state.speaking else _while_silent(after, options)
+    def end(self) -> SpeechEnd | None:
+        """End the present speech, if there is any, and return the event of its end."""
+        if not self.speaking:
+            return None
+        self.speaking = False
+        self._votes.clear()
+        self._voted = 0
+        self._free_from = self._last_speech + 1
+        return SpeechEnd(self._free_from * self._options.frame_samples)
 
+    def _while_silent(self) -> SpeechStart | None:
+        options = self._options
+        if self._voted * options.frame_ms < options.start_ms:
+            return None
+        first = next(i for i, vote in enumerate(self._votes) if vote != _NO_VOTE)
+        earliest = self._frames - len(self._votes) + first - options.window_frames
+        run_start = max(self._votes[first], earliest)
+        sample = run_start * options.frame_samples - options.lead_ms * SAMPLE_RATE // 1000
+        self.speaking = True
+        return SpeechStart(max(sample, self._free_from * options.frame_samples))
 
-def _while_silent(state: VadState, options: VadOptions) -> tuple[VadState, SpeechStart | None]:
-    votes = [i for i, vote in enumerate(state.votes) if vote != _NO_VOTE]
-    if len(votes) * options.frame_ms < options.start_ms:
-        return state, None
-    first = state.frames - len(state.votes) + votes[0]
-    run_start = max(state.votes[votes[0]], first - options.window_frames)
-    sample = run_start * options.frame_samples - options.lead_ms * SAMPLE_RATE // 1000
-    earliest = state.free_from * options.frame_samples
-    return replace(state, speaking=True), SpeechStart(max(sample, earliest))
-
-
-def _while_speaking(state: VadState, options: VadOptions) -> tuple[VadState, SpeechEnd | None]:
-    silent_frames = state.frames - 1 - state.last_speech
-    if silent_frames * options.frame_ms < options.hangover_ms:
-        return state, None
-    return end(state, options)
-
-
-def end(state: VadState, options: VadOptions) -> tuple[VadState, SpeechEnd | None]:
-    """Return the state after the present speech, if there is any, and the event of its end."""
-    if not state.speaking:
-        return state, None
-    end_frame = state.last_speech + 1
-    after = replace(state, speaking=False, votes=(), free_from=end_frame)
-    return after, SpeechEnd(end_frame * options.frame_samples)
+    def _while_speaking(self) -> SpeechEnd | None:
+        silent_frames = self._frames - 1 - self._last_speech
+        if silent_frames * self._options.frame_ms < self._options.hangover_ms:
+            return None
+        return self.end()
