@@ -1,0 +1,18 @@
+"""The recurrent neural network transducer (Graves 2012).
+
+    p(y | x) = Σ over alignments a of y:  Π  p(a_i | x_t, y_1 … y_u),   a_i a label or the blank
+
+A predictor reads the labels so far, a joiner puts it beside each encoder step. The blank goes on to
+the next step, a label stays at it, so that t + u grows by one with every arc of the lattice.
+
+    loss.py        the lattice, swept along its diagonals, and the exact gradient
+    pruned.py      the loss on a few columns a step, found by a joiner that only adds
+    predictor.py   recurrent (LSTM) and stateless (the last labels)
+    joiner.py      one softmax, or the blank decided about first; the internal language model
+    model.py       encoder, predictor, joiner, and their shape
+    memory.py      the predictor's side of many hypotheses
+    greedy.py      greedy search for many streams
+    search.py      beam search for many streams
+    fusion.py      language models beside the transducer
+    hypothesis.py  what searches return
+"""

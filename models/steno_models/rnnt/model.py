@@ -1,0 +1,118 @@
+"""The transducer at inference: encoder, predictor and joiner, and the shape that they have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from steno_models.encoders.conformer import Conformer, ConformerOptions, ConformerState, Context
+from steno_models.errors import ConfigError
+from steno_models.rnnt.joiner import FactorisedJoiner, Joiner
+from steno_models.rnnt.predictor import RecurrentPredictor, StatelessPredictor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransducerOptions:
+    """The shape of a transducer.
+
+    Attributes:
+        encoder: of the encoder.
+        predictor: `stateless` sees the last `context` labels, `recurrent` all.
+        predictor_width: of its embedding and outputs.
+        predictor_layers: of a recurrent one.
+        context: of a stateless one.
+        joiner: `softmax` over tokens and blank, or `factorised`, which decides about the blank
+            first.
+        joiner_width: of what encoder and predictor are projected to.
+        dropout: of the predictor.
+    """
+
+    encoder: ConformerOptions = field(default_factory=ConformerOptions)
+    predictor: Literal["stateless", "recurrent"] = "stateless"
+    predictor_width: int = 256
+    predictor_layers: int = 1
+    context: int = 2
+    joiner: Literal["softmax", "factorised"] = "softmax"
+    joiner_width: int = 256
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("predictor_width", "predictor_layers", "context", "joiner_width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"expected {name} of 1 or more, found {getattr(self, name)}")
+
+
+class TransducerModel(nn.Module):
+    """A chunked Conformer, a predictor and a joiner.
+
+    Args:
+        options: its shape.
+        tokens: V, the number of tokens with the blank, which is token 0.
+
+    Attributes:
+        encoder: the encoder.
+        predictor: the predictor.
+        joiner: the joiner.
+    """
+
+    predictor: RecurrentPredictor | StatelessPredictor
+
+    def __init__(self, options: TransducerOptions, tokens: int) -> None:
+        super().__init__()
+        self.encoder = Conformer(options.encoder)
+        match options.predictor:
+            case "recurrent":
+                self.predictor = RecurrentPredictor(
+                    tokens,
+                    options.predictor_width,
+                    layers=options.predictor_layers,
+                    dropout=options.dropout,
+                )
+            case "stateless":
+                self.predictor = StatelessPredictor(
+                    tokens,
+                    options.predictor_width,
+                    context=options.context,
+                    dropout=options.dropout,
+                )
+        joiner = {"softmax": Joiner, "factorised": FactorisedJoiner}[options.joiner]
+        self.joiner = joiner(
+            encoder=options.encoder.width,
+            predictor=options.predictor_width,
+            width=options.joiner_width,
+            tokens=tokens,
+        )
+
+    def forward(
+        self, features: Tensor, lengths: Tensor, targets: Tensor, context: Context | None = None
+    ) -> Tensor:
+        """Return (B, S, U + 1, V) logits of whole utterances.
+
+        Args:
+            features: (B, T, F) normalised, padded at the end.
+            lengths: (B,) encoder steps of each.
+            targets: (B, U) token ids, padded.
+            context: the chunk mask; without one every step sees every other.
+        """
+        steps = self.encoder(features, lengths, context)[-1]
+        predicted = self.predictor(targets)
+        logits: Tensor = self.joiner(
+            self.joiner.encoder(steps).unsqueeze(2), self.joiner.predictor(predicted).unsqueeze(1)
+        )
+        return logits
+
+    def start(self, context: Context) -> ConformerState:
+        """Return the state of a stream that has heard nothing."""
+        return self.encoder.start(context)
+
+    @torch.inference_mode()
+    def step(
+        self, work: Sequence[tuple[Tensor, ConformerState]], context: Context
+    ) -> list[tuple[Tensor, ConformerState]]:
+        """Return each stream's new encoder steps, (S, D), for a search, and its next state.
+
+        Args and errors are those of `Conformer.step`.
+        """
+        return self.encoder.step(work, context)
