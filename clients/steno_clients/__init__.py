@@ -15,5 +15,6 @@ load neither models nor torch.
     watch        captions of a session that somebody else holds: `steno watch`
     fetch        plain requests to a daemon; report: what a person reads of the answers
     render       what a terminal shows
+    command_line what can be said to `steno`
     demo         starts a daemon and captions one recording: `make run`
 """

@@ -1,7 +1,4 @@
-"""`steno`: captions and transcripts from a running daemon.
-
-A token, where the daemon wants one, is best given in the environment, as STENO_TOKEN.
-"""
+"""`steno`: captions and transcripts from a running daemon."""
 
 import argparse
 import asyncio
@@ -15,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steno_clients.connection import DEFAULT_URL, Door
+from steno_clients.command_line import read_arguments
+from steno_clients.connection import Door
 from steno_clients.errors import (
     AccessDeniedError,
     AudioError,
@@ -24,33 +22,28 @@ from steno_clients.errors import (
 )
 from steno_clients.file import FloatArray
 from steno_clients.transcribe import Format
-from steno_clients.watch import LIVE, Onlooker
 from steno_clients.websocket import ConnectOptions, LinkState
 
 if TYPE_CHECKING:
     from steno_clients.growing import GrowingCaptions
     from steno_clients.render import Captions, EventLines, PlainLines, Viewer
+    from steno_clients.watch import Onlooker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     logging.basicConfig(format="steno: %(message)s", level=logging.WARNING)
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    given = read_arguments(arguments)
     try:
         match given.command:
             case "status":
                 return _status(given)
             case "watch":
-                _check_watch(parser, given)
                 return _list_sessions(given) if given.list else asyncio.run(_watch(given))
             case "transcribe":
-                _check_output(parser, given)
                 return asyncio.run(_transcribe(given))
         if given.list_devices:
             return _list_devices()
-        if given.file is not None and given.device is not None:
-            parser.error("--device: expected the microphone or a file, found both")
         return asyncio.run(_caption(given))
     except StenoClientsError as error:
         return _complain(str(error))
@@ -67,97 +60,6 @@ def _complain(message: str) -> int:
     """Say what went wrong; returns the exit status that says so, too."""
     print(f"steno: {message}", file=sys.stderr)
     return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="steno", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    door = argparse.ArgumentParser(add_help=False)
-    door.add_argument("--url", default=DEFAULT_URL, help="where stenod listens (%(default)s)")
-    door.add_argument(
-        "--token",
-        default=os.environ.get("STENO_TOKEN"),
-        help="says who we are; others may see it here, but not in the variable STENO_TOKEN",
-    )
-    door.add_argument(
-        "--ca", type=Path, metavar="FILE", help="certificates to trust instead of the system's"
-    )
-    shared = argparse.ArgumentParser(add_help=False, parents=[door])
-    shared.add_argument("--language-model", metavar="NAME", help="language model of the session")
-    shared.add_argument("--chunk-ms", type=int, metavar="MS", help="decoding step: short is early")
-    shared.add_argument(
-        "--trailing-silence-ms", type=int, metavar="MS", help="silence that ends an utterance"
-    )
-    _add_caption(commands.add_parser("caption", parents=[shared], help="live captions"))
-    _add_transcribe(commands.add_parser("transcribe", parents=[shared], help="files to text"))
-    _add_watch(commands.add_parser("watch", parents=[door], help="captions of a running session"))
-    status = commands.add_parser("status", parents=[door], help="how the daemon does")
-    status.description = "How the daemon does; leaves with 1 if it lets no sessions in."
-    status.add_argument("--json", action="store_true", help="as one line of JSON")
-    return parser
-
-
-def _add_caption(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Live captions of the microphone, or of a file at the speed of speech."
-    parser.add_argument("file", nargs="?", type=Path, help="sound file; without it the microphone")
-    parser.add_argument("--device", metavar="NAME", help="microphone: number or part of its name")
-    parser.add_argument("--list-devices", action="store_true", help="show microphones and leave")
-    _add_outputs(parser)
-
-
-def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--events", action="store_true", help="every event as a line of JSON")
-    parser.add_argument("--srt", type=Path, metavar="FILE", help="write SubRip captions as well")
-    parser.add_argument("--vtt", type=Path, metavar="FILE", help="write WebVTT captions as well")
-
-
-def _add_watch(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Captions of a session that somebody else holds, until it ends."
-    parser.add_argument(
-        "session",
-        nargs="?",
-        default=LIVE,
-        metavar="SESSION",
-        help="its name; without it the newest that runs, or the next one that begins",
-    )
-    parser.add_argument("--list", action="store_true", help="show the sessions there are and leave")
-    parser.add_argument("--follow", action="store_true", help="go on with the sessions after it")
-    _add_outputs(parser)
-
-
-def _add_transcribe(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Transcripts of sound files, as fast as the daemon takes them."
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="sound file")
-    parser.add_argument("--jobs", type=int, default=1, help="files at a time (%(default)s)")
-    parser.add_argument(
-        "--format", type=Format, choices=list(Format), default=Format.TXT, help="default: txt"
-    )
-    parser.add_argument("--output", default="-", metavar="DIR", help="folder; default: - (stdout)")
-
-
-def _check_output(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Leave with a usage error where one transcript would overwrite or spoil another."""
-    if given.jobs < 1:
-        parser.error(f"--jobs: expected at least 1, found {given.jobs}")
-    if given.output == "-":
-        if len(given.files) > 1 and given.format in {Format.SRT, Format.VTT}:
-            parser.error(f"--format {given.format}: expected --output DIR for several files")
-        return
-    stems = [path.stem for path in given.files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if twice:
-        parser.error(f"--output: expected files of different names, found twice: {twice[0]}")
-
-
-def _check_watch(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """Leave with a usage error where sessions would spoil each other's captions."""
-    if not given.follow:
-        return
-    if given.session != LIVE:
-        parser.error("--follow: expected it without a session, found one")
-    if given.srt is not None or given.vtt is not None:
-        parser.error("--follow: expected no --srt or --vtt, which hold one session, found both")
 
 
 def _door(given: argparse.Namespace) -> Door:

@@ -64,9 +64,11 @@ class Outage:
         """
         if now_s >= self.ends_s:
             return None
+        if at_least_s:  # the daemon knows best
+            return min(at_least_s, self.ends_s - now_s)
         longest_s = min(self.policy.delay_s_max, self.policy.first_delay_s * 2.0**self._tries)
         self._tries = min(self._tries + 1, 60)
-        delay_s = max(at_least_s, longest_s * random.uniform(0.5, 1.0))
+        delay_s = longest_s * random.uniform(0.5, 1.0)
         return min(delay_s, self.ends_s - now_s)
 
 
@@ -86,8 +88,9 @@ def may_pass(failure: StenoClientsError) -> bool:
             return failure.reason is CloseReason.SHUTDOWN
         case ConnectionLostError():
             return is_interruption(failure)
-        case ServerError():
-            return failure.error.code is ErrorCode.OVERLOADED
+        case ServerError(error=error):
+            elsewhere = error.code is ErrorCode.NOT_RESUMABLE and error.retry_after_s is not None
+            return error.code is ErrorCode.OVERLOADED or elsewhere
         case ConnectionFailedError() | DeadlineError():
             return True
         case _:

@@ -6,15 +6,18 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Self
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from tests.clients.running import start_steno
 from tests.sound import DEVICE, Hall, open_hall
+from tests.soundcards import install_sounddevice
 
 from steno_clients.__main__ import main
 from steno_clients.errors import MicrophoneError
@@ -46,22 +49,19 @@ def _best_match(recording: NDArray[np.float64], piece: NDArray[np.float64]) -> f
 async def test_what_the_loudspeaker_plays_reaches_the_daemon(
     hall: Hall, daemon: "CountingDaemon", clips: Path
 ) -> None:
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "steno_clients", "caption", "--events"),
-        *("--url", daemon.url, "--device", DEVICE),
-        env=hall.environment,
-        stdout=asyncio.subprocess.PIPE,
+    program, output = await start_steno(
+        *("caption", "--events", "--url", daemon.url, "--device", DEVICE),
+        environment=hall.environment,
     )
-    assert program.stdout is not None
     async with asyncio.timeout(180):
-        while json.loads(await program.stdout.readline())["type"] != "acknowledged":
+        while json.loads(await output.readline())["type"] != "acknowledged":
             pass  # until the microphone is open
         player = await asyncio.create_subprocess_exec(
             "paplay", str(clips / CLIP), env=hall.environment
         )
         assert await player.wait() == 0
         program.send_signal(signal.SIGINT)
-        rest = (await program.stdout.read()).splitlines()
+        rest = (await output.read()).splitlines()
         assert await program.wait() == 0
     assert json.loads(rest[-1])["type"] == "closed"
     clip, rate = soundfile.read(clips / CLIP)
@@ -71,27 +71,10 @@ async def test_what_the_loudspeaker_plays_reaches_the_daemon(
     assert np.median([_best_match(recording, piece) for piece in pieces]) > 0.99
 
 
-class FakeStream:
-    """A device that records `blocks` ramps and is then unplugged."""
-
-    def __init__(self, *, blocks: int, **options: object) -> None:
-        self.options = options
-        self._blocks = blocks
-
-    def __enter__(self) -> Self:
-        size, callback = self.options["blocksize"], self.options["callback"]
-        assert isinstance(size, int)
-        assert callable(callback)
-        for number in range(self._blocks):
-            samples = np.arange(number * size, (number + 1) * size, dtype=np.float32)
-            callback(samples[:, None] / 1e6, size, None, None)
-        finished = self.options["finished_callback"]
-        assert callable(finished)
-        finished()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+def ramp(number: int, size: int) -> NDArray[np.float32]:
+    """Blocks of samples that go on rising, (size, 1)."""
+    samples = np.arange(number * size, (number + 1) * size, dtype=np.float32)
+    return samples[:, None] / 1e6
 
 
 Install = Callable[..., ModuleType]
@@ -99,41 +82,8 @@ Install = Callable[..., ModuleType]
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a sounddevice in place with one microphone, which records at one rate alone."""
-
-    def put(*, rate: int = 16_000, blocks: int = 3, present: bool = True) -> ModuleType:
-        fake = ModuleType("sounddevice")
-        inputs = [
-            {"name": "Loudspeaker", "max_input_channels": 0, "default_samplerate": 48e3},
-            {"name": "Desk", "max_input_channels": 2, "default_samplerate": float(rate)},
-        ]
-
-        class PortAudioError(Exception):
-            pass
-
-        def query_devices(device: object = None, kind: str | None = None) -> object:
-            if kind is None:
-                return inputs
-            if not present:
-                raise ValueError(f"No input device matching {device!r}")
-            return inputs[1]
-
-        def check_input_settings(_: object, *, channels: int, samplerate: int) -> None:
-            assert channels == 1
-            if samplerate != rate:
-                raise PortAudioError("Invalid sample rate")
-
-        vars(fake).update(
-            PortAudioError=PortAudioError,
-            query_devices=query_devices,
-            check_input_settings=check_input_settings,
-            default=SimpleNamespace(device=(1, 0)),
-            InputStream=lambda **options: FakeStream(blocks=blocks, **options),
-        )
-        monkeypatch.setitem(sys.modules, "sounddevice", fake)
-        return fake
-
-    return put
+    """Puts a sounddevice in place whose microphone hears a ramp."""
+    return partial(install_sounddevice, monkeypatch, ramp)
 
 
 async def test_blocks_come_in_order_until_the_device_goes(install: Install) -> None:

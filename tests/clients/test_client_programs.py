@@ -12,9 +12,11 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from tests.clients.running import start_steno
 from websockets.asyncio.server import ServerConnection
 
 from steno_clients import __main__ as program
+from steno_clients.command_line import read_arguments
 from steno_clients.errors import ConnectionLostError, OutputError
 from steno_clients.file import FloatArray, at_the_speed_of_speech
 from steno_clients.live import caption
@@ -52,8 +54,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def _run(*words: str | Path) -> int:
     """Runs `steno` in this event loop; `main` itself would want a loop of its own."""
-    parser = program._parser()
-    given = parser.parse_args([str(word) for word in words])
+    given = read_arguments([str(word) for word in words])
     command: Callable[..., asyncio.Future[int]] = getattr(program, f"_{given.command}")
     return await command(given)
 
@@ -178,14 +179,10 @@ async def test_ctrl_c_shows_the_last_words_and_leaves_with_0(
     daemon: "CountingDaemon", clips: Path
 ) -> None:
     clip = clips / "librivox" / "sense_and_sensibility_01_austen_64kb-0870.flac"
-    running = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "steno_clients", "caption", clip, "--url", daemon.url, "--events"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert running.stdout is not None
+    running, output = await start_steno("caption", clip, "--url", daemon.url, "--events")
     lines = []
     async with asyncio.timeout(120):
-        async for line in running.stdout:
+        async for line in output:
             lines.append(json.loads(line))
             if lines[-1]["type"] == "partial":
                 running.send_signal(signal.SIGINT)
@@ -313,6 +310,8 @@ def test_without_a_daemon_there_is_one_message_and_exit_1(
         ),
         (["transcribe", "a/x.wav", "b/x.wav", "--output", "o"], "found twice: x"),
         (["transcribe", "a.wav", "--jobs", "0"], "expected at least 1, found 0"),
+        (["watch", "s", "--follow"], "--follow: expected it without a session, found one"),
+        (["watch", "--follow", "--srt", "a.srt"], "--follow: expected no --srt or --vtt"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(

@@ -235,6 +235,7 @@ def test_the_last_try_is_at_the_end_and_no_wish_is_later() -> None:
     outage = Outage(Resumption(first_delay_s=0.1), ends_s=10.0)
     assert outage.next_delay_s(1.0, at_least_s=7.0) == 7.0
     assert outage.next_delay_s(8.0, at_least_s=7.0) == 2.0
+    assert [outage.next_delay_s(1.0, at_least_s=0.25) for _ in range(9)] == [0.25] * 9
     assert outage.next_delay_s(10.0) is None
 
 
@@ -262,6 +263,7 @@ def refusal(code: ErrorCode, retry_after_s: float | None = None) -> ServerError:
         (SessionEndedError(CloseReason.FAILED), False),
         (refusal(ErrorCode.OVERLOADED), True),
         (refusal(ErrorCode.NOT_RESUMABLE), False),
+        (refusal(ErrorCode.NOT_RESUMABLE, 0.25), True),  # another daemon may have it
         (refusal(ErrorCode.INTERNAL), False),
         (ProtocolError("gibberish"), False),
     ],

@@ -18,6 +18,7 @@ from tests.daemon.serving import PATIENCE_S, serving
 from tests.recordings import encoded
 
 from steno_clients import __main__ as program
+from steno_clients.command_line import read_arguments
 from steno_clients.errors import ServerError
 from steno_clients.file import FloatArray
 from steno_clients.transcribe import transcribe_file
@@ -102,8 +103,7 @@ async def test_the_program_transcribes_through_the_daemon(
 ) -> None:
     path = tmp_path / "notes.wav"
     soundfile.write(path, speak("so mi"), RATE)
-    parser = program._parser()
-    given = parser.parse_args(["transcribe", str(path), "--url", url, "--format", "srt"])
+    given = read_arguments(["transcribe", str(path), "--url", url, "--format", "srt"])
     assert await program._transcribe(given) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (lines[0], lines[2]) == ("1", "so mi")

@@ -5,14 +5,16 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Thread
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import BinaryIO
 
 import msgspec
 import pytest
 from tests.daemon.serving import PATIENCE_S
+from tests.soundcards import PortAudioError, install_sounddevice
 
 from steno_daemon.errors import MicrophoneError
 from steno_daemon.transports import ear
@@ -22,25 +24,9 @@ from steno_daemon.transports.hearing import ProcessEar, open_ear
 DESK = Opened(device="Desk", rate=8_000, channels=2)
 
 
-class PortAudioError(Exception):
-    pass
-
-
-class FakeStream:
-    """A device that records three blocks and is then unplugged."""
-
-    def __init__(self, **options: object) -> None:
-        self.options = options
-
-    def start(self) -> None:
-        size, callback = self.options["blocksize"], self.options["callback"]
-        finished = self.options["finished_callback"]
-        assert isinstance(size, int)
-        assert callable(callback)
-        assert callable(finished)
-        for number in range(3):
-            callback(memoryview(bytes([number]) * size * 2), size, None, None)
-        finished()
+def numbered(number: int, size: int) -> memoryview:
+    """Blocks of 16-bit frames, each byte of them the number of the block."""
+    return memoryview(bytes([number]) * size * 2)
 
 
 Install = Callable[..., ModuleType]
@@ -48,44 +34,15 @@ Install = Callable[..., ModuleType]
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a sounddevice in place with one microphone, which records in one form alone."""
-
-    def put(*, rate: int = 16_000, channels: int = 1, present: bool = True) -> ModuleType:
-        fake = ModuleType("sounddevice")
-        inputs = [
-            {"name": "Loudspeaker", "max_input_channels": 0, "default_samplerate": 48e3},
-            {"name": "Desk", "max_input_channels": 2, "default_samplerate": float(rate)},
-        ]
-
-        def query_devices(device: object = None, kind: str | None = None) -> object:
-            if kind is None:
-                return inputs
-            if not present:
-                raise ValueError(f"No input device matching {device!r}")
-            return inputs[1]
-
-        def check_input_settings(_: object, **form: object) -> None:
-            assert form["dtype"] == "int16"
-            if (form["samplerate"], form["channels"]) != (rate, channels):
-                raise PortAudioError("Invalid sample rate")
-
-        vars(fake).update(
-            PortAudioError=PortAudioError,
-            query_devices=query_devices,
-            check_input_settings=check_input_settings,
-            default=SimpleNamespace(device=(1, 0)),
-            RawInputStream=FakeStream,
-        )
-        monkeypatch.setitem(sys.modules, "sounddevice", fake)
-        return fake
-
-    return put
+    """Puts a sounddevice in place whose microphone hears numbers."""
+    return partial(install_sounddevice, monkeypatch, numbered)
 
 
 def test_what_a_device_hears_is_written_block_by_block(install: Install) -> None:
-    install()
+    fake = install()
     output = io.BytesIO()
     assert ear.main(["Desk"], output) == 0
+    assert {form["dtype"] for form in fake.asked} == {"int16"}
     line, _, rest = output.getvalue().partition(b"\n")
     form = msgspec.json.decode(line, type=Opened | Failed)
     assert form == Opened(device="Desk", rate=16_000, channels=1)
