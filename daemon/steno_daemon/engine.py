@@ -15,15 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-import numpy as np
-
-from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
 from steno_daemon.ladder import Ladder
+from steno_daemon.load import FULL, Load
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import STEP_MS, Decoding
-from steno_models.features.fbank import fbank
 from steno_models.recogniser import DecodeOptions, State, Update
 from steno_models.recogniser import Work as Chunk
 
@@ -32,9 +29,9 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 5.0
 NARROW_BEAM = 0.7
 LONG_CHUNKS = 2
-SESSIONS_MAX = 1_000
-MEASUREMENTS = 3
 FRAME_S = 0.01
+LIVE_S = 0.2
+"""Audio that is not spoken yet by more than this comes from a file, which can wait."""
 
 
 class HasChunk(Protocol):
@@ -129,27 +126,6 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
     return Chunk(work.features, state, work.is_last)
 
 
-def measure(recogniser: Recogniser, decoding: Decoding, *, audio_s: float = 4.0) -> float:
-    """Return the real-time factor: seconds of work for one second of sound, after a warm-up."""
-    rng = np.random.default_rng(0)
-    time_s = np.arange(int(audio_s * SAMPLE_RATE)) / SAMPLE_RATE
-    syllables = 0.1 * np.sin(np.pi * 4 * time_s) ** 2  # noise that rises and falls as speech does
-    features = fbank((syllables * rng.standard_normal(len(time_s))).astype(np.float32))
-    work = Work(features, None, is_last=True, position=len(time_s))
-    perform(recogniser, work, decoding)  # the first call compiles
-    tries_s = []
-    for _ in range(MEASUREMENTS):
-        began = time.perf_counter()
-        perform(recogniser, work, decoding)
-        tries_s.append(time.perf_counter() - began)
-    return min(tries_s) / audio_s  # the least disturbed one
-
-
-def capacity(real_time_factor: float, *, headroom: float) -> int:
-    """Return how many sessions keep up if all speak at once and `headroom` of a core is theirs."""
-    return int(min(SESSIONS_MAX, max(1, headroom / max(real_time_factor, 1e-6))))
-
-
 @dataclass(frozen=True, slots=True)
 class Batching:
     """How long to wait for company, and how many to take.
@@ -184,6 +160,9 @@ class Engine:
 
     Attributes:
         ladder: as given.
+        load: how busy the daemon is; nobody is let in while it is full. Whoever knows the clock
+            looks now and then.
+        worked_s: how long it has decoded in all, for those who speak live.
         batches_done: batches that were finished, well or with an error.
     """
 
@@ -196,6 +175,8 @@ class Engine:
         metrics: Metrics | None = None,
     ) -> None:
         self.ladder = ladder
+        self.load = Load()
+        self.worked_s = 0.0
         self._metrics = metrics or Metrics()
         self._recogniser = recogniser
         self._batching = batching or Batching()
@@ -259,6 +240,12 @@ class Engine:
             raise OverloadedError(
                 f"the daemon is busy: expected at most {self.max_sessions} sessions, "
                 f"found {self.sessions} and {transcripts} more",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        if self.sessions and self.load.is_full:
+            raise OverloadedError(
+                f"the daemon is busy: expected less than {FULL:.0%} of the time taken, "
+                f"found {self.load.share:.0%}",
                 retry_after_s=RETRY_AFTER_S,
             )
         seat = Seat(name, transcripts)
@@ -338,11 +325,14 @@ class Engine:
 
     def _step(self, batch: Sequence[Job]) -> list[Outcome]:
         chunks = [_chunk(self._recogniser, job.work, job.decoding) for job in batch]
-        began_s = time.perf_counter()
+        began_s = time.monotonic()
         results = self._recogniser.step(chunks)
+        busy_s = time.monotonic() - began_s
+        live = sum(job.due_s <= began_s + LIVE_S for job in batch)
+        self.worked_s += busy_s * live / len(batch)
         self._metrics.batch(
             len(batch),
-            busy_s=time.perf_counter() - began_s,
+            busy_s=busy_s,
             audio_s=sum(len(chunk.features) for chunk in chunks) * FRAME_S,
         )
         return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -23,12 +24,14 @@ from steno_daemon.captions.hub import Hub
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import CaptionsConfig, Config, EngineConfig
 from steno_daemon.domains import Domains
+from steno_daemon.effort import measure, room, sentence
 from steno_daemon.endpoint import Rules
-from steno_daemon.engine import Batching, Engine, Recogniser, capacity, measure, own_chunk_ms
+from steno_daemon.engine import Batching, Engine, Recogniser, own_chunk_ms
 from steno_daemon.errors import ConfigError, StenoDaemonError
 from steno_daemon.exposure import Exposure
 from steno_daemon.journal import Journal, directory_of
 from steno_daemon.ladder import STEPS, Ladder
+from steno_daemon.load import LOOK_S
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import STEP_MS, Decoding, Offer
 from steno_daemon.recording import Recorder, Setting
@@ -113,17 +116,18 @@ def url_of(bound: socket.socket, *, tls: bool = False) -> str:
 def measured_ladder(config: EngineConfig, model: Model) -> Ladder:
     """Return how many sessions keep up at each effort: what is configured, or was measured."""
     chunk_ms = config.chunk_ms or own_chunk_ms(model.recogniser)
-    rooms: list[int] = []
+    samples, rooms = sentence(), list[int]()
     for step in range(STEPS if config.degrade else 1):
         decoding = Decoding(
             language_model=Domains(model.language_models).default,
             chunk_steps=max(1, round(chunk_ms / STEP_MS)),
             degraded=step,
         )
-        factor = measure(model.recogniser, decoding)
-        room = capacity(factor, headroom=config.headroom)
-        rooms.append(max([room, *rooms]))
-        logger.info("effort %d: a second of speech takes %.3f s, %d keep up", step, factor, room)
+        factor = measure(model.recogniser, decoding, samples)
+        rooms.append(max([room(factor, headroom=config.headroom), *rooms]))
+        logger.info(
+            "effort %d: a second of speech takes %.3f s, %d keep up", step, factor, rooms[-1]
+        )
     ladder = Ladder(tuple(rooms))
     return ladder.capped(config.max_sessions) if config.max_sessions else ladder
 
@@ -206,6 +210,7 @@ class Daemon:
             rhythm = Rhythm.of(notify.watchdog_interval_s())
             tasks.append(asyncio.create_task(keep_watch(self.engine, self._line, rhythm)))
             tasks.append(asyncio.create_task(self._tidy()))
+            tasks.append(asyncio.create_task(self._watch_load()))
             if self._microphone is not None:
                 tasks.append(asyncio.create_task(self._microphone.run()))
             for task in tasks:
@@ -230,6 +235,12 @@ class Daemon:
             if self._journal is not None:
                 await asyncio.to_thread(self._journal.forget_old)
             await asyncio.sleep(TIDY_S)
+
+    async def _watch_load(self) -> None:
+        """Look now and then how busy the two threads are: the engine's, and this one."""
+        while True:
+            self.engine.load.look(time.monotonic(), self.engine.worked_s, time.thread_time())
+            await asyncio.sleep(LOOK_S)
 
     def _setting(self) -> Setting:
         """Return what a replay of a recording needs to know of this daemon."""
@@ -282,6 +293,7 @@ class Daemon:
             **self._health(),
             "waiting": self.streams.waiting,
             "effort": self.engine.step_down,
+            "busy": round(self.engine.load.share, 2),
             "sessions_at_each_effort": self.engine.ladder.sessions,
             "viewers": self.transport.viewers,
             "resumable_s": self._config.server.resume_s,

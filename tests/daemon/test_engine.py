@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -9,17 +10,7 @@ import numpy as np
 import pytest
 from tests.daemon.fakes import FakeRecogniser
 
-from steno_daemon.engine import (
-    Batching,
-    Done,
-    Engine,
-    Failed,
-    Outcome,
-    Seat,
-    capacity,
-    measure,
-    own_chunk_ms,
-)
+from steno_daemon.engine import Batching, Done, Engine, Failed, Outcome, Seat
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
 from steno_daemon.ladder import Ladder
@@ -196,15 +187,26 @@ async def test_closing_does_not_wait_for_a_recogniser_that_hangs() -> None:
         assert engine.is_alive
 
 
-def test_the_limit_of_sessions_follows_from_the_measured_speed() -> None:
-    assert capacity(0.1, headroom=0.75) == 7
-    assert capacity(2.0, headroom=0.75) == 1
-    assert capacity(0.0, headroom=0.75) == 1_000
+async def test_nobody_else_is_let_in_while_the_daemon_is_full() -> None:
+    async with running(FakeRecogniser()) as engine:
+        engine.load.look(0.0, 0.0)
+        engine.load.look(2.0, 2.0)
+        first = engine.admit("a")  # somebody always is
+        with pytest.raises(OverloadedError, match=r"less than 80% of the time taken, found 100%"):
+            engine.admit("b")
+        engine.load.look(20.0, 2.0)
+        engine.leave(first)
+        engine.admit("b")
+        engine.admit("c")
 
 
-def test_measuring_warms_up_and_takes_the_least_disturbed_of_three() -> None:
-    recogniser = FakeRecogniser()
-    factor = measure(recogniser, Decoding())
-    assert 0 < factor < 10
-    assert recogniser.batches == [1, 1, 1, 1]
-    assert own_chunk_ms(recogniser) == 640
+async def test_work_counts_where_somebody_speaks_live() -> None:
+    async with running(FakeRecogniser()) as engine:
+        now_s, inbox = time.monotonic(), Inbox(1)
+        submit(engine, engine.admit("a"), inbox, 1, due_s=now_s + 3600)
+        await inbox.full()
+        assert engine.worked_s == 0
+        inbox = Inbox(1)
+        submit(engine, engine.admit("b"), inbox, 1, due_s=now_s)
+        await inbox.full()
+        assert engine.worked_s > 0
