@@ -78,13 +78,22 @@ class Grant:
                 found=", ".join(sorted(self.scopes)) or "none",
             )
 
+    def shares_with(self, other: "Grant") -> bool:
+        """Return whether both are of one token, so that they count each other's sessions."""
+        return self.sessions is other.sessions
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the token has all the sessions that it may have."""
+        return self.max_sessions is not None and self.sessions.running >= self.max_sessions
+
     def enter(self) -> None:
         """Count one session more; whoever calls this calls `leave` once.
 
         Raises:
             LimitError: the token has all the sessions that it may have.
         """
-        if self.max_sessions is not None and self.sessions.running >= self.max_sessions:
+        if self.is_full:
             raise LimitError(
                 "security.tokens.max_sessions",
                 expected=f"at most {self.max_sessions} sessions at once",
@@ -160,10 +169,10 @@ class Keyring:
             raise UnauthorisedError("expected a token that was given out, found another")
         return found
 
-    def holds(self, grant: Grant) -> bool:
-        """Return whether a grant is still good, which ends when its token is taken back."""
+    def holds(self, grant: Grant, scope: Scope) -> bool:
+        """Return whether a grant is still good for a scope: its token was not taken back."""
         return self.is_open or any(
-            grant.sessions is mine.sessions and grant.scopes <= mine.scopes
+            grant.sessions is mine.sessions and scope in mine.scopes
             for mine in self.grants.values()
         )
 

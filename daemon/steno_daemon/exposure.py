@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Sequence
 
-from steno_daemon.auth import Keyring, check_exposure
+from steno_daemon.auth import Grant, Keyring, Scope, check_exposure
 from steno_daemon.config import Config
 from steno_daemon.origins import Origins
 from steno_daemon.tls import Tls
@@ -54,6 +54,10 @@ class Exposure:
     def certificate_expires_s(self) -> float | None:
         """Seconds until the certificate expires, None without one."""
         return self._certificate.expires_s if self._certificate else None
+
+    def holds(self, grant: Grant, scope: Scope) -> bool:
+        """Return whether a token that was good once is still good for a scope."""
+        return self._keyring.holds(grant, scope)
 
     def reload(self, config: Config) -> None:
         """Read tokens and certificate again, and take over the named origins.

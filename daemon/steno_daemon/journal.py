@@ -4,13 +4,19 @@ The first line says how the session began; each further one holds events that we
 the stream can be taken up after them. A line is written before its events are sent, so that what a
 client has seen is never forgotten; a last line that was cut off is as if it had not been sent.
 Names of files are the daemon's own random ones.
+
+Daemons may share the folder. Whoever has a session holds a lock on its file, which the system takes
+away from a process that dies; so whichever daemon a client comes back to takes the session up, and
+no two have it at once.
 """
 
+import fcntl
 import logging
 import os
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,7 +24,7 @@ import msgspec
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.config import ServerConfig
-from steno_daemon.errors import ConfigError
+from steno_daemon.errors import ConfigError, StenoDaemonError
 from steno_daemon.offer import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -33,6 +39,10 @@ def directory_of(server: ServerConfig, environ: Mapping[str, str] = os.environ) 
         return server.state_directory
     given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else None
+
+
+class HeldError(StenoDaemonError):
+    """Another daemon has the session now."""
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,12 +61,26 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Page:
-    """The file of one session, open for more lines; an error costs the file, not the session."""
+    """The file of one session, open for more lines; an error costs the file, not the session.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: its name.
+        flags: how to open it, as `os.open` takes them.
+
+    Raises:
+        HeldError: another daemon has the session.
+        OSError: the file cannot be written, or is not there.
+    """
+
+    def __init__(self, path: Path, flags: int = 0) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = _hold(path, flags)
         self._checkpoints: tuple[Checkpoint, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session is kept in it."""
+        return self._file >= 0
 
     def begin(self, opening: Opening) -> None:
         """Write how the session began."""
@@ -67,6 +91,11 @@ class Page:
         if events or checkpoints != self._checkpoints:
             self._checkpoints = checkpoints
             self._write(Entry(checkpoints=checkpoints, events=tuple(map(_without_token, events))))
+
+    def cut_torn_line(self) -> None:
+        """Remove what a daemon that died began to write last, so that more can follow."""
+        text = self._path.read_bytes()
+        os.ftruncate(self._file, text.rfind(b"\n") + 1)
 
     def close(self) -> None:
         """Close the file; the session may be taken up elsewhere."""
@@ -91,6 +120,31 @@ class Page:
         if not whole:
             logger.warning("cannot keep a session in %s, it goes on without: %s", self._path, found)
             self.discard()
+
+
+def _hold(path: Path, flags: int) -> int:
+    """Return a file that is open to append to, and locked."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file).st_nlink == 0:
+            raise FileNotFoundError(path)  # its daemon removed it while we opened it
+    except BlockingIOError:
+        os.close(file)
+        raise HeldError(f"expected {path} to be free, found that another daemon has it") from None
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session as it was kept, and its file."""
+
+    opening: Opening
+    snapshot: Snapshot
+    page: Page
 
 
 def _without_token(event: wire.ServerMessage) -> wire.ServerMessage:
@@ -125,12 +179,31 @@ class Journal:
         self._keep_s = keep_s
 
     def page(self, name: str) -> Page:
-        """Return the file of a session.
+        """Return the file of a new session.
 
         Raises:
             OSError: it cannot be written.
         """
-        return Page(self._path(name))
+        return Page(self._path(name), os.O_CREAT)
+
+    def take(self, name: str) -> Kept | None:
+        """Return a session and hold its file, or None if it is not known.
+
+        Raises:
+            HeldError: another daemon has it.
+        """
+        if not _NAME.fullmatch(name):
+            return None
+        try:
+            page = Page(self._path(name))
+        except OSError:
+            return None
+        kept = self.read(name)
+        if kept is None:
+            page.close()
+            return None
+        page.cut_torn_line()
+        return Kept(*kept, page)
 
     def read(self, name: str) -> tuple[Opening, Snapshot] | None:
         """Return how a session began and where it was, or None if it is not known."""

@@ -21,6 +21,7 @@ class Offer:
         rules: endpointing where the client wishes none.
         session_s: audio after which a session is ended.
         resume_s: how long a session waits for a client that lost its connection.
+        shares_port: whether other daemons answer at the same address, too.
     """
 
     domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
@@ -28,6 +29,7 @@ class Offer:
     rules: Rules = field(default_factory=Rules)
     session_s: float = float("inf")
     resume_s: float = 0.0
+    shares_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from steno_daemon import notify, wire
 from steno_daemon.activation import host_of
+from steno_daemon.auth import Grant, Scope
 from steno_daemon.captions.cues import CueRules
 from steno_daemon.captions.export import Exporter
 from steno_daemon.captions.hls import Segmenting
@@ -39,6 +40,7 @@ from steno_daemon.stream import Backlog, House
 from steno_daemon.streams import Streams
 from steno_daemon.transports.exports import Exports
 from steno_daemon.transports.http import HttpTransport, Rooms
+from steno_daemon.transports.microphone import GRANT as MICROPHONE
 from steno_daemon.transports.microphone import MicrophoneService
 from steno_daemon.transports.terms import Terms
 from steno_daemon.watchdog import Rhythm, keep_watch
@@ -195,7 +197,13 @@ class Daemon:
         """
         self._exposure.reload(config)
         self._config = config
+        self._recorder.setting = self._setting()
+        self.transport.withdraw(self._is_good)
         logger.info("the configuration was read again")
+
+    def _is_good(self, grant: Grant, scope: Scope) -> bool:
+        """Return whether a grant is still good for a scope; the daemon's own always is."""
+        return grant is MICROPHONE or self._exposure.holds(grant, scope)
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`; `ready` is called with the address once clients may come."""
@@ -260,6 +268,7 @@ class Daemon:
             rules=Rules().changed(config.endpointing),
             session_s=config.limits.session_s,
             resume_s=config.server.resume_s,
+            shares_port=config.server.reuse_port,
         )
 
     def _terms(self) -> Terms:

@@ -8,13 +8,12 @@ Every event is a function of the bytes received: the same audio in any chunks gi
 segments, words and times. Only how many partials and acknowledgements there are may differ; and
 where the daemon is overloaded, what `load` tells of.
 
-A session can be taken up again: by a client whose connection broke (`receive_resume`), and by a
-daemon that was killed, from the `Snapshot` of another's.
+A session can be taken up again: by a client whose connection broke (`receive_resume`), and by
+another daemon, from the `Snapshot` of the one that had it.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from steno_daemon import wire
@@ -26,6 +25,8 @@ from steno_daemon.intake import Intake
 from steno_daemon.lanes import Lanes
 from steno_daemon.offer import STEP_MS, Decoding, Offer, Snapshot
 from steno_daemon.outbox import Outbox
+from steno_daemon.replies import Replies
+from steno_daemon.states import TRANSITIONS, Input, State
 from steno_daemon.transcript import UNNUMBERED
 from steno_daemon.wire import CloseReason, ErrorCode
 
@@ -33,41 +34,11 @@ if TYPE_CHECKING:
     from steno_models import recogniser
 
 
-class State(Enum):
-    """Where a session is in its life."""
-
-    IDLE = "idle"
-    LISTENING = "listening"
-    DRAINING = "draining"
-    CLOSED = "closed"
-
-
-class Input(Enum):
-    """What can come in."""
-
-    START = "start"
-    AUDIO = "audio"
-    CONFIGURE = "configure"
-    FINALIZE = "finalize"
-    STOP = "stop"
-
-
-TRANSITIONS = {
-    (State.IDLE, Input.START): State.LISTENING,
-    (State.IDLE, Input.STOP): State.CLOSED,
-    (State.LISTENING, Input.AUDIO): State.LISTENING,
-    (State.LISTENING, Input.CONFIGURE): State.LISTENING,
-    (State.LISTENING, Input.FINALIZE): State.LISTENING,
-    (State.LISTENING, Input.STOP): State.DRAINING,
-}
-"""What may come in when, and what the session is then. A drained session is closed."""
-
-
 def always_room(_channels: int) -> None:
     """Admit everybody."""
 
 
-def nobody(_message: wire.ServerMessage | wire.ClientMessage) -> None:
+def nobody(_content: wire.ServerMessage | wire.ClientMessage | bytes) -> None:
     """Take no notice."""
 
 
@@ -80,7 +51,8 @@ class Session:
         admit: asked at `start` with the number of transcripts; it raises `OverloadedError` where
             there is no room.
         observe: hears of every event as soon as there is one.
-        note: hears of every message that changes what is heard, if the session takes it.
+        note: hears of audio, and of every message that changes what is heard, if the session takes
+            it, before anything comes of it.
         token: what `resume` needs, if the session can be resumed.
     """
 
@@ -91,7 +63,7 @@ class Session:
         admit: Callable[[int], None] = always_room,
         *,
         observe: Callable[[wire.ServerMessage], None] = nobody,
-        note: Callable[[wire.ClientMessage], None] = nobody,
+        note: Callable[[wire.ClientMessage | bytes], None] = nobody,
         token: str | None = None,
     ) -> None:
         self.name = name
@@ -104,13 +76,12 @@ class Session:
         self._token = token
         self._rules = offer.rules
         self._outbox = Outbox(observe)
+        self._replies = Replies(self._outbox)
         self._intake = Intake(self.start)
         self._lanes = Lanes(1, self._rules, self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
-        self._complained: set[str] = set()
         self._finalizing: dict[int, int] = {}  # the client's samples at each position
         self._resumed = False
-        self._acknowledged = 0
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on where the session of a daemon that is gone was at `snapshot`.
@@ -138,7 +109,7 @@ class Session:
             announced=told,
             first=self._intake.position,
         )
-        self._acknowledged = self._intake.received_samples
+        self._replies.acknowledged = self._intake.received_samples
         self._outbox.restore(snapshot.events)
         self.state = State.CLOSED if over else State.LISTENING
 
@@ -174,11 +145,13 @@ class Session:
             self._offer.domains.check(start.language_model)
             self._admit(_transcripts(start))
         except UnknownModelError as error:
-            self._error(
-                ErrorCode.UNKNOWN_LANGUAGE_MODEL,
-                "there is no such language model",
-                expected="one of " + ", ".join(error.expected),
-                found=error.found,
+            self.complain(
+                WireError(
+                    ErrorCode.UNKNOWN_LANGUAGE_MODEL,
+                    "there is no such language model",
+                    expected="one of " + ", ".join(error.expected),
+                    found=error.found,
+                )
             )
             return
         except OverloadedError as error:
@@ -190,11 +163,12 @@ class Session:
         """Take the next bytes of the stream, cut anywhere."""
         if not self._allowed(Input.AUDIO):
             return
+        self._note(data)
         self._lanes.append(self._intake.accept(data))
         if self._intake.fault is not None:
             fault = self._intake.fault
-            self._error(
-                ErrorCode(fault.code), fault.message, fault.expected, fault.found, fatal=True
+            self._replies.fail(
+                ErrorCode(fault.code), fault.message, expected=fault.expected, found=fault.found
             )
             self.end(CloseReason.FAILED)
             return
@@ -259,29 +233,42 @@ class Session:
             )
         )
 
-    def refuse(self, code: ErrorCode, message: str, *, expected: str, found: str) -> None:
-        """Close a session that never began."""
-        self._error(code, message, expected, found, fatal=True)
+    def refuse(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        expected: str,
+        found: str,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Close a session that never began; `retry_after_s` where another try may do better."""
+        self._replies.fail(
+            code, message, expected=expected, found=found, retry_after_s=retry_after_s
+        )
         self._close(CloseReason.REFUSED)
 
     def refuse_overloaded(self, error: OverloadedError) -> None:
         """Close a session for which there is no room."""
-        self._outbox.add(
-            wire.Error(
-                seq=UNNUMBERED,
-                code=ErrorCode.OVERLOADED,
-                message=str(error),
-                fatal=True,
-                retry_after_s=error.retry_after_s,
-            )
-        )
+        self._replies.fail(ErrorCode.OVERLOADED, str(error), retry_after_s=error.retry_after_s)
         self._close(CloseReason.REFUSED)
 
     def exceed(self, message: str, *, expected: str, found: str) -> None:
         """End a session that comes to a limit; the words so far still come."""
         if self.state in {State.IDLE, State.LISTENING}:
-            self._error(ErrorCode.LIMIT_EXCEEDED, message, expected, found, fatal=True)
+            self._replies.fail(ErrorCode.LIMIT_EXCEEDED, message, expected=expected, found=found)
             self.end(CloseReason.LIMIT)
+
+    def withdraw(self) -> None:
+        """End a session whose client may not hold it any more; the words so far still come."""
+        if self.state in {State.IDLE, State.LISTENING}:
+            self._replies.fail(
+                ErrorCode.TOKEN_WITHDRAWN,
+                "the token was taken back",
+                expected="a token with the scope recognise",
+                found="one that the daemon knows no more",
+            )
+            self.end(CloseReason.WITHDRAWN)
 
     def degrade(self, level: int, lag_ms: int) -> None:
         """Decode with less effort from the next segment on; `level` as in `wire.Load`."""
@@ -297,7 +284,7 @@ class Session:
 
     def complain(self, error: WireError) -> None:
         """Tell the client what it did wrong; the session goes on."""
-        self._error(ErrorCode(error.code), error.message, error.expected, error.found)
+        self._replies.complain(error)
 
     def events_to_send(self) -> list[wire.ServerMessage]:
         """Return the events since the last call."""
@@ -336,7 +323,7 @@ class Session:
             return
         self._lanes.abandon()
         self._report()
-        self._error(code, message, fatal=True)
+        self._replies.fail(code, message)
         self._close(CloseReason.FAILED)
 
     # Within.
@@ -345,20 +332,19 @@ class Session:
         """Say whether `what` may come in now; complain if not, of audio only once a state."""
         if (self.state, what) in TRANSITIONS:
             return True
-        key = f"{what.value} while {self.state.value}"
         ending = self._close_reason is not CloseReason.STOPPED
         if self.state is State.DRAINING and (self._resumed or ending):
             return False  # a client says again what it is not sure of, or knows nothing of the end
-        if self.state is not State.CLOSED and not (what is Input.AUDIO and key in self._complained):
-            self._complained.add(key)
+        if self.state is not State.CLOSED:
             fitting = [when.value for state, when in TRANSITIONS if state is self.state]
-            self.complain(
+            self._replies.complain(
                 WireError(
                     ErrorCode.UNEXPECTED_MESSAGE,
                     f"{what.value} came while the session is {self.state.value}",
                     expected=" or ".join(fitting) or "nothing more",
                     found=what.value,
-                )
+                ),
+                once=f"audio while {self.state.value}" if what is Input.AUDIO else None,
             )
         return False
 
@@ -391,60 +377,22 @@ class Session:
         self._rules = self._offer.rules.changed(start.endpointing)
 
     def _complain_of_loose_bytes(self, found: str) -> None:
-        """Tell once that the audio is cut within a sample: it may well be misread."""
-        if "loose bytes" not in self._complained:
-            self._complained.add("loose bytes")
-            whole = self._intake.format.block_bytes
-            self.complain(
-                WireError(
-                    ErrorCode.INVALID_AUDIO,
-                    "the audio is cut within a sample",
-                    expected=f"a multiple of {whole} bytes",
-                    found=found,
-                )
-            )
-
-    def _error(
-        self,
-        code: ErrorCode,
-        message: str,
-        expected: str | None = None,
-        found: str | None = None,
-        *,
-        fatal: bool = False,
-    ) -> None:
-        self._outbox.add(
-            wire.Error(
-                seq=UNNUMBERED,
-                code=code,
-                message=message,
-                fatal=fatal,
-                expected=expected,
-                found=found,
-            )
-        )
+        self._replies.complain_of_loose_bytes(self._intake.format.block_bytes, found)
 
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
         for position in self._lanes.tell():
             samples = self._finalizing.pop(position, self._intake.client_samples(position))
             self._outbox.add(wire.Finalized(seq=UNNUMBERED, samples=samples))
-        finished = self._lanes.finished
-        if finished:
-            self._acknowledge(self._intake.received_samples)
+        if self._lanes.finished:
+            self._replies.acknowledge(self._intake.received_samples)
             self._close(self._close_reason)
         else:
-            self._acknowledge(self._intake.needed_from(self._lanes.needed_from))
-
-    def _acknowledge(self, samples: int) -> None:
-        """Acknowledge that many of the client's samples, if that is news."""
-        if samples > self._acknowledged:
-            self._acknowledged = samples
-            self._outbox.add(wire.Acknowledged(seq=UNNUMBERED, samples=samples))
+            self._replies.acknowledge(self._intake.needed_from(self._lanes.needed_from))
 
     def _close(self, reason: CloseReason) -> None:
         self.state = State.CLOSED
-        self._outbox.add(wire.Closed(seq=UNNUMBERED, reason=reason))
+        self._replies.close(reason)
 
 
 def _transcripts(start: wire.Start) -> int:

@@ -6,7 +6,7 @@ client that has it now, to the viewers of its captions, to the counters and to t
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,14 +18,15 @@ from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Done, Engine, Failed, Outcome, Seat
 from steno_daemon.errors import LimitError, OverloadedError
 from steno_daemon.happenings import Work
-from steno_daemon.journal import Journal, Opening, Page
+from steno_daemon.journal import HeldError, Journal, Opening, Page
 from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.recording import Recorder, Recording
-from steno_daemon.session import Session, State
+from steno_daemon.session import Session
 from steno_daemon.sources import format_of
+from steno_daemon.states import State
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
@@ -98,16 +99,33 @@ class SessionLog(logging.LoggerAdapter[logging.Logger]):
         return f"session {name}: {msg}", {**kwargs, "extra": {"session": name}}
 
 
+def _no_more_room(_grant: Grant, _transcripts: int) -> None:
+    """Have nobody who could leave."""
+
+
 class Stream:
     """Couples a `Session` to the `Engine`; lives on the event loop.
+
+    Args:
+        identity: whose session it is.
+        offer: what the daemon offers to it.
+        house: what it shares with the others.
+        make_room: asked before it takes a seat, with the number of transcripts.
 
     Attributes:
         session: the protocol and the audio.
         log: for lines about this session; never with what was said.
     """
 
-    def __init__(self, identity: Identity, offer: Offer, house: House) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        offer: Offer,
+        house: House,
+        make_room: Callable[[Grant, int], None] = _no_more_room,
+    ) -> None:
         self.identity = identity
+        self._make_room = make_room
         self.session = Session(
             identity.name,
             offer,
@@ -130,8 +148,22 @@ class Stream:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Go on where a daemon that is gone was; call it on a stream that nobody used yet.
+    @property
+    def transcripts(self) -> int:
+        """How many it makes now; none where it has no seat."""
+        return self._seat.transcripts if self._seat is not None else 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is on disk, so that it can be taken up again once it is parked."""
+        return self._page is not None and self._page.is_open
+
+    def restore(self, snapshot: Snapshot, page: Page) -> None:
+        """Go on where another daemon was; call it on a stream that nobody used yet.
+
+        Args:
+            snapshot: of the session.
+            page: its file, from now on this stream's.
 
         Raises:
             OverloadedError: there is no room.
@@ -139,8 +171,7 @@ class Stream:
         self.session.restore(snapshot)
         self._kept_seq = snapshot.events[-1].seq if snapshot.events else -1
         self._record(at=self.session.received_bytes)
-        if self._house.journal is not None:
-            self._page = self._house.journal.page(self.identity.name)
+        self._page = page
         self._open_topic()
         for event in snapshot.events:
             self._show(event)
@@ -152,10 +183,8 @@ class Stream:
         self._wake()
 
     def count(self, data: bytes) -> None:
-        """Count audio that the session has just received, and record it if that is wanted."""
+        """Count audio that the session has just received."""
         self._meter.received(len(data), position_s=self.session.received_s)
-        if self._recording is not None:
-            self._recording.audio(data)
 
     def resume(self, resume: wire.Resume) -> None:
         """Let a client go on whose connection broke.
@@ -191,8 +220,18 @@ class Stream:
         self.session.give_up(ErrorCode.INTERNAL, "the daemon has a fault; its log has more")
         self._wake()
 
-    def leave(self) -> None:
-        """Let go of everything; what is on disk stays for a daemon that takes the session up."""
+    def park(self, reason: CloseReason) -> None:
+        """Let go of everything but what is on disk, for whichever daemon takes the session up.
+
+        Args:
+            reason: why, for viewers.
+        """
+        self._keep(self.session.events_to_send())
+        self._leave()
+        if self._topic is not None:
+            self._topic.end(reason)
+
+    def _leave(self) -> None:
         self._stand_up()
         if self._recording is not None:
             self._recording.close()
@@ -201,7 +240,7 @@ class Stream:
 
     def forget(self) -> None:
         """Let go of everything for good: nobody wants the session any more."""
-        self.leave()
+        self._leave()
         if self._page is not None:
             self._page.discard()
         if self._topic is not None and self._topic.is_live:
@@ -233,6 +272,7 @@ class Stream:
     def _take_seat(self, transcripts: int) -> None:
         """Sit down with the engine, if the client may and there is room."""
         grant, metrics = self.identity.grant, self._house.metrics
+        self._make_room(grant, transcripts)
         try:
             grant.enter()
         except LimitError as error:
@@ -279,9 +319,14 @@ class Stream:
         if self._recording is not None:
             self._recording.event(event)
 
-    def _note(self, message: wire.ClientMessage) -> None:
-        if self._recording is not None:
-            self._recording.message(message)
+    def _note(self, content: wire.ClientMessage | bytes) -> None:
+        """Record what the session takes before anything comes of it, so that nothing is missing."""
+        if self._recording is None:
+            return
+        if isinstance(content, bytes):
+            self._recording.audio(content)
+        else:
+            self._recording.message(content)
 
     def _record(self, *, at: int = 0) -> None:
         """Begin to record, if the speaker consents and the daemon is set up to."""
@@ -307,7 +352,7 @@ class Stream:
             return
         try:
             self._page = journal.page(self.identity.name)
-        except OSError as error:
+        except (OSError, HeldError) as error:
             self.log.warning("cannot be kept: %s", error)
             return
         self._page.begin(

@@ -63,6 +63,12 @@ class Program:
             raise RuntimeError(f"expected the daemon to get ready, found {line}")
         self.port = urlsplit(line[1]).port or 0
 
+    async def stop(self) -> int:
+        """End it as systemd does, and return its exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return await self._process.wait()
+
     async def kill(self) -> None:
         """End it without a word."""
         if self._process is not None and self._process.returncode is None:

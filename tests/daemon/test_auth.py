@@ -240,7 +240,7 @@ def test_a_reload_keeps_the_count_of_sessions_under_new_limits() -> None:
     grant = keyring.grant(SPEAKER)
     grant.enter()
     keyring.adopt(Keyring([entry(SPEAKER, "renamed", max_sessions=2)]))
-    assert keyring.holds(grant)
+    assert keyring.holds(grant, Scope.RECOGNISE)
     keyring.grant(SPEAKER).enter()
     with pytest.raises(LimitError):
         keyring.grant(SPEAKER).enter()
@@ -253,9 +253,10 @@ def test_a_token_that_was_taken_back_is_good_no_more() -> None:
     speaker, screen = keyring.grant(SPEAKER), keyring.grant(SCREEN)
     narrowed = TokenConfig(name="screen", sha256=hash_token(SCREEN), scopes=("watch",))
     keyring.adopt(Keyring([entry("another token of the speaker"), narrowed]))
-    assert not keyring.holds(speaker)
-    assert not keyring.holds(screen)
-    assert keyring.holds(keyring.grant(SCREEN))
+    assert not keyring.holds(speaker, Scope.RECOGNISE)
+    assert not keyring.holds(screen, Scope.RECOGNISE)
+    assert keyring.holds(screen, Scope.WATCH)
+    assert keyring.holds(keyring.grant(SCREEN), Scope.WATCH)
     with pytest.raises(UnauthorisedError):
         keyring.grant(SPEAKER)
 
@@ -263,12 +264,12 @@ def test_a_token_that_was_taken_back_is_good_no_more() -> None:
 def test_a_reload_closes_and_opens_a_daemon() -> None:
     keyring = Keyring()
     everybody = keyring.grant(None)
-    assert keyring.holds(everybody)
+    assert keyring.holds(everybody, Scope.ADMIN)
     keyring.adopt(Keyring([entry(SPEAKER)]))
-    assert not keyring.holds(everybody)
+    assert not keyring.holds(everybody, Scope.RECOGNISE)
     speaker = keyring.grant(SPEAKER)
     keyring.adopt(Keyring())
-    assert keyring.holds(speaker)
+    assert keyring.holds(speaker, Scope.ADMIN)
 
 
 # Whom the daemon is exposed to.

@@ -350,6 +350,19 @@ async def test_a_shutdown_does_not_wait_for_ever() -> None:
         recogniser.go_on.set()
 
 
+@pytest.mark.parametrize("encoding", [wire.Encoding.WEBM_OPUS, wire.Encoding.OGG_OPUS])
+async def test_broken_opus_is_closed_as_data_that_is_not_what_it_should_be(
+    encoding: wire.Encoding,
+) -> None:
+    async with serving(FakeRecogniser()) as served, talking(served.url) as talk:
+        await talk.say(wire.Start(encoding=encoding), b"no such file" * 100)
+        events = await talk.rest()
+        [error] = [event for event in events if isinstance(event, wire.Error)]
+        assert (error.code, error.fatal) == (ErrorCode.INVALID_AUDIO, True)
+        assert talk.connection.close_code == 1007
+        assert talk.connection.close_reason == f"invalid_audio: {error.message}"
+
+
 # Plain HTTP.
 
 

@@ -107,6 +107,7 @@ async def test_sessions_are_listed_and_their_captions_can_be_fetched() -> None:
         ("/captions/live/segment-99999999999999999999.vtt", 404),
         ("/captions/live.vtt?delay_ms=soon", 400),
         ("/watch/live?after=soon", 400),
+        ("/watch/live?last=few", 400),
         ("/watch/nobody", 404),
         ("/captions/live.txt", 404),
     ],
@@ -137,6 +138,28 @@ async def test_any_number_of_viewers_see_the_same() -> None:
             assert [message for message in seen[1:] if message["type"] != "partial"] == late[1:]
         after = await viewed(f"{watch}?after=1")
         assert [message["type"] for message in after] == ["watching", "endpoint", "closed"]
+
+
+async def test_a_viewer_may_ask_for_the_last_words_alone() -> None:
+    async with serving(FakeRecogniser()) as served:
+        async with talking(served.url) as talk:
+            await talk.say(START)
+            ready = await talk.hear(wire.Ready)
+            assert isinstance(ready, wire.Ready)
+            for text in ("do", "re", "mi"):
+                await talk.say(pcm(speak(text)), wire.Finalize())
+                await talk.hear(wire.Final)
+            await talk.say(wire.Stop())
+            await talk.rest()
+        watch = f"{served.url}/watch/{ready.session}"
+        for query, texts in (
+            ("last=2", ["re", "mi"]),
+            ("last=0", []),
+            ("last=9", ["do", "re", "mi"]),
+            ("last=1&after=1", ["re", "mi"]),  # who comes back wants all that it missed
+        ):
+            seen = await viewed(f"{watch}?{query}")
+            assert [event["text"] for event in seen if event["type"] == "final"] == texts
 
 
 async def test_server_sent_events_say_the_same_with_numbers_to_come_back_with() -> None:

@@ -13,7 +13,7 @@ from tests.daemon.listening import Events, Run, run
 
 from steno_daemon import wire
 from steno_daemon.engine import perform
-from steno_daemon.session import State
+from steno_daemon.states import State
 from steno_daemon.wire import EndpointReason
 from steno_models.audio import read_file, resample
 

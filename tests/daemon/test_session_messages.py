@@ -8,7 +8,8 @@ from tests.daemon.listening import Run
 from steno_daemon import wire
 from steno_daemon.errors import OverloadedError
 from steno_daemon.offer import Offer
-from steno_daemon.session import TRANSITIONS, Input, Session, State
+from steno_daemon.session import Session
+from steno_daemon.states import TRANSITIONS, Input, State
 from steno_daemon.wire import CloseReason, EndpointReason, ErrorCode
 from steno_models.audio import resample
 
@@ -220,3 +221,20 @@ def test_numbers_that_are_none_do_not_spoil_the_stream() -> None:
     talk = Run(wire.Start(encoding=wire.Encoding.PCM_F32LE))
     talk.hear(sound.tobytes())
     assert finals(talk.stop()) == ["do mi"]
+
+
+def test_audio_is_noted_before_anything_comes_of_it_and_only_if_it_is_taken() -> None:
+    happened: list[object] = []
+    session = Session("test", Offer(session_s=0.5), note=happened.append, observe=happened.append)
+    sound = pcm(silence(0.6))
+    session.receive_audio(sound)
+    session.receive_start(wire.Start())
+    session.receive_audio(sound)
+    session.receive_audio(sound)
+    assert [what if isinstance(what, bytes) else type(what) for what in happened] == [
+        wire.Error,
+        wire.Ready,
+        sound,
+        wire.Error,
+        wire.Stop,
+    ]

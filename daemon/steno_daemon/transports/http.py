@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from steno_daemon.auth import Scope
+from steno_daemon.auth import Grant, Scope
 from steno_daemon.captions.hub import Hub
 from steno_daemon.dialects.dialect import Dialect
 from steno_daemon.dialects.native import NativeDialect
@@ -99,11 +99,11 @@ class HttpTransport:
         )
 
     async def drain(self, timeout_s: float) -> None:
-        """Accept nobody more, let every session say what it heard, and end them."""
+        """Accept nobody more; sessions are left to the next daemon, or say what they heard."""
         for server in self._servers:
             server.close()
         streams = self._rooms.streams
-        streams.end(CloseReason.SHUTDOWN)
+        streams.go_down()
         try:
             async with asyncio.timeout(timeout_s):
                 await streams.nobody_connected()
@@ -115,6 +115,11 @@ class HttpTransport:
             topic.end(CloseReason.SHUTDOWN)
         await self._runner.shutdown()
         await self._runner.cleanup()
+
+    def withdraw(self, is_good: Callable[[Grant, Scope], bool]) -> None:
+        """End what runs under tokens that were taken back."""
+        self._rooms.streams.withdraw(lambda grant: is_good(grant, Scope.RECOGNISE))
+        self._gallery.withdraw(lambda grant: is_good(grant, Scope.WATCH))
 
     @property
     def viewers(self) -> int:
@@ -158,7 +163,7 @@ class HttpTransport:
         get("/status", needs(Scope.ADMIN, self._status))
         get("/metrics", needs(Scope.ADMIN, self._metrics))
         get("/sessions", needs(Scope.WATCH, rooms.exports.sessions))
-        get("/watch/{session}", needs(Scope.WATCH, self._gallery.watch))
+        get("/watch/{session}", self._watch)
         get("/captions/{session}/index.m3u8", needs(Scope.WATCH, rooms.exports.playlist))
         get(r"/captions/{session}/segment-{n:\d+}.vtt", needs(Scope.WATCH, rooms.exports.segment))
         get("/captions/{session}.{form:vtt|srt}", needs(Scope.WATCH, rooms.exports.whole))
@@ -190,6 +195,10 @@ class HttpTransport:
             )
         connection = WebSocketConnection(self._rooms.streams, dialect, self._terms)
         return await connection.converse(request, grant)
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        """Answer a viewer, whose token may be taken back while it watches."""
+        return await self._gallery.watch(request, self._gate.admit(request, Scope.WATCH))
 
     async def _health(self, _: web.Request) -> web.StreamResponse:
         return _json(self._rooms.health())

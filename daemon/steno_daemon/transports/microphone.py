@@ -15,7 +15,7 @@ from steno_daemon import wire
 from steno_daemon.auth import Grant, Scope
 from steno_daemon.config import MicrophoneConfig
 from steno_daemon.errors import MicrophoneError
-from steno_daemon.session import State
+from steno_daemon.states import State
 from steno_daemon.stream import Stream
 from steno_daemon.streams import Streams
 from steno_daemon.transports.ear import Opened
@@ -87,6 +87,12 @@ class MicrophoneService:
     def abort(self) -> None:
         """Stop at once; the session's last words are not waited for."""
         self._down.set()
+
+    def hand_over(self) -> None:
+        """End the session: its viewers have every word, and nobody comes back to it."""
+        if self._stream is not None:
+            self._stream.session.end(CloseReason.SHUTDOWN)
+            self._stream.advance()
 
     async def run(self) -> None:
         """Listen until the daemon ends the session or there is no hope of a microphone."""

@@ -6,11 +6,14 @@ the next session when one has ended. A viewer reads at its own pace and holds no
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 
+from steno_daemon.auth import Grant
 from steno_daemon.captions.hub import LIVE, Hub, MissedError, Topic
 from steno_daemon.errors import LimitError
 from steno_daemon.limits import Deadlines, MessageRate, Places
@@ -39,8 +42,11 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
     channels: int
 
 
+T = TypeVar("T")
 Message = tuple[int | None, str]
 """The number of an event, if it has one to come back with, and its JSON."""
+Withdrawal = asyncio.Future[None]
+"""Done when a viewer may watch no more."""
 
 
 class Gallery:
@@ -56,35 +62,46 @@ class Gallery:
         self._hub = hub
         self._metrics = metrics
         self._places = Places("limits.viewers", max_viewers)
+        self._viewers: dict[Withdrawal, Grant] = {}
 
     @property
     def count(self) -> int:
         """How many watch now."""
         return self._places.taken
 
-    async def watch(self, request: web.Request) -> web.StreamResponse:
-        """Answer `/watch/{session}`; the session `live` need not have begun."""
+    def withdraw(self, is_good: Callable[[Grant], bool]) -> None:
+        """End the viewers under grants that are good no more."""
+        for withdrawal, grant in self._viewers.items():
+            if not is_good(grant) and not withdrawal.done():
+                withdrawal.set_result(None)
+
+    async def watch(self, request: web.Request, grant: Grant) -> web.StreamResponse:
+        """Answer `/watch/{session}`; the session `live` need not have begun.
+
+        `?after=N` leaves out what came up to event N, `?last=N` all but the last N finals of a
+        history: 0 for what is new alone.
+        """
         name = request.match_info["session"]
         topic = self._hub.find(name)
         if topic is None and name != LIVE:
             raise web.HTTPNotFound(text="expected a session of /sessions or live, found another\n")
-        after = _after(request)
-        messages = self._live(after) if name == LIVE else self._messages(topic, after)
-        with self._counted():
+        begin = Begin(_number(request, "after", -1), _number(request, "last", None))
+        messages = self._live(begin) if name == LIVE else self._messages(topic, begin)
+        with self._counted(grant) as withdrawal:
             if "upgrade" in request.headers.get("Connection", "").lower():
-                return await _over_websocket(request, messages)
-            return await _over_sse(request, messages)
+                return await _over_websocket(request, messages, withdrawal)
+            return await _over_sse(request, messages, withdrawal)
 
-    async def _live(self, after: int) -> AsyncIterator[Message]:
+    async def _live(self, begin: "Begin") -> AsyncIterator[Message]:
         """Yield the messages of the newest live session, and then of the next, for ever."""
         topic = await self._hub.live()
         while True:
-            async for message in self._messages(topic, after):
+            async for message in self._messages(topic, begin):
                 yield message
-            after = -1
+            begin = Begin()
             topic = self._hub.find(LIVE) or await self._hub.next()
 
-    async def _messages(self, topic: Topic | None, after: int) -> AsyncIterator[Message]:
+    async def _messages(self, topic: Topic | None, begin: "Begin") -> AsyncIterator[Message]:
         """Yield the messages about one session until it ends."""
         if topic is None:
             return
@@ -101,7 +118,7 @@ class Gallery:
                 )
             ),
         )
-        viewer = topic.viewer(after)
+        viewer = topic.viewer(begin.in_topic(topic))
         seen = 0
         while items := await viewer.next():
             for number, event in items:
@@ -110,25 +127,54 @@ class Gallery:
             seen = viewer.skipped_partials
 
     @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Take a place for as long as somebody watches."""
+    def _counted(self, grant: Grant) -> Iterator[Withdrawal]:
+        """Take a place for as long as somebody watches; yields what ends that early."""
         self._places.enter()
         self._metrics.viewers(self._places.taken)
+        withdrawal: Withdrawal = asyncio.get_running_loop().create_future()
+        self._viewers[withdrawal] = grant
         try:
-            yield
+            yield withdrawal
         finally:
+            del self._viewers[withdrawal]
+            withdrawal.cancel()
             self._places.leave()
             self._metrics.viewers(self._places.taken)
 
 
-def _after(request: web.Request) -> int:
-    """Return the number of the last event that the viewer has, -1 for none."""
-    said = request.headers.get("Last-Event-ID") or request.query.get("after") or "-1"
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where in a history a viewer begins.
+
+    Attributes:
+        after: number of the last event that it has, -1 for none.
+        last: how many finals of the history it wants; None for all that came after `after`.
+    """
+
+    after: int = -1
+    last: int | None = None
+
+    def in_topic(self, topic: Topic) -> int:
+        """Return the number of the last event that a viewer of the topic does not want.
+
+        Whoever comes back with a number wants what came since, however much that is.
+        """
+        if self.after >= 0 or self.last is None:
+            return self.after
+        return topic.before_last(self.last)
+
+
+def _number(request: web.Request, name: str, default: T) -> int | T:
+    """Return a number that a viewer asks for; a browser that comes back says `after` itself."""
+    again = request.headers.get("Last-Event-ID") if name == "after" else None
+    said = again or request.query.get(name)
+    if not said:
+        return default
     try:
         return max(-1, int(said[:18]))
     except ValueError:
         raise web.HTTPBadRequest(
-            text="expected a number in after, found something else\n"
+            text=f"expected a number in {name}, found something else\n"
         ) from None
 
 
@@ -137,9 +183,9 @@ def _json(message: msgspec.Struct) -> str:
 
 
 async def _over_websocket(
-    request: web.Request, messages: AsyncIterator[Message]
+    request: web.Request, messages: AsyncIterator[Message], withdrawal: Withdrawal
 ) -> web.WebSocketResponse:
-    """Send messages until they end or the viewer goes."""
+    """Send messages until they end, the viewer goes or may watch no more."""
     deadlines = Deadlines()
     socket = web.WebSocketResponse(
         autoping=False,
@@ -150,15 +196,28 @@ async def _over_websocket(
     )
     await socket.prepare(request)
     show = asyncio.create_task(_send_all(socket, messages, deadlines.send_s))
+    stay = asyncio.create_task(_until_gone(socket))
     try:
-        await _until_gone(socket)
+        await asyncio.wait([stay, withdrawal], return_when=asyncio.FIRST_COMPLETED)
     finally:
         show.cancel()
-        await asyncio.wait([show])
+        stay.cancel()
+        await asyncio.wait([show, stay])
+        if withdrawal.done():
+            await _dismiss(socket, deadlines.close_s)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadlines.close_s):
                 await socket.close()
     return socket
+
+
+async def _dismiss(socket: web.WebSocketResponse, close_s: float) -> None:
+    """Send a viewer away whose token was taken back."""
+    with contextlib.suppress(TimeoutError, ClientConnectionError):
+        async with asyncio.timeout(close_s):
+            await socket.close(
+                code=WSCloseCode.POLICY_VIOLATION, message=b"the token was taken back"
+            )
 
 
 async def _until_gone(socket: web.WebSocketResponse) -> None:
@@ -187,7 +246,9 @@ async def _send_all(
         await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too slow")
 
 
-async def _over_sse(request: web.Request, messages: AsyncIterator[Message]) -> web.StreamResponse:
+async def _over_sse(
+    request: web.Request, messages: AsyncIterator[Message], withdrawal: Withdrawal
+) -> web.StreamResponse:
     """Send messages as server-sent events; a browser comes back by itself when they end."""
     response = web.StreamResponse(
         headers={
@@ -199,19 +260,27 @@ async def _over_sse(request: web.Request, messages: AsyncIterator[Message]) -> w
     await response.prepare(request)
     with contextlib.suppress(ClientConnectionError):
         await response.write(f"retry: {RETRY_MS}\n\n".encode())
-        async for chunk in _kept_alive(messages):
+        async for chunk in _kept_alive(messages, withdrawal):
             async with asyncio.timeout(Deadlines().send_s):
                 await response.write(chunk.encode())
     return response
 
 
-async def _kept_alive(messages: AsyncIterator[Message]) -> AsyncIterator[str]:
+async def _kept_alive(
+    messages: AsyncIterator[Message], withdrawal: Withdrawal
+) -> AsyncIterator[str]:
     """Yield messages as events, and comments where there is none for long."""
     waiting: asyncio.Task[Message] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(messages))
-            done, _ = await asyncio.wait([waiting], timeout=KEEP_ALIVE_S)
+            done, _ = await asyncio.wait(
+                [waiting, withdrawal],
+                timeout=KEEP_ALIVE_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if withdrawal in done:
+                return
             if not done:
                 yield ": keep-alive\n\n"
                 continue

@@ -18,16 +18,20 @@ from steno_daemon.stream import Stream
 from steno_daemon.streams import Streams
 from steno_daemon.transports.receiving import receive
 from steno_daemon.transports.terms import Terms
-from steno_daemon.wire import Closed, CloseReason
+from steno_daemon.wire import Closed, CloseReason, Error, ErrorCode
 
 CLOSE_CODES = {
     CloseReason.STOPPED: WSCloseCode.OK,
     CloseReason.IDLE: WSCloseCode.OK,
     CloseReason.LIMIT: WSCloseCode.POLICY_VIOLATION,
+    CloseReason.WITHDRAWN: WSCloseCode.POLICY_VIOLATION,
     CloseReason.SHUTDOWN: WSCloseCode.GOING_AWAY,
     CloseReason.FAILED: WSCloseCode.INTERNAL_ERROR,
     CloseReason.REFUSED: WSCloseCode.TRY_AGAIN_LATER,
 }
+FAULT_CODES = {ErrorCode.INVALID_AUDIO: WSCloseCode.INVALID_TEXT}
+"""Codes that say more than those of the reason; 1007 is for data that is not what it should be."""
+CLOSE_TEXT_BYTES = 123
 _DATA = {WSMsgType.TEXT, WSMsgType.BINARY}
 _LEAVING = {WSCloseCode.OK, WSCloseCode.GOING_AWAY}
 """What a client says that wants nothing more: closing by itself, or leaving a web page."""
@@ -59,6 +63,8 @@ class WebSocketConnection:
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._goodbye: CloseReason | None = None
+        self._fault: Error | None = None
+        self._is_handed_over = False
         self._gone = False
         self._over = False
 
@@ -70,7 +76,7 @@ class WebSocketConnection:
         self._reader = asyncio.create_task(self._listen(stream, grant))
         try:
             await asyncio.wait([self._reader])
-            if not self._gone and self._writer is not None:
+            if not (self._gone or self._is_handed_over or self._writer is None):
                 await asyncio.wait([self._writer])  # the last words of a session that has ended
             await self._close()
         finally:
@@ -88,6 +94,11 @@ class WebSocketConnection:
         self._stop()
         if self._transport is not None:
             self._transport.abort()
+
+    def hand_over(self) -> None:
+        """Leave the client to the daemon that comes next: the close code 1012 sends it there."""
+        self._is_handed_over = True
+        self._stop()
 
     def _stop(self) -> None:
         """Neither read nor write any more."""
@@ -173,6 +184,8 @@ class WebSocketConnection:
                 for event in await stream.events():
                     for frame in self._dialect.encode(event):
                         await self._send(frame)
+                    if isinstance(event, Error) and event.fatal:
+                        self._fault = event
                     if isinstance(event, Closed):
                         self._goodbye = event.reason
                         if self._reader is not None:
@@ -193,12 +206,26 @@ class WebSocketConnection:
     async def _close(self) -> None:
         """Close the connection, in words if the client still listens, and hear it say so too."""
         reason = self._goodbye
-        code = WSCloseCode.OK if reason is None else CLOSE_CODES[reason]
+        code, text = self._farewell()
         try:
             async with asyncio.timeout(2 * self._deadlines.close_s):
-                await self._socket.close(code=code, message=(reason or "").encode())
+                await self._socket.close(code=code, message=text.encode()[:CLOSE_TEXT_BYTES])
         except TimeoutError:
             if self._transport is not None:
                 self._transport.abort()
         if reason is not None:
             self._over = self._socket.close_code != WSCloseCode.ABNORMAL_CLOSURE
+
+    def _farewell(self) -> tuple[int, str]:
+        """Return the code and the text to close with."""
+        if self._goodbye is None:
+            if self._is_handed_over:
+                return WSCloseCode.SERVICE_RESTART, "resume at the next daemon"
+            return WSCloseCode.OK, ""
+        code = CLOSE_CODES[self._goodbye]
+        if self._fault is None:
+            return code, self._goodbye
+        return (
+            FAULT_CODES.get(self._fault.code, code),
+            f"{self._fault.code}: {self._fault.message}",
+        )

@@ -60,6 +60,8 @@ class ErrorCode(StrEnum):
     OVERLOADED = "overloaded"
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_RESUMABLE = "not_resumable"
+    """With `retry_after_s`, another daemon may have the session: a further try may reach it."""
+    TOKEN_WITHDRAWN = "token_withdrawn"  # noqa: S105 — no token
     RECOGNISER_FAILED = "recogniser_failed"
     INTERNAL = "internal"
 
@@ -77,5 +79,7 @@ class CloseReason(StrEnum):
     """The session broke; the `error` before says why."""
     IDLE = "idle"
     """The client sent nothing for too long."""
+    WITHDRAWN = "withdrawn"
+    """The client's token was taken back. Every word of the audio that was received was sent."""
     LIMIT = "limit"
     """The session came to a limit; the `error` before says which. Every word of it was sent."""

@@ -19,7 +19,6 @@
 import { query, takeToken } from "./address.js";
 import { Viewing, Watcher } from "./watch.js";
 
-const HISTORY_MS = 400; // so soon after a `watching` without a number comes what was said before
 const AGAIN_MS = 5_000;
 const ROLL_MS = 140;
 const LINES_MAX = 6;
@@ -42,7 +41,6 @@ class Overlay {
   #lines = document.getElementById("lines");
   #live = new Map(); // the paragraphs of what is being said, by channel
   #historySeq = -1; // what came up to this event was said before we looked
-  #historyUntil = 0;
   #session = "";
   #expireMs;
   #hidesOpen;
@@ -61,22 +59,17 @@ class Overlay {
     if (event.type === "watching") {
       if (event.session !== this.#session) {
         this.#session = event.session;
-        this.#historySeq = event.seq ?? -1;
-        this.#historyUntil = event.seq === undefined ? performance.now() + HISTORY_MS : 0;
+        this.#historySeq = event.seq;
       }
     } else if (event.type === "partial") {
       this.#partial(event);
-    } else if (event.type === "final" && !this.#isHistory(event)) {
+    } else if (event.type === "final" && event.seq > this.#historySeq) {
       this.#paragraph(event.channel ?? 0).show(event.text, "");
       this.#live.delete(event.channel ?? 0);
       this.#changed();
     } else if (event.type === "endpoint" || event.type === "closed") {
       this.#dropLive(event.channel);
     }
-  }
-
-  #isHistory({ seq }) {
-    return seq <= this.#historySeq || performance.now() < this.#historyUntil;
   }
 
   #partial({ channel = 0, text, stable_chars: stableChars }) {
@@ -236,6 +229,7 @@ function adoptStyles() {
 function watch(session, overlay) {
   const watcher = new Watcher({
     session,
+    last: 0,
     tell: ({ state, event }) => {
       if (event !== undefined) {
         overlay.take(event);

@@ -16,6 +16,7 @@ const KEEP_S = 30; // of audio while there is no session to resume
 const BACKOFF_MS = [250, 500, 1_000, 2_000, 4_000];
 const LEAVING = 1000; // tells the daemon that nobody comes back
 const COMING_BACK = 4000; // any other code keeps the session
+const ELSEWHERE_MAX = 100; // answers of daemons that do not have the session, but another may
 const FAILURES_MAX = 5; // of the recogniser, after which another session is no help
 
 /** What a session can be in; `closed` is the end. */
@@ -45,6 +46,7 @@ export class Session {
   #error = null; // the last one that was fatal
   #attempts = 0;
   #failures = 0;
+  #elsewhere = 0;
   #resuming = false; // until `resumed`, what comes is not of our session
   #stopping = false;
   #stopSent = false;
@@ -193,6 +195,7 @@ export class Session {
   #hearResumed(event) {
     if (event.type === "resumed") {
       this.#resuming = false;
+      this.#elsewhere = 0;
       this.#goOn(this.#origin + event.samples);
     } else if (event.type === "error" && event.fatal) {
       this.#error = event;
@@ -259,17 +262,29 @@ export class Session {
   /** The daemon closed the session. */
   #ended(reason) {
     const error = this.#error;
-    if (!this.#resuming || error?.code !== "overloaded") {
+    const elsewhere = this.#resuming && this.#mayBeElsewhere(error);
+    if (!elsewhere && (!this.#resuming || error?.code !== "overloaded")) {
       this.#token = null;
     }
     const again = !this.#stopping && this.#mayTryAgain(reason, error);
     if (!again) {
       this.#finish(reason, error);
+    } else if (elsewhere) {
+      this.#retry(1000 * error.retry_after_s, State.BROKEN);
     } else if (error?.code === "overloaded") {
       this.#retry(1000 * (error.retry_after_s ?? 5), State.REFUSED);
     } else {
       this.#retry(this.#pause(), State.BROKEN);
     }
+  }
+
+  /** Whether another daemon of the same address may have the session: the next try may reach it. */
+  #mayBeElsewhere(error) {
+    if (error?.code !== "not_resumable" || error.retry_after_s === undefined) {
+      return false;
+    }
+    this.#elsewhere += 1;
+    return this.#elsewhere < ELSEWHERE_MAX;
   }
 
   #mayTryAgain(reason, error) {

@@ -29,10 +29,12 @@ export const Viewing = Object.freeze({
 
 export class Watcher {
   #wanted;
+  #last;
   #tell;
   #line = null; // the connection: {close()}
   #news = new News();
   #current = ""; // the session that `live` stands for now
+  #left = ""; // the one before, which may be taken up again
   #attempts = 0; // since an event came
   #sockets = true; // whether to try a WebSocket next
   #proven = false; // whether one got through before
@@ -42,11 +44,13 @@ export class Watcher {
 
   /**
    * session: its id, or "live".
+   * last: how many of the finals that were said before are wanted; null for all.
    * tell(news): called with {event} for what the daemon says, with {state, …} for what became of
    * the connection; `status` is the HTTP status where the daemon refused.
    */
-  constructor({ session, tell }) {
+  constructor({ session, last = null, tell }) {
     this.#wanted = session;
+    this.#last = last;
     this.#tell = tell;
   }
 
@@ -56,7 +60,7 @@ export class Watcher {
     this.#timer = null;
     this.#line?.close();
     const open = this.#sockets ? openSocket : openEvents;
-    this.#line = open(this.#path, this.#news.asks(), {
+    this.#line = open(this.#path, this.#asks(), {
       opened: () => this.#current || this.#tell({ state: Viewing.WAITING }),
       hear: (event) => this.#hear(event),
       broke: (forgotten) => void this.#broke(forgotten),
@@ -77,6 +81,12 @@ export class Watcher {
     clearTimeout(this.#timer);
     clearTimeout(this.#quietTimer);
     this.#line?.close();
+  }
+
+  /** What to ask for: what comes after the last event, or else some of what was before. */
+  #asks() {
+    const asked = this.#current ? this.#news.asks() : {};
+    return this.#last === null || asked.after !== undefined ? asked : { last: String(this.#last) };
   }
 
   get #path() {
@@ -101,26 +111,29 @@ export class Watcher {
   }
 
   #begin(event) {
-    if (this.#current !== event.session) {
+    if (event.session === this.#current || event.session === this.#left) {
+      this.#news.mayBeCountedAnew(); // by a daemon that took the session up
+    } else {
       this.#news = new News();
     }
+    this.#left = "";
     this.#current = event.session;
     this.#tell({ state: Viewing.WATCHING });
     this.#tell({ event });
   }
 
   #ended(event) {
+    if (event.reason === SHUTDOWN) {
+      return; // the next daemon may take the session up; of `live`, another session may follow here
+    }
     if (this.#wanted !== LIVE) {
-      if (event.reason === SHUTDOWN) {
-        return; // the next daemon may take the session up; the connection breaks now
-      }
       this.close();
       this.#tell({ state: Viewing.CLOSED, reason: event.reason });
       return;
     }
     const named = this.#line.path !== `watch/${LIVE}`;
+    this.#left = this.#current;
     this.#current = "";
-    this.#news = new News();
     this.#tell({ state: Viewing.WAITING });
     if (named) {
       this.open(); // after a break we asked for the session itself; now for the one that follows
@@ -205,6 +218,11 @@ class News {
   /** The daemon has forgotten what comes next: ask for what it has. */
   askForAll() {
     this.#all = true;
+  }
+
+  /** What was told already may come again under other numbers. */
+  mayBeCountedAnew() {
+    this.#asked = this.#after;
   }
 
   /** Whether an event is new; a partial has the number of the lasting event before it. */
