@@ -252,7 +252,8 @@ async def test_a_page_that_is_not_safe_says_why_it_has_no_microphone(browser: Ch
         page(browser, address(served), before=before) as shown,
     ):
         await shown.click("#speak")
-        await shown.until("document.querySelector('#notice-text').textContent.includes('https')")
+        await shown.until("document.querySelector('#notice-text').textContent")
+        assert "https" in await shown.text("#notice-text")
 
 
 def guarded() -> Config:
@@ -306,6 +307,7 @@ async def test_the_microphone_with_a_wrong_token_asks_for_another(browser: Chrom
         await shown.click("#speak")
         await shown.until("document.querySelector('#ask-token').open")
         await status_is(shown, "Ready")
+        assert await shown.text("#speak span") == "Start microphone"
 
 
 async def test_the_transcript_can_be_copied_and_downloaded(

@@ -287,3 +287,5 @@ async def test_a_service_that_is_aborted_leaves_nothing_behind() -> None:
         async with asyncio.timeout(PATIENCE_S):
             await running.task
         await running.served.nobody_is_left()
+        assert running.served.daemon.engine.sessions == 0
+        assert running.task.done()

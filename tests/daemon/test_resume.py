@@ -120,6 +120,9 @@ async def test_a_client_that_closes_properly_frees_its_seat_at_once() -> None:
         async with talking(served.url) as talk:
             await started(talk)
         await served.nobody_is_left()
+        async with talking(served.url) as next_one:
+            await next_one.say(START)
+            assert isinstance(await next_one.hear(wire.Ready), wire.Ready)
 
 
 async def test_a_session_that_nobody_comes_back_to_is_given_up() -> None:
