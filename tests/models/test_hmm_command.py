@@ -8,8 +8,9 @@ import soundfile
 
 from steno_models.errors import DataError
 from steno_models.features.fbank import fbank
+from steno_models.hmm import command
 from steno_models.hmm.align import Alignment, PhoneSpan, load_labels
-from steno_models.hmm.command import main, phones_said
+from steno_models.hmm.command import ensure_alignments, main, phones_said
 from steno_models.text.tokens import TokenTable
 from steno_models.training.manifest import Utterance, read_manifest, write_manifest
 
@@ -55,3 +56,43 @@ def test_two_manifests_of_one_name_are_refused(tmp_path: Path) -> None:
     assert len(read_manifest(manifest)) == 1
     with pytest.raises(DataError, match="expected manifests that differ in folder or name"):
         main(["--manifest", str(manifest), str(manifest), "--out", str(tmp_path)])
+
+
+def test_alignments_that_are_there_are_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = _corpus(tmp_path / "one", {"a": "red", "b": "a bed"})
+    dev = _corpus(tmp_path / "dev", {"c": "bed"})
+    out = tmp_path / "out"
+    ensure_alignments([one], out, held_out=[dev])
+    made = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert set(made) == {
+        "phone-model.npz",
+        *(f"{name}-train.{what}.npz" for name in ("one", "dev") for what in ("phones", "tokens")),
+    }
+    assert set(load_labels(out / "dev-train.phones.npz")) == {"c"}
+    monkeypatch.setattr(command, "train", None)  # the model is kept
+    (out / "dev-train.tokens.npz").unlink()
+    unchanged = out / "one-train.phones.npz"
+    before_ns = unchanged.stat().st_mtime_ns
+    ensure_alignments([one], out, held_out=[dev])
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == made
+    assert unchanged.stat().st_mtime_ns == before_ns
+
+
+def test_an_interrupted_alignment_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = _corpus(tmp_path / "one", {"a": "red"})
+
+    def half(path: Path, _labels: object) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "save_labels", half)
+        with pytest.raises(KeyboardInterrupt):
+            ensure_alignments([one], tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["phone-model.npz"]
+    ensure_alignments([one], tmp_path / "out")
+    assert set(load_labels(tmp_path / "out" / "one-train.phones.npz")) == {"a"}

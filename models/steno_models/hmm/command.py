@@ -1,7 +1,10 @@
 """`steno-models force-align`: where the phones of corpora are in time."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +20,7 @@ from steno_models.hmm.topology import SILENCE
 from steno_models.hmm.train import train
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
-from steno_models.training.manifest import read_manifest
+from steno_models.training.manifest import manifest_name, read_manifest
 from steno_models.training.utterance import Utterance
 
 MODEL = "phone-model.npz"
@@ -37,30 +40,62 @@ _EXAMPLE = """example:
 """
 
 _Item = TypeVar("_Item")
-_Aligned = tuple[Utterance, Alignment]
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How words are said: the dictionary, and who guesses what it lacks."""
+
+    lexicon: Lexicon
+    fallback: G2P
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `steno-models force-align`."""
     asked = _parser().parse_args(arguments)
-    console = Console(stderr=True, soft_wrap=True)
-    corpora = {_name(path): read_manifest(path) for path in asked.manifest}
-    if len(corpora) < len(asked.manifest):
-        raise DataError("expected manifests that differ in folder or name, found two alike")
-    lexicon, fallback = Lexicon.from_cmudict(), G2P.load()
+    corpora = _corpora(asked.manifest)
+    words = _Words(Lexicon.from_cmudict(), G2P.load())
     if asked.model is None:
-        everything = [utterance for corpus in corpora.values() for utterance in corpus]
-        model = _trained(everything, lexicon, fallback, hours=asked.hours)
-        asked.out.mkdir(parents=True, exist_ok=True)
-        model.save(asked.out / MODEL)
+        model = _trained_and_saved(corpora, words, asked.out, hours=asked.hours)
     else:
         model = load_phone_model(asked.model)
     for name, corpus in corpora.items():
-        found = force_align(model, corpus, lexicon, fallback)
-        with _progress(console) as progress:
-            aligned = _write(_counted(found, name, len(corpus), progress), asked.out, name)
-        console.print(f"{name}: {aligned} of {len(corpus)} utterances aligned", highlight=False)
+        _align_corpus(model, corpus, words, asked.out / name)
     return 0
+
+
+def ensure_alignments(
+    manifests: Sequence[Path], out: Path, *, held_out: Sequence[Path] = (), hours: float = 4.0
+) -> None:
+    """Make the files of `steno-models force-align` that `out` lacks.
+
+    A file is there whole or not at all, so an interrupted call is taken up by the next.
+
+    Args:
+        manifests: of the corpora that the phone model is trained on, unless `out` has one.
+        out: the folder of the files.
+        held_out: manifests of what else to align.
+        hours: how much of the easiest speech the model is trained on.
+
+    Raises:
+        DataError: two manifests have the same folder's name and the same name, or one is bad.
+    """
+    corpora = _corpora((*manifests, *held_out))
+    lacking = [name for name in corpora if not all(f.exists() for f in alignment_files(out / name))]
+    if not lacking:
+        return
+    words = _Words(Lexicon.from_cmudict(), G2P.load())
+    if (out / MODEL).exists():
+        model = load_phone_model(out / MODEL)
+    else:
+        model = _trained_and_saved(_corpora(manifests), words, out, hours=hours)
+    for name in lacking:
+        _align_corpus(model, corpora[name], words, out / name)
+
+
+def alignment_files(stem: Path) -> tuple[Path, Path]:
+    """Return the files of frames' phones and of phones said for a corpus, FOLDER-NAME."""
+    return stem.with_name(f"{stem.name}.phones.npz"), stem.with_name(f"{stem.name}.tokens.npz")
 
 
 def phones_said(alignment: Alignment) -> PhoneLabels:
@@ -84,31 +119,60 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _name(manifest: Path) -> str:
-    return f"{manifest.resolve().parent.name}-{manifest.stem}"
+def _corpora(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:
+    """Return the utterances of each manifest by its name."""
+    corpora = {manifest_name(path): read_manifest(path) for path in manifests}
+    if len(corpora) < len(manifests):
+        raise DataError("expected manifests that differ in folder or name, found two alike")
+    return corpora
 
 
-def _trained(
-    utterances: Sequence[Utterance], lexicon: Lexicon, fallback: G2P, *, hours: float
+def _trained_and_saved(
+    corpora: Mapping[str, Sequence[Utterance]], words: _Words, folder: Path, *, hours: float
 ) -> PhoneModel:
-    """Return a model of the phones trained on the easiest `hours` of `utterances`."""
-    chosen = easiest([u for u in utterances if u.text.strip()], hours)
+    """Return a model of the phones trained on the easiest `hours`, and write it to `folder`."""
+    chosen = easiest([u for corpus in corpora.values() for u in corpus if u.text.strip()], hours)
     with _progress(Console(stderr=True)) as progress:
-        found = _counted(examples(chosen, lexicon, fallback), "reading", len(chosen), progress)
+        found = _counted(
+            examples(chosen, words.lexicon, words.fallback), "reading", len(chosen), progress
+        )
         usable = [example for _, example in found]
-    return train(sorted(usable, key=lambda example: len(example.frames)))
+    model = train(sorted(usable, key=lambda example: len(example.frames)))
+    folder.mkdir(parents=True, exist_ok=True)
+    with _whole(folder / MODEL) as draft:
+        model.save(draft)
+    return model
 
 
-def _write(aligned: Iterable[_Aligned], folder: Path, name: str) -> int:
-    """Write the labels and phones of all utterances; return how many there are."""
+def _align_corpus(
+    model: PhoneModel, corpus: Sequence[Utterance], words: _Words, stem: Path
+) -> None:
+    """Write the frames' phones and the phones said of all utterances that can be aligned."""
     labels: dict[str, PhoneLabels] = {}
     tokens: dict[str, PhoneLabels] = {}
-    for utterance, alignment in aligned:
-        labels[utterance.key] = alignment.labels()
-        tokens[utterance.key] = phones_said(alignment)
-    save_labels(folder / f"{name}.phones.npz", labels)
-    save_labels(folder / f"{name}.tokens.npz", tokens)
-    return len(labels)
+    console = Console(stderr=True, soft_wrap=True)
+    found = force_align(model, corpus, words.lexicon, words.fallback)
+    with _progress(console) as progress:
+        for utterance, alignment in _counted(found, stem.name, len(corpus), progress):
+            labels[utterance.key] = alignment.labels()
+            tokens[utterance.key] = phones_said(alignment)
+    for path, arrays in zip(alignment_files(stem), (labels, tokens), strict=True):
+        with _whole(path) as draft:
+            save_labels(draft, arrays)
+    console.print(
+        f"{stem.name}: {len(labels)} of {len(corpus)} utterances aligned", highlight=False
+    )
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a draft to write, which becomes `path` when all went well."""
+    draft = path.with_name(f"draft-{os.getpid()}-{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _progress(console: Console) -> Progress:

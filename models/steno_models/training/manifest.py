@@ -45,6 +45,11 @@ def read_manifest(path: Path) -> list[Utterance]:
     return utterances
 
 
+def manifest_name(path: Path) -> str:
+    """Return the name that other files call a manifest by: that of its folder, and its own."""
+    return f"{path.resolve().parent.name}-{path.stem}"
+
+
 def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
     """Write a manifest that `read_manifest` reads back, at once or not at all.
 
