@@ -8,16 +8,13 @@ time of change, stretch) and what each variant makes of a fixed probe. It holds
     settings.json  what the hash was taken of, for people
 """
 
-import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
 import pickle
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,6 +29,7 @@ from steno_models.audio import SAMPLE_RATE
 from steno_models.errors import DataError
 from steno_models.features.fbank import fbank
 from steno_models.training.augment import speed_perturb
+from steno_models.training.folders import finished_folder
 from steno_models.training.lines import raise_complaints
 from steno_models.training.recordings import read_samples
 from steno_models.training.utterance import Utterance
@@ -176,11 +174,9 @@ def cached_features(
         raise DataError("expected utterances to make features of, found none")
     settings = _settings(utterances, recipe)
     folder = root / _digest(settings)
-    root.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
-        if not folder.exists():
-            with _draft(folder) as draft:
-                _write(draft, settings, _computed(utterances, recipe, processes))
+    with finished_folder(folder) as draft:
+        if draft is not None:
+            _write(draft, settings, _computed(utterances, recipe, processes))
     return FeatureCache(folder, [utterance.key for utterance in utterances])
 
 
@@ -221,26 +217,6 @@ def _identity(utterance: Utterance) -> list[object]:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:20]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, even by a crash
-        yield
-
-
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which becomes `folder` when all went well and goes away if not."""
-    draft = folder.with_suffix(".draft")
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
-    draft.mkdir()
-    try:
-        yield draft
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _write(
