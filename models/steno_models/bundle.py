@@ -202,6 +202,7 @@ def _load_ctc(path: Path, description: Description) -> Recogniser:
     model = CtcModel(encoder, len(tokens)).eval().requires_grad_(requires_grad=False)
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    model.encoder.lay_out()
     streaming = description.streaming
     return Recogniser(
         acoustic=model,

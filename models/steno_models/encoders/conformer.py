@@ -131,16 +131,20 @@ class ConformerBlock(nn.Module):
         angles: tuple[Tensor, Tensor],
         mask: Tensor,
         past: tuple[Tensor | None, Tensor],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (B, S, D), this call's keys and values, and the convolution's whole input."""
+    ) -> tuple[Tensor, Tensor]:
+        """Return (B, S, D) and the convolution's whole input.
+
+        `past` is the cache of `ChunkAttention`, which takes this call's keys and values, and what
+        came before in the convolution.
+        """
         cache, convolution_past = past
-        x = x + 0.5 * self.before(x)
-        attended, fresh = self.attention(self.attention_norm(x), angles, mask, cache)
+        x = torch.add(x, self.before(x), alpha=0.5)
+        attended = self.attention(self.attention_norm(x), angles, mask, cache)
         x = x + self.attention_dropout(attended)
         convolved, seen = self.convolution(x, convolution_past)
         x = x + convolved
-        x = x + 0.5 * self.after(x)
-        return self.norm(x), fresh, seen
+        x = torch.add(x, self.after(x), alpha=0.5)
+        return self.norm(x), seen
 
 
 class Conformer(nn.Module):
@@ -181,9 +185,18 @@ class Conformer(nn.Module):
         past = x.new_zeros(B, self.options.width, self.options.kernel - 1)
         outputs = []
         for block in self.blocks:
-            x, _, _ = block(x, angles, mask, (None, past))
+            x, _ = block(x, angles, mask, (None, past))
             outputs.append(x)
         return outputs
+
+    def lay_out(self) -> None:
+        """Lay the weights out as products of a few rows with them read them fastest.
+
+        MKL reads a matrix of (in, out) in its order, where of (out, in) it makes a copy first.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                module.weight.data = module.weight.data.t().contiguous().t()
 
     def start(self, context: Context) -> ConformerState:
         """Return the state of a stream that has heard nothing."""
@@ -226,10 +239,8 @@ class Conformer(nn.Module):
                 x[i, :n],
                 ConformerState(
                     features=frames[i][n * FACTOR :],
-                    attention=_last(attention[:, i], context.left_steps, longest - n, axis=3),
-                    convolution=_last(
-                        convolution[:, i], self.options.kernel - 1, longest - n, axis=2
-                    ),
+                    attention=_kept(attention[:, :, i], context.left_steps, n, axis=3),
+                    convolution=_kept(convolution[:, i], self.options.kernel - 1, n, axis=2),
                     steps=states[i].steps + n,
                 ),
             )
@@ -255,18 +266,24 @@ class Conformer(nn.Module):
         mask = ((position >= -done) & (position < fresh)).view(-1, 1, 1, left + longest)
         angles = rotary(done + position[:, left:], self.head_width)
         angles = (angles[0].unsqueeze(1), angles[1].unsqueeze(1))
-        attention = torch.stack([state.attention for state in states], dim=1)
-        convolution = torch.stack([state.convolution for state in states], dim=1)
-        keys_values, inputs = [], []
+        # The caches are copied once, into memory with room for what this chunk adds.
+        o = self.options
+        attention = x.new_empty(o.layers, 2, len(states), o.heads, left + longest, self.head_width)
+        convolution = x.new_empty(o.layers, len(states), o.width, o.kernel - 1)
+        for i, state in enumerate(states):
+            attention[:, :, i, :, :left] = state.attention
+            convolution[:, i] = state.convolution
+        inputs = []
         for layer, block in enumerate(self.blocks):
-            past = (attention[layer], convolution[layer])
-            x, now, seen = block(x, angles, mask, past)
-            keys_values.append(torch.cat((attention[layer], now), dim=3))
+            x, seen = block(x, angles, mask, (attention[layer], convolution[layer]))
             inputs.append(seen)
-        return x, torch.stack(keys_values), torch.stack(inputs)
+        return x, attention, torch.stack(inputs)
 
 
-def _last(x: Tensor, count: int, unused: int, *, axis: int) -> Tensor:
-    """Return the `count` entries of `x` along `axis` that come before its `unused` last ones."""
-    end = x.shape[axis] - unused
-    return x.narrow(axis, end - count, count).contiguous()
+def _kept(x: Tensor, count: int, steps: int, *, axis: int) -> Tensor:
+    """Return `count` entries of `x` along `axis`: the last ones after `steps` new ones.
+
+    What lies behind them belongs to longer chunks of other streams. A copy: a view would hold the
+    memory of the whole batch.
+    """
+    return x.narrow(axis, steps, count).contiguous()
