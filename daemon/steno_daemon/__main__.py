@@ -15,7 +15,7 @@ examples:
   stenod --port 0                   let the system choose the port; the line "ready:" names it
   stenod --bundle ./my-bundle       serve a model of your own, made by `steno-models bundle`
   stenod --config stenod.toml       every option, in TOML; options on the command line win
-  stenod --check stenod.toml        load everything, decode a little, say how it went, leave
+  stenod --check stenod.toml        try everything that it names, list all faults, leave
   stenod --new-token                make a token; its hash goes into [[security.tokens]]
   stenod --asyncapi                 print the protocol as an AsyncAPI document
 
@@ -23,10 +23,11 @@ Captions in a browser: http://127.0.0.1:8765/, for OBS /overlay. Clients: `steno
 `steno caption`, `steno watch`, or any WebSocket. Send {"type": "start", "rate": 16000}, then 16-bit
 samples as binary frames, then {"type": "stop"}. /healthz says how the daemon is.
 
-SIGTERM and SIGINT let running sessions have their last words; a second one does not. SIGHUP reads
-configuration, tokens and certificates again.
-Exit status: 0 after a shutdown or a check that went well, 1 when something broke, 2 when the
-command line, the configuration or the bundle is wrong.
+SIGTERM and SIGINT leave running sessions to the next daemon where a state_directory is set, and let
+them have their last words where none is; a second one does not. SIGHUP reads configuration, tokens
+and certificates again.
+Exit status: 0 after a shutdown or a check that went well, 1 when something broke or a check found
+faults, 2 when the command line, the configuration or the bundle is wrong.
 """
 
 
@@ -126,18 +127,12 @@ def _list_microphones() -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """Try everything that serving would need, without taking the port."""
-    from steno_daemon import config, server
-    from steno_daemon.exposure import Exposure
+    from steno_daemon.check import check
 
     file = Path(options.check) if options.check else options.config
-    settings = config.load(file, _overrides(options))
-    exposure = Exposure(settings, [settings.server.host])
-    server.check_parts(settings)
-    model = _load(settings.engine.bundle, settings.engine.threads)
-    ladder = server.measured_ladder(settings.engine, model)
-    print(f"ok: {model.name} {model.version}, up to {ladder.most} sessions")
-    print(f"    {exposure.description}")
-    return 0
+    found = check(file, _overrides(options), _load)
+    print(*found.all, "", found.summary, sep="\n")
+    return 1 if found.faults else 0
 
 
 def _serve(options: argparse.Namespace) -> int:

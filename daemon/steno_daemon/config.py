@@ -10,7 +10,7 @@ trailing_silence_ms = 700
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -177,21 +177,71 @@ def load(path: Path | None, overrides: Tables | None = None) -> Config:
     Raises:
         ConfigError: there is no such file, or something in it cannot be.
     """
+    tables = _tables(path, overrides)
+    try:
+        return msgspec.convert(tables, Config, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"the configuration is wrong: {_complaint(tables, error)}") from error
+
+
+def load_what_is_right(
+    path: Path | None, overrides: Tables | None = None
+) -> tuple[Config, list[str]]:
+    """Return the configuration without what is wrong in it, and each thing that is.
+
+    Raises:
+        ConfigError: there is no such file, or it is no TOML.
+    """
+    right: dict[str, dict[str, object]] = {}
+    faults: list[str] = []
+    for name, option, number, value in _options(_tables(path, overrides)):
+        alone: dict[str, object] = {name: {option: value} if option else value}
+        try:
+            msgspec.convert(alone, Config, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            complaint = _complaint(alone, error)
+            faults.append(complaint.replace(f"{name}.{option}.0", f"{name}.{option}.{number}", 1))
+            continue
+        section = right.setdefault(name, {})
+        if option:
+            known = section.get(option)
+            more = isinstance(known, list) and isinstance(value, list)
+            section[option] = [*known, *value] if more else value
+    return msgspec.convert(right, Config, dec_hook=_path), list(dict.fromkeys(faults))
+
+
+def _options(tables: dict[str, object]) -> Iterator[tuple[str, str, int, object]]:
+    """Yield section, name and value of every option; of a list of tables, one by one by number."""
+    for name, table in tables.items():
+        if not isinstance(table, dict) or not table:
+            yield name, "", 0, table
+            continue
+        for option, value in table.items():
+            if isinstance(value, list) and all(isinstance(one, dict) for one in value):
+                for number, one in enumerate(value):
+                    yield name, option, number, [one]
+            else:
+                yield name, option, 0, value
+
+
+def _complaint(tables: dict[str, object], error: msgspec.ValidationError) -> str:
+    """Return where something is wrong, what was expected and what was found."""
+    fault = describe(tables, error, Config)
+    where = f"{fault.where}: " if fault.where else ""
+    # People write the token itself where its hash belongs.
+    is_secret = fault.where.startswith("security.tokens.") and "a field" not in fault.found
+    found = "something else" if is_secret else fault.found
+    return f"{where}expected {fault.expected}, found {found}"
+
+
+def _tables(path: Path | None, overrides: Tables | None) -> dict[str, object]:
+    """Return the tables of a file, and what goes over them."""
     tables = _read(path) if path else {}
     for name, table in (overrides or {}).items():
         below = tables.get(name, {})
         if isinstance(below, dict):
             tables[name] = {**below, **table}
-    try:
-        return msgspec.convert(tables, Config, dec_hook=_path)
-    except msgspec.ValidationError as error:
-        fault = describe(tables, error, Config)
-        where = f"{fault.where}: " if fault.where else ""
-        is_secret = fault.where.endswith(".sha256")  # people write the token itself there
-        found = "something else" if is_secret else fault.found
-        raise ConfigError(
-            f"the configuration is wrong: {where}expected {fault.expected}, found {found}"
-        ) from error
+    return tables
 
 
 def _path(kind: type, value: object) -> Path:

@@ -316,18 +316,6 @@ def _report_fault(task: asyncio.Task[None]) -> None:
         logger.error("a fault of the daemon", exc_info=error)
 
 
-def check_parts(config: Config) -> None:
-    """Check the parts of a configuration that serving would use, without leaving a trace.
-
-    Raises:
-        ConfigError: one of them cannot be.
-    """
-    Replacements(config.captions.replacements)
-    for directory in (directory_of(config.server), config.recording.directory):
-        if directory is not None and directory.exists() and not os.access(directory, os.W_OK):
-            raise ConfigError(f"expected a folder that can be written, found {directory}")
-
-
 def _exporter(captions: CaptionsConfig) -> Exporter:
     """Return what writes captions as the configuration says."""
     rules = CueRules(

@@ -128,8 +128,9 @@ def test_a_check_loads_and_measures_and_leaves(
         port = str(taken.getsockname()[1])
         assert main(["--check", "--max-sessions", "3", "--port", port]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("ok: notes 1, up to 3 sessions\n")
-    assert "everybody on this machine, without TLS" in told
+    assert "bundle         notes 1, language models: general" in told
+    assert "up to 3 sessions at once" in told
+    assert told.endswith("\nall is well\n")
 
 
 def test_the_protocol_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
