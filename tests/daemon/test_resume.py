@@ -10,7 +10,8 @@ from tests.daemon.serving import PATIENCE_S, Served, Talk, serving, talking
 from websockets.exceptions import ConnectionClosed
 
 from steno_daemon import wire
-from steno_daemon.config import Config, ServerConfig
+from steno_daemon.auth import hash_token
+from steno_daemon.config import Config, SecurityConfig, ServerConfig, TokenConfig
 from steno_daemon.journal import Journal
 from steno_daemon.wire import CloseReason, ErrorCode
 
@@ -153,6 +154,26 @@ async def test_a_wrong_token_gets_no_session(token: str, tmp_path: Path) -> None
         error, _ = await talk.rest()
         assert isinstance(error, wire.Error)
         assert error.code is ErrorCode.NOT_RESUMABLE
+
+
+async def test_a_session_is_resumed_under_its_own_token_alone(tmp_path: Path) -> None:
+    plain = {name: f"steno_test_token_of_the_{name}" for name in ("stage", "hall")}
+    tokens = tuple(TokenConfig(name=n, sha256=hash_token(p)) for n, p in plain.items())
+    config = Config(
+        server=ServerConfig(resume_s=PATIENCE_S, state_directory=tmp_path),
+        security=SecurityConfig(tokens=tokens),
+    )
+    async with serving(FakeRecogniser(), config=config) as served:
+        async with talking(f"{served.url}/?token={plain['stage']}") as talk:
+            secret = (await started(talk)).token or ""
+            talk.connection.transport.abort()
+        async with talking(f"{served.url}/?token={plain['hall']}") as thief:
+            await thief.say(wire.Resume(token=secret))
+            error, _ = await thief.rest()
+            assert isinstance(error, wire.Error)
+            assert error.code is ErrorCode.NOT_RESUMABLE
+        async with talking(f"{served.url}/?token={plain['stage']}") as back:
+            assert (await resumed(back, secret, 0)).samples == 0
 
 
 async def test_resume_within_a_session_is_told_to_be_too_late() -> None:
