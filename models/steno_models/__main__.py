@@ -15,19 +15,21 @@ commands (each has its own --help):
   bench        measure what each part of recognition costs, or how many sessions a daemon carries
   replay       decode recorded sessions again and show what became different
   calibrate    fit the confidence of words on a manifest
+  speech-gate  fit the gate that keeps noise and music without words
   bundle       put trained parts together as a bundle, or check one
   force-align  align recordings with their transcripts, phone by phone
+  hmm          train GMM-HMMs in the classic stages, and measure each of them
   manifest     turn a corpus on disk into a manifest
   lm           estimate, prune and measure n-gram language models
   g2p          train the grapheme-to-phoneme model
 """
 
 
-def run(command: str, arguments: Sequence[str]) -> int:
+def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
     """Run one subcommand; only what it needs is imported."""
     match command:
         case "train":
-            from steno_models.ctc.train import main as train
+            from steno_models.train_command import main as train
 
             return train(arguments)
         case "evaluate":
@@ -50,6 +52,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
             from steno_models.calibrate import main as calibrate
 
             return calibrate(arguments)
+        case "speech-gate":
+            from steno_models.speech_gate_command import main as speech_gate
+
+            return speech_gate(arguments)
         case "manifest":
             from steno_models.training.manifest_command import main as manifest
 
@@ -58,6 +64,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
             from steno_models.hmm.command import main as force_align
 
             return force_align(arguments)
+        case "hmm":
+            from steno_models.hmm_command import main as hmm
+
+            return hmm(arguments)
         case "lm":
             from steno_models.lm.command import main as lm
 

@@ -1,6 +1,6 @@
-"""Hidden Markov models of phones: whose phone is each 10 ms frame?
+"""Hidden Markov models of phones: whose phone is each 10 ms frame, and which words were said?
 
-Every phone is three states, left to right; every state emits 39 MFCC features from a mixture of
+Every phone is three or five states, left to right; every state emits frames from a mixture of
 diagonal Gaussians (Rabiner, "A tutorial on hidden Markov models", Proc. IEEE 1989). With the words
 known, the states form a graph, and the forced alignment is its best path:
 
@@ -10,4 +10,8 @@ topology.py the graph of an utterance; gmm.py the emissions; model.py emissions 
 kernels.py Viterbi and forward-backward; align.py alignments as values and files; frames.py the
 observations; corpus.py from manifests to examples and to aligned corpora; train.py flat start and
 EM (Viterbi and Baum-Welch); command.py `steno-models force-align`.
+
+contexts.py triphones; questions.py and tree.py their tied states; lda.py, semitied.py and fmllr.py
+maps of the features; speech.py what is learned from; course.py one stage, stages.py all of them;
+system.py the model as a file; config.py and recipe.py `steno-models hmm train`.
 """

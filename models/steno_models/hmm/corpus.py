@@ -32,8 +32,19 @@ def word_graph(words: Sequence[str], lexicon: Lexicon, fallback: Pronouncer | No
     Raises:
         DataError: there are no words, or one has no known pronunciation.
     """
+    return utterance_graph(pronunciations(words, lexicon, fallback))
+
+
+def pronunciations(
+    words: Sequence[str], lexicon: Lexicon, fallback: Pronouncer | None = None
+) -> list[list[list[int]]]:
+    """Return for each of `words` the ways to say it, as phone ids.
+
+    Raises:
+        DataError: one has no known pronunciation.
+    """
     ways = [lexicon.pronounce(word, fallback, n_best=GUESSES) for word in words]
-    return utterance_graph([[[PHONE_IDS[p] for p in way] for way in each] for each in ways])
+    return [[[PHONE_IDS[p] for p in way] for way in each] for each in ways]
 
 
 def examples(
@@ -44,7 +55,7 @@ def examples(
     What has a word without a known pronunciation is left out, but still tells of its speaker's
     voice: the frames are normalised over all recordings of a speaker.
     """
-    for group in _by_speaker(utterances):
+    for group in by_speaker(utterances):
         frames = observations([mfcc(read_samples(utterance)) for utterance in group])
         for utterance, each in zip(group, frames, strict=True):
             try:
@@ -58,7 +69,7 @@ def examples(
 def easiest(utterances: Sequence[Utterance], hours: float) -> list[Utterance]:
     """Return the shortest utterances of every speaker in turn, shortest first, `hours` in all."""
     ranked: list[tuple[int, float, Utterance]] = []
-    for group in _by_speaker(utterances):
+    for group in by_speaker(utterances):
         short_first = sorted(group, key=lambda utterance: utterance.duration_s)
         ranked += [(rank, u.duration_s, u) for rank, u in enumerate(short_first)]
     chosen, left_s = [], 3600.0 * hours
@@ -86,7 +97,7 @@ def force_align(
         yield utterance, alignment
 
 
-def _by_speaker(utterances: Iterable[Utterance]) -> Iterable[list[Utterance]]:
+def by_speaker(utterances: Iterable[Utterance]) -> Iterable[list[Utterance]]:
     """Return the utterances of each speaker; without a name each is a speaker of its own.
 
     Corpora number their speakers without asking each other: a folder has its own.

@@ -46,6 +46,14 @@ class PhoneModel:
         Raises:
             DataError: the graph needs more frames than there are.
         """
+        return self.viterbi(frames, graph)[0]
+
+    def viterbi(self, frames: FloatArray, graph: Graph) -> tuple[IntArray, float]:
+        """Return the best path as `best_path` does, and its log probability.
+
+        Raises:
+            DataError: the graph needs more frames than there are.
+        """
         emissions, columns = self._emissions(frames, graph)
         loops, arcs, finals = self._transitions(graph)
         links = (graph.arc_offsets, graph.arc_sources, arcs)
@@ -54,7 +62,7 @@ class PhoneModel:
         )
         if not np.isfinite(total):
             raise DataError(f"expected frames for all words, found only {len(frames)} frames")
-        return np.asarray(path)
+        return np.asarray(path), float(total)
 
     def posteriors(self, frames: FloatArray, graph: Graph) -> Posteriors:
         """Return the posteriors of all nodes of `graph` for `frames`, (T, D).

@@ -17,7 +17,7 @@ from steno_models.hmm.gmm import DiagonalGmm
 from steno_models.hmm.kernels import F64
 from steno_models.types import FloatArray
 
-MIN_FRAMES = 20.0  # a Gaussian of fewer frames has no covariance to speak of
+FRAMES_PER_FEATURE = 2.0  # a Gaussian of fewer frames has no full covariance to speak of
 
 
 class FullStatistics:
@@ -44,7 +44,7 @@ class FullStatistics:
 
     def covariances(self) -> tuple[F64, F64]:
         """Return (M,) counts and (M, D, D) covariances of the Gaussians with enough frames."""
-        enough = self.counts >= MIN_FRAMES
+        enough = self.counts >= FRAMES_PER_FEATURE * self._sums.shape[1]
         counts = self.counts[enough]
         means = self._sums[enough] / counts[:, None]
         second = self._second[enough] / counts[:, None, None]
@@ -61,6 +61,8 @@ def objective(A: F64, counts: F64, covariances: F64, floor: float = 1e-4) -> flo
 def semi_tied(counts: F64, covariances: F64, *, rounds: int = 10, sweeps: int = 5) -> F64:
     """Return (D, D) the best transform found from the identity on (Gales 1999, section III).
 
+    Without any Gaussian it is the identity.
+
     Args:
         counts: (M,) frames of each Gaussian.
         covariances: (M, D, D) their full covariances.
@@ -69,6 +71,8 @@ def semi_tied(counts: F64, covariances: F64, *, rounds: int = 10, sweeps: int = 
     """
     D = covariances.shape[1]
     A, beta = np.eye(D), float(counts.sum())
+    if not len(counts):
+        return A
     for _ in range(rounds):
         variances = np.maximum(_projected(A, covariances), 1e-4)
         weights = counts[:, None] / variances

@@ -1,6 +1,7 @@
 """From equal parts to phone models: flat start, Viterbi training, growing mixtures; Baum-Welch."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +22,7 @@ from steno_models.hmm.topology import (
 from steno_models.types import FloatArray, IntArray
 
 VARIANCE_FLOOR = 0.01  # of the variance of all frames
+LEAST_OCCUPANCY = 1e-8  # posterior of a state below which a frame is passed over
 PAUSE_LEVEL = 0.3  # of the way from the quiet to the loud frames of an utterance
 
 
@@ -59,6 +61,7 @@ def train(
     examples: Sequence[Example],
     schedule: Sequence[Stage] = SCHEDULE,
     units: Monophones = MONOPHONES,
+    progress: Progress | None = None,
 ) -> PhoneModel:
     """Return a model of the phones, trained from a flat start.
 
@@ -66,21 +69,22 @@ def train(
         examples: the easy (short) ones first; those too short for their words are left out.
         schedule: how the mixtures grow.
         units: the states of the phones; the graphs of the examples are made of them.
+        progress: where to show it; on a line of its own where None.
     """
     usable = [u for u in examples if len(u.frames) >= len(shortest_path(u.graph))]
     if not usable:
         raise DataError("expected recordings that are long enough for their words, found none")
     first = _first(usable, schedule[0].share)
     model = _estimate(_flat_model(first, units), first, [flat_path(u) for u in first])
-    with Progress() as progress:
-        task = progress.add_task("phone models", total=sum(s.rounds for s in schedule))
+    with nullcontext(progress) if progress else Progress() as shown:
+        task = shown.add_task("phone models", total=sum(s.rounds for s in schedule))
         for stage in schedule:
             part = _first(usable, stage.share)
             for _ in range(stage.splits):
                 model = PhoneModel(model.gmm.split(), model.stay_probs)
             for _ in range(stage.rounds):
                 model = viterbi_round(model, part)
-                progress.advance(task)
+                shown.advance(task)
     return model
 
 
@@ -106,7 +110,8 @@ def baum_welch_round(
         np.add.at(visits, u.graph.states, posteriors.occupancy.sum(axis=0))
         for state in np.unique(u.graph.states).tolist():
             occupancy = posteriors.occupancy[:, u.graph.states == state].sum(axis=1)
-            statistics.add(state, u.frames, occupancy.astype(np.float32))
+            there = occupancy > LEAST_OCCUPANCY
+            statistics.add(state, u.frames[there], occupancy[there].astype(np.float32))
     gmm = statistics.estimate(variance_floor)
     return PhoneModel(gmm, staying(stays, visits, model.stay_probs)), total
 
