@@ -92,10 +92,13 @@ def _open(path: Path) -> soundfile.SoundFile:
     """Return an open sound file."""
     if not path.exists():
         raise AudioError(f"expected a sound file, found nothing at {path}")
+    if path.is_dir():
+        raise AudioError(f"expected a sound file, found a folder at {path}")
     try:
         return soundfile.SoundFile(path)
-    except soundfile.SoundFileError as error:
+    except soundfile.LibsndfileError as error:
+        found = "something else" if path.stat().st_size else "an empty file"
         raise AudioError(
-            f"expected a sound file (wav, flac, ogg, mp3 …), found something else at {path}: "
-            f"{error}"
+            f"expected a sound file (wav, flac, ogg, mp3 …), found {found} at {path}: "
+            f"{error.error_string}"
         ) from None

@@ -329,7 +329,21 @@ def test_a_bad_file_is_known_before_the_daemon_is_asked(
     text = tmp_path / "notes.wav"
     text.write_text("no sound")
     assert program.main(["caption", str(text)]) == 1
-    assert "expected a sound file (wav, flac, ogg, mp3 …)" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"steno: expected a sound file (wav, flac, ogg, mp3 …), found something else at {text}: "
+        "Format not recognised.\n"
+    )
+
+
+def test_neither_an_empty_file_nor_a_folder_is_sound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.flac"
+    empty.touch()
+    assert program.main(["caption", str(empty)]) == 1
+    assert f"found an empty file at {empty}" in capsys.readouterr().err
+    assert program.main(["caption", str(tmp_path)]) == 1
+    assert f"expected a sound file, found a folder at {tmp_path}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
