@@ -63,8 +63,17 @@ class CalibrationSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     bias: float
 
 
-class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What bundle.toml holds."""
+class SpeechGateSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The logistic regression from windows of posteriors to whether there is speech."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+
+class Description(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What bundle.toml holds; without a speech gate every segment's words are shown."""
 
     name: str
     version: str
@@ -75,6 +84,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     streaming: StreamingSection
     search: SearchSection
     calibration: CalibrationSection
+    speech_gate: SpeechGateSection | None = None
     files: dict[str, str]
 
 
@@ -196,6 +206,7 @@ def _load_ctc(path: Path, description: Description) -> Recogniser:
     from steno_models.features.cmvn import GlobalCmvn  # noqa: PLC0415
     from steno_models.search.confidence import Calibration  # noqa: PLC0415
     from steno_models.text.tokens import TokenTable  # noqa: PLC0415
+    from steno_models.vad.speech_gate import SpeechGate  # noqa: PLC0415
 
     tokens = TokenTable.read(path / "tokens.txt")
     encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
@@ -203,7 +214,7 @@ def _load_ctc(path: Path, description: Description) -> Recogniser:
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     model.encoder.lay_out()
-    streaming = description.streaming
+    streaming, gate = description.streaming, description.speech_gate
     return Recogniser(
         acoustic=model,
         cmvn=GlobalCmvn.load(path / "cmvn.safetensors"),
@@ -216,6 +227,7 @@ def _load_ctc(path: Path, description: Description) -> Recogniser:
             weights=description.calibration.weights, bias=description.calibration.bias
         ),
         blank=tokens.blank,
+        speech_gate=gate and SpeechGate(weights=gate.weights, bias=gate.bias),
     )
 
 

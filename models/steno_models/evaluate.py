@@ -5,7 +5,8 @@
 Whole: every file is one segment. Streamed: every file goes through a real session in blocks of
 20 ms, so voice activity, endpoints and partials are those of the daemon. Then the report also has
 the delay from the end of a word to its first appearance, the delay from the end of speech to the
-final, and how much the partials took back.
+final, and how much the partials took back. With --wordless FOLDER … in place of a manifest it
+counts the words that are found where there are none.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from steno_models import bundle
+from steno_models import bundle, evaluate_wordless
 from steno_models.audio import read_file
 from steno_models.features.fbank import SAMPLE_RATE, fbank
 from steno_models.peers import pocketsphinx
@@ -238,7 +239,15 @@ def _parser() -> argparse.ArgumentParser:
         "speed on one core, memory; with --streaming also the delays a viewer sees.",
     )
     parser.add_argument("--bundle", default="en", help="a bundle's name or directory")
-    parser.add_argument("--manifest", type=Path, required=True, help="a JSON lines manifest")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--manifest", type=Path, help="a JSON lines manifest")
+    what.add_argument(
+        "--wordless",
+        nargs="+",
+        metavar="SOUNDS",
+        help="count the words found where there are none: folders of recordings, manifests, or "
+        "`synthetic` for ten minutes of silence, noise, tones and music",
+    )
     parser.add_argument("--streaming", action="store_true", help="through a session, in 20 ms")
     parser.add_argument("--chunk-ms", type=int, help="decoding step (default: the bundle's)")
     parser.add_argument("--language-model", default="general")
@@ -274,6 +283,10 @@ def main(arguments: Sequence[str]) -> int:
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as progress:
+        if asked.wordless:
+            found = evaluate_wordless.listen(asked.wordless, lambda x: hear(x).text, progress)
+            evaluate_wordless.report(found, f"{asked.bundle} without words", as_json=asked.json)
+            return 0
         report = evaluate(asked.manifest, hear, progress)
         peer = evaluate(asked.manifest, hear_pocketsphinx(), progress) if asked.against else None
     if asked.hypotheses:

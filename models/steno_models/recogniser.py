@@ -20,6 +20,7 @@ from steno_models.search.hypothesis import Hypothesis
 from steno_models.search.search import BeamSearch
 from steno_models.search.state import SearchState
 from steno_models.types import FloatArray
+from steno_models.vad.speech_gate import Evidence, SpeechGate, nothing_heard
 
 # Normalised features stay within this many standard deviations, so that digital silence, far
 # below anything recorded, is just the quietest sound there is.
@@ -59,7 +60,7 @@ class Update:
     """What is known about a segment after a step.
 
     Attributes:
-        words: the best hypothesis so far, whole.
+        words: the best hypothesis so far, whole; none while the segment may hold no speech.
         stable_words: how many of its leading words can no longer change.
         steps: encoder steps decoded so far in this segment.
         trailing_blank_steps: how many of the last steps the model called silence (blank).
@@ -101,6 +102,7 @@ class State:
         frames: (t, F) normalised frames that wait for their chunk.
         encoder: the encoder's state.
         search: the search's state.
+        evidence: whether it is speech; None where nobody asks.
         trailing_blank_steps: see `Update`.
     """
 
@@ -108,7 +110,13 @@ class State:
     frames: FloatArray
     encoder: ConformerState
     search: SearchState
+    evidence: Evidence | None = None
     trailing_blank_steps: int = 0
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether the words of the segment may be shown; once they may, they always may."""
+        return self.evidence is None or self.evidence.is_open
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,7 @@ class Recogniser:
         context: chunk and left context where a stream does not say otherwise.
         calibration: gives words their confidence.
         blank: the token of silence.
+        speech_gate: withholds the words of segments without speech; None shows all.
     """
 
     acoustic: CtcModel
@@ -147,6 +156,7 @@ class Recogniser:
     context: Context
     calibration: Calibration
     blank: int = field(default=0)
+    speech_gate: SpeechGate | None = None
 
     def start(self, options: DecodeOptions) -> State:
         """Return the state at the start of a segment.
@@ -159,11 +169,13 @@ class Recogniser:
             raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
         if not options.beam_scale > 0:
             raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
+        search = language_model.search
         return State(
             options,
             np.zeros((0, len(self.cmvn.mean)), np.float32),
             self.acoustic.start(self._context(options)),
-            language_model.search.start(),
+            search.start(),
+            nothing_heard(search.num_tokens, self.blank) if self.speech_gate else None,
         )
 
     def step(self, work: Sequence[Work]) -> list[tuple[Update, State]]:
@@ -184,12 +196,25 @@ class Recogniser:
             for item, state in zip(work, states, strict=True)
         ]
 
+    @torch.inference_mode()
+    def log_probs(self, features: FloatArray) -> FloatArray:
+        """Return (S, V) ln p(token) of a whole segment, (T, F): those of its chunks, at once."""
+        frames = self._normalised(features, is_last=True)
+        steps = torch.tensor([steps_of(len(frames))])
+        [log_probs] = self.acoustic(torch.from_numpy(frames)[None], steps, self.context)
+        return np.asarray(log_probs.numpy())
+
     def _with_frames(self, work: Work) -> State:
-        frames = np.clip(self.cmvn.apply(work.features), -FEATURE_LIMIT, FEATURE_LIMIT)
-        parts = [work.state.frames, frames]
-        if work.is_last:
-            parts.append(np.full((TAIL_FRAMES, frames.shape[1]), -FEATURE_LIMIT, np.float32))
-        return replace(work.state, frames=np.concatenate(parts))
+        frames = self._normalised(work.features, is_last=work.is_last)
+        return replace(work.state, frames=np.concatenate([work.state.frames, frames]))
+
+    def _normalised(self, features: FloatArray, *, is_last: bool) -> FloatArray:
+        """Return `features`, (T, F), as in training, with the silence after the last one."""
+        frames = np.clip(self.cmvn.apply(features), -FEATURE_LIMIT, FEATURE_LIMIT)
+        if not is_last:
+            return frames
+        tail = np.full((TAIL_FRAMES, frames.shape[1]), -FEATURE_LIMIT, np.float32)
+        return np.concatenate([frames, tail])
 
     def _frames_of_chunk(self, state: State) -> int:
         """Return how many frames beyond those in the encoder's state complete its next chunk."""
@@ -226,19 +251,28 @@ class Recogniser:
         return replace(
             state,
             search=search.step(log_probs, state.search, beam_scale=state.options.beam_scale),
+            evidence=self._weighed(state.evidence, log_probs),
             trailing_blank_steps=blanks + (0 if len(spoken) else state.trailing_blank_steps),
         )
+
+    def _weighed(self, evidence: Evidence | None, log_probs: FloatArray) -> Evidence | None:
+        """Return the evidence for speech after `log_probs`, (S, V)."""
+        if self.speech_gate is None or evidence is None:
+            return None
+        return self.speech_gate.step(log_probs, self.blank, evidence)
 
     def _update(self, state: State, *, is_last: bool) -> Update:
         language_model = self._language_model(state.options)
         search = language_model.search
+        words: tuple[Word, ...] = ()
         alternatives: tuple[Alternative, ...] = ()
-        if is_last:
+        stable = 0
+        if state.is_speech and is_last:
             found = search.finish(state.search, max(1, state.options.n_best))
             alternatives = tuple(self._alternative(one, language_model.words) for one in found)
             words = alternatives[0].words if alternatives else ()
             stable = len(words)
-        else:
+        elif state.is_speech:
             words = self._alternative(search.best(state.search), language_model.words).words
             stable = min(len(words), search.stable_words(state.search))
         return Update(

@@ -8,4 +8,8 @@ statistics of Martin 2001): steady noise, which WebRTC calls speech, sinks into 
     levels.py    noise floor and peak of what was heard lately: a value, and a meter that hears
     decision.py  votes of frames to starts and ends; options and events
     webrtc.py    VoiceActivityDetector: samples in, events out
+
+What passes may still be music. Whether a segment is speech, the recogniser's posteriors tell:
+
+    speech_gate.py   SpeechGate: a latch that withholds words until there is evidence of speech
 """
