@@ -22,6 +22,13 @@ commands (each has its own --help):
   manifest     turn a corpus on disk into a manifest
   lm           estimate, prune and measure n-gram language models
   g2p          train the grapheme-to-phoneme model
+
+examples:
+  steno-models manifest librispeech ~/corpora/dev-clean --out dev.jsonl
+  steno-models evaluate --bundle en --manifest dev.jsonl
+
+Exit status: 0 when it went well, 1 when something is wrong with what was given, which standard
+error names, 2 when the command line is wrong.
 """
 
 
@@ -29,7 +36,7 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
     """Run one subcommand; only what it needs is imported."""
     match command:
         case "train":
-            from steno_models.train_command import main as train
+            from steno_models.train_family import main as train
 
             return train(arguments)
         case "evaluate":

@@ -10,15 +10,12 @@ import torch
 from tests.models.remembered import UNTOUCHED, Memory
 
 from steno_models import recogniser
-from steno_models.ctc import data
+from steno_models.ctc import variation
 from steno_models.ctc.data import (
     SILENT,
     UNKNOWN,
-    Changes,
     LabelledFeatures,
-    Plain,
     Sounds,
-    Varied,
     read_arrays,
     silent,
     split_labels,
@@ -26,6 +23,7 @@ from steno_models.ctc.data import (
 )
 from steno_models.ctc.loss import NO_LABEL
 from steno_models.ctc.task import steps_of_all
+from steno_models.ctc.variation import Changes, Plain, Varied
 from steno_models.encoders.subsampling import steps_of
 from steno_models.errors import DataError
 from steno_models.text.g2p import G2P
@@ -63,9 +61,9 @@ def test_labels_survive_silence_warping_and_masks() -> None:
     read = LabelledFeatures(Memory([counting(40) / np.float32(20) - 1]), [labels], (1.0,)).read(
         0, 0
     )
-    varied = Varied(UNTOUCHED, Changes(volume=0.1, warp_share=0.5, mask_share=0.5))
+    varied = Varied(UNTOUCHED, Changes(volume=0.1, tempo_share=0.0, warp_share=0.5))
     for seed in range(20):
-        column = varied(read, np.random.default_rng(seed))[:, 80]
+        column = varied(read, np.random.default_rng(seed), 1000)[:, 80]
         before = int(np.flatnonzero(column)[0]) - 1
         np.testing.assert_array_equal(column[before : before + 40], labels)
         assert not column[:before].any()
@@ -76,7 +74,7 @@ def test_labels_survive_silence_warping_and_masks() -> None:
 
 def test_silence_around_an_unlabelled_utterance_has_no_label() -> None:
     read = LabelledFeatures(Memory([counting(9)]), [UNKNOWN], (1.0,)).read(0, 0)
-    column = Varied(UNTOUCHED, Changes())(read, np.random.default_rng(0))[:, 80]
+    column = Varied(UNTOUCHED, Changes())(read, np.random.default_rng(0), 0)[:, 80]
     assert len(column) > 9
     assert (column == NO_LABEL).all()
 
@@ -96,6 +94,13 @@ def test_a_step_has_the_label_of_its_middle_frame_and_none_after_the_end() -> No
     assert labels.tolist() == [[3, 7, 11, 15, 19, 23, 27], [3, 7, 11, *[NO_LABEL] * 4]]
 
 
+def test_a_batch_longer_than_its_utterances_has_labels_for_all_its_steps() -> None:
+    batch = torch.ones(1, 40, 3)
+    features, labels = split_labels(batch, steps_of_all(torch.tensor([20])))
+    assert features.shape == (1, 40, 2)
+    assert labels.tolist() == [[1] * 4 + [NO_LABEL] * 5]
+
+
 def test_steps_of_a_batch_are_those_of_each_utterance() -> None:
     frames = torch.arange(60)
     assert steps_of_all(frames).tolist() == [steps_of(int(T)) for T in frames]
@@ -105,9 +110,9 @@ def test_steps_of_a_batch_are_those_of_each_utterance() -> None:
 
 
 def test_features_are_limited_as_the_recogniser_limits_them() -> None:
-    assert data.FEATURE_LIMIT == recogniser.FEATURE_LIMIT
-    assert data.TAIL_FRAMES == recogniser.TAIL_FRAMES
-    plain = Plain(UNTOUCHED)(counting(9) - 20, np.random.default_rng(0))
+    assert variation.FEATURE_LIMIT == recogniser.FEATURE_LIMIT
+    assert variation.TAIL_FRAMES == recogniser.TAIL_FRAMES
+    plain = Plain(UNTOUCHED)(counting(9) - 20, np.random.default_rng(0), 0)
     assert plain.shape == (9 + recogniser.TAIL_FRAMES, 80)
     assert (plain[9:] == -recogniser.FEATURE_LIMIT).all()
     assert plain.min() == -recogniser.FEATURE_LIMIT
@@ -115,8 +120,8 @@ def test_features_are_limited_as_the_recogniser_limits_them() -> None:
 
 def test_without_changes_only_silence_is_added() -> None:
     read = np.column_stack([np.tanh(counting(9) - 4), np.ones(9, np.float32)])
-    varied = Varied(UNTOUCHED, Changes(volume=0.0, warp_share=0.0, mask_share=0.0))
-    found = varied(read, np.random.default_rng(1))
+    changes = Changes(volume=0.0, tempo_share=0.0, warp_share=0.0, mask_share=0.0)
+    found = Varied(UNTOUCHED, changes)(read, np.random.default_rng(1), 1000)
     before = int(np.flatnonzero(found[:, 80])[0])
     np.testing.assert_array_equal(found[before : before + 9], read)
     silence = np.concatenate([found[:before, :80], found[before + 9 :, :80]])

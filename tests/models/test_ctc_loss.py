@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby, pairwise, product
+from math import log, prod
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from steno_models.ctc.crf import LabelLm
 from steno_models.ctc.loss import (
     NO_LABEL,
     Targets,
@@ -159,3 +161,32 @@ def test_the_whole_loss_is_the_weighted_sum_of_its_parts() -> None:
     assert total.item() == pytest.approx(expected, rel=1e-6)
     unlabelled = Targets(targets.tokens, targets.token_lengths)
     assert list(parts(logits, lengths, unlabelled)) == ["ctc", "middle_ctc"]
+
+
+def _log_sum_of_paths(logits: Tensor, prior: dict[int, float]) -> float:
+    """Return ln of the sum over all paths, each weighed by the prior of its labels, (S, V)."""
+    log_probs = logits.detach().double().log_softmax(-1)
+    total = 0.0
+    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        weight = prod(prior[label] for label, _ in groupby(path) if label)
+        total += weight * float(log_probs[range(len(path)), list(path)].sum().exp())
+    return log(total)
+
+
+def test_with_a_model_of_labels_ctc_becomes_ctc_crf() -> None:
+    table = torch.zeros(3, 3, 3)
+    table[..., 1], table[..., 2] = 0.7, 0.3
+    logits, lengths = random_logits(2, 5, 3).requires_grad_(), torch.tensor([5, 3])
+    every = {"ctc": logits, "middle_ctc": logits}
+    targets = Targets(
+        torch.tensor([[1, 2], [2, 0]]), torch.tensor([2, 1]), lm=LabelLm.of_table(table)
+    )
+    found = parts(every, lengths, targets)
+    expected = sum(
+        _log_sum_of_paths(row[:S], {1: 0.7, 2: 0.3})
+        for row, S in zip(logits, lengths.tolist(), strict=True)
+    )
+    assert found["crf"].item() == pytest.approx(expected / 8, abs=1e-5)
+    assert weighted(found, Weights(crf=2.0)).item() == pytest.approx(
+        2 * found["ctc"].item() + 2 * found["crf"].item() + 0.6 * found["middle_ctc"].item()
+    )

@@ -8,10 +8,11 @@ import torch
 from tests.models.remembered import UNTOUCHED, Memory
 
 from steno_models.ctc import data
-from steno_models.ctc.data import UNKNOWN, Changes, LabelledFeatures, Varied
+from steno_models.ctc.data import UNKNOWN, LabelledFeatures
 from steno_models.ctc.loss import NO_LABEL, TrainingCtc, Weights
 from steno_models.ctc.model import CtcModel
 from steno_models.ctc.task import Contexts, Course, CtcTask
+from steno_models.ctc.variation import Changes, Varied
 from steno_models.encoders.conformer import ConformerOptions, Context
 from steno_models.training.data import Batch, BatchOptions, BucketedBatches
 from steno_models.training.loop import FitOptions, fit
@@ -65,17 +66,19 @@ def two_utterances() -> tuple[Memory, list[IntArray], list[data.Labels]]:
 
 def overfitted(folder: Path, labels: list[data.Labels] | None, steps: int) -> dict[str, float]:
     memory, targets, _ = two_utterances()
-    varied = Varied(UNTOUCHED, Changes(volume=0.0, warp_share=0.0, mask_share=0.0))
+    changes = Changes(volume=0.0, tempo_share=0.0, warp_share=0.0, mask_share=0.0)
 
-    def as_trained(features: FloatArray, _: np.random.Generator) -> FloatArray:
-        labelled = np.pad(features, ((0, 0), (0, 1)))
-        return varied(labelled, np.random.default_rng(0))[:, :80]
+    def varied(labelled: FloatArray, _rng: np.random.Generator, before: int) -> FloatArray:
+        return Varied(UNTOUCHED, changes)(labelled, np.random.default_rng(0), before)
+
+    def as_trained(features: FloatArray, rng: np.random.Generator, before: int) -> FloatArray:
+        return varied(np.pad(features, ((0, 0), (0, 1))), rng, before)[:, :80]
 
     batches = BucketedBatches(
         LabelledFeatures(memory, labels or [UNKNOWN] * 2, (1.0,)),
         targets,
         BatchOptions(),
-        augment=lambda x, _: varied(x, np.random.default_rng(0)),
+        augment=varied,
     )
     torch.manual_seed(0)
     task = CtcTask(

@@ -10,14 +10,12 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from steno_models.bundle import BUNDLES
-from steno_models.ctc.config import read_config
 from steno_models.ctc.model import CtcModel
-from steno_models.ctc.train import main
 from steno_models.encoders.conformer import ConformerOptions
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.text.tokens import TokenTable
+from steno_models.train_command import main
 from steno_models.training.manifest import Utterance, read_manifest, write_manifest
 from steno_models.training.runlog import read_run_log
 
@@ -35,53 +33,10 @@ manifest = "train.jsonl"
 """
 
 
-# --- the configuration
-
-
 def config_file(folder: Path, text: str = CONFIG) -> Path:
     path = folder / "small.toml"
     path.write_text(text)
     return path
-
-
-def test_paths_are_seen_from_the_file_and_variables_filled_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STENO_DATA", "/corpora")
-    monkeypatch.setenv("HOME", "/home/a")
-    text = CONFIG.replace('"run"', '"~/run"').replace('"train.jsonl"', '"$STENO_DATA/t"', 1)
-    config = read_config(config_file(tmp_path, text))
-    assert config.folder == Path("/home/a/run")
-    assert config.cache == tmp_path / "cache"
-    assert config.corpora[0].manifest == Path("/corpora/t")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("folder =", "foldr =", r"unknown field `foldr`"),
-        ("total_steps = 2", "total_steps = 'two'", r"expected `int`, got `str` - at `\$\.optim"),
-        ("total_steps = 2, ", "", r"missing required field `total_steps` - at `\$\.optim`"),
-        ("heads = 2", "heads = 3", r"multiple of 2 x 3 heads, found 16 - at `\$\.encoder`"),
-        ('cache = "cache"', "cache = 3", r"small\.toml: expected `?str`?.* `\$\.cache`|cache"),
-        ('"train.jsonl"', '"$STENO_NOWHERE/t"', r"variable STENO_NOWHERE to be set.*manifest"),
-        ("[[dev]]", "[[dev", r"expected a TOML file at .*small\.toml"),
-    ],
-)
-def test_a_mistake_in_the_file_is_named_with_its_place(
-    tmp_path: Path, old: str, new: str, message: str
-) -> None:
-    path = config_file(tmp_path, CONFIG.replace(old, new, 1))
-    with pytest.raises(ConfigError, match=message):
-        read_config(path)
-
-
-def test_the_shipped_recipe_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STENO_DATA", "/corpora")
-    monkeypatch.setenv("STENO_RUNS", "/runs")
-    config = read_config(BUNDLES / "en.train.toml")
-    assert config.folder == Path("/runs/en")
-    assert sum(corpus.turns for corpus in config.corpora) == pytest.approx(4.6)
 
 
 def test_a_warmup_longer_than_the_training_is_refused_before_any_work(tmp_path: Path) -> None:

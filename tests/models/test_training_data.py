@@ -37,7 +37,7 @@ def make_batches(
     )
 
 
-def add_noise(features: FloatArray, rng: np.random.Generator) -> FloatArray:
+def add_noise(features: FloatArray, rng: np.random.Generator, _: int = 0) -> FloatArray:
     return features + rng.normal(size=features.shape).astype(np.float32)
 
 
@@ -164,6 +164,53 @@ def test_turns_say_how_often_an_utterance_comes() -> None:
     assert len(set(noise)) == len(batch.keys)  # each turn is augmented anew
 
 
+def test_the_copies_of_an_utterance_are_in_different_variants() -> None:
+    batches = BucketedBatches(
+        MadeUpFeatures([[10, 9, 11]] * 4),
+        [np.ones(1, np.int32)] * 4,
+        BatchOptions(),
+        turns=[2.6] * 4,
+    )
+    drawn = set()
+    for epoch in range(40):
+        variants: dict[str, list[int]] = {}
+        for batch in batches.epoch(epoch):
+            for key, row in zip(batch.keys, batch.features, strict=True):
+                variants.setdefault(key, []).append(int(row[0, 1]))
+        assert all(len(set(each)) == len(each) >= 2 for each in variants.values())
+        drawn |= {tuple(sorted(each)) for each in variants.values()}
+    assert drawn == {(0, 1), (0, 2), (1, 2), (0, 1, 2)}
+
+
+def test_batches_are_as_long_as_asked_and_leave_room_for_what_is_added() -> None:
+    lengths = random_lengths(60)
+    batches = list(make_batches(lengths, round_frames=8, spare_frames=10).epoch(0))
+    for batch in batches:
+        B, T, _ = batch.features.shape
+        longest = int(batch.feature_lengths.max())
+        assert -(-longest // 8) * 8 == T
+        assert B * (longest + 10) <= 100
+        assert not batch.features[:, longest:].any()
+    assert sorted(keys(batches)) == sorted(f"u{number}" for number in range(60))
+    with pytest.raises(ConfigError, match="found u0 of 110"):
+        make_batches([[100]], spare_frames=10)
+
+
+def test_augmentation_is_told_how_many_batches_came_before() -> None:
+    def tell(features: FloatArray, _: np.random.Generator, before: int) -> FloatArray:
+        return np.full_like(features, before)
+
+    lengths = random_lengths(40)
+    targets = [np.ones(1, np.int32)] * 40
+    options = BatchOptions(frames_per_batch=100, threads=2)
+    batches = BucketedBatches(MadeUpFeatures(lengths), targets, options, augment=tell)
+    told = [int(b.features[0, 0, 0]) for epoch in range(3) for b in batches.epoch(epoch)]
+    assert told == list(range(len(told)))
+    fresh = BucketedBatches(MadeUpFeatures(lengths), targets, options, augment=tell)
+    (later, *_) = fresh.epoch(2, start=1)
+    assert int(later.features[0, 0, 0]) == sum(batches.count(epoch) for epoch in range(2)) + 1
+
+
 @pytest.mark.parametrize("turns", [[1.0], [1.0, -1.0], [1.0, float("nan")], [0.9, 0.9]])
 def test_impossible_turns_are_refused(turns: list[float]) -> None:
     targets = [np.ones(1, np.int32)] * 2
@@ -214,7 +261,7 @@ def test_what_cannot_be_batched_is_refused() -> None:
 
 
 def test_an_error_while_preparing_ahead_reaches_the_caller() -> None:
-    def fail(features: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def fail(features: FloatArray, rng: np.random.Generator, _: int) -> FloatArray:
         raise ZeroDivisionError(f"{features.shape} {rng}")
 
     lengths = random_lengths(60)

@@ -38,7 +38,7 @@ class NoisyFeatures:
         return (noise + utterance % 3).astype(np.float32)
 
 
-def jitter(features: FloatArray, rng: np.random.Generator) -> FloatArray:
+def jitter(features: FloatArray, rng: np.random.Generator, _: int) -> FloatArray:
     return features + rng.normal(0, 0.1, features.shape).astype(np.float32)
 
 

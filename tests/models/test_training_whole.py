@@ -28,7 +28,7 @@ def letters(utterance: Utterance) -> IntArray:
     return np.array([1 + LETTERS.index(letter) for letter in utterance.text], np.int32)
 
 
-def augment(features: FloatArray, rng: np.random.Generator) -> FloatArray:
+def augment(features: FloatArray, rng: np.random.Generator, _: int) -> FloatArray:
     return spec_augment(features, rng, Masks(1, 8, 1, 10))
 
 

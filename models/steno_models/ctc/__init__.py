@@ -4,10 +4,14 @@
 
 Units are phones; the words come from the search through the lexicon.
 
-    model.py   encoder and output layer, whole and streaming: log probabilities of tokens
-    loss.py    the CTC loss of the last and of a middle layer, and the frame loss on alignments
-    data.py    targets, labels of frames as a last column of features, augmentation
-    task.py    the losses over the course of a training, and the phone error rate
-    config.py  what a training's TOML file may say
-    train.py   from a configuration file to a bundle's weights
+    model.py      encoder and output layer, whole and streaming: log probabilities of tokens
+    loss.py       CTC of the last and of a middle layer, CTC-CRF, and the frame loss on alignments
+    crf.py        the denominator of CTC-CRF, a sum over all label sequences
+    label_lm.py   the trigram of phones that weighs them
+    data.py       targets, labels of frames as a last column of features
+    variation.py  what features are changed into each time they are used
+    task.py       the losses over the course of a training, and the phone error rate
+    config.py     what a training's TOML file may say, stage by stage
+    start.py      weights to begin with: of a bundle or of an earlier training
+    train.py      from a configuration to a bundle's weights
 """

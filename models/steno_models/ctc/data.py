@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steno_models.ctc.loss import NO_LABEL
-from steno_models.encoders.subsampling import FACTOR
+from steno_models.encoders.subsampling import FACTOR, steps_of
 from steno_models.errors import DataError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.text.lexicon import Lexicon, Pronouncer
 from steno_models.text.normalise import normalise
 from steno_models.text.tokens import TokenTable
-from steno_models.training.augment import Masks, spec_augment
 from steno_models.training.degrade import find_recordings
 from steno_models.training.feature_cache import Features
 from steno_models.training.recordings import recording_duration_s
@@ -35,10 +34,6 @@ Labels = NDArray[np.int8]
 
 SILENT: Labels = np.zeros(1, np.int8)
 UNKNOWN: Labels = np.full(1, NO_LABEL, np.int8)
-
-# As the recogniser does: the families below it cannot ask it.
-FEATURE_LIMIT = 4.0
-TAIL_FRAMES = 32
 
 _LABEL_STEP = FACTOR - 1  # step s sees the frames 4s … 4s + 6, so 4s + 3 is its middle
 
@@ -191,80 +186,10 @@ def split_labels(batch: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         steps: (B,) encoder steps of each utterance; there are no labels beyond them.
     """
     features, column = batch[..., :-1], batch[..., -1]
-    S = int(steps.max())
+    S = steps_of(batch.shape[1])
     labels = column[:, _LABEL_STEP::FACTOR][:, :S].long()
     beyond = labels.new_ones(S).cumsum(0) > steps.unsqueeze(1)
     return features, labels.masked_fill(beyond, NO_LABEL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """How features differ each time they are used.
-
-    Attributes:
-        volume: standard deviation of the shift of all log energies, in nats.
-        warp_share: of the utterances, whose mel bins are stretched by up to 8 %.
-        mask_share: of the utterances, in which frequencies are masked, and likewise times.
-        frequency_masks: how many bands are.
-        frequency_bins: the widest band.
-        frames_per_time_mask: one stretch is masked for so many frames.
-        time_frames: the longest stretch, at most an eighth of the utterance.
-    """
-
-    volume: float = 1.0
-    warp_share: float = 0.15
-    mask_share: float = 0.4
-    frequency_masks: int = 2
-    frequency_bins: int = 20
-    frames_per_time_mask: int = 120
-    time_frames: int = 35
-
-
-@dataclass(frozen=True, slots=True)
-class Varied:
-    """Normalised features, changed at random, with a random stretch of silence around them."""
-
-    cmvn: GlobalCmvn
-    changes: Changes
-
-    def __call__(self, labelled: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return (T', F + 1) of (T, F + 1) log-mel energies and labels."""
-        features, labels = labelled[:, :-1], labelled[:, -1]
-        shift = np.float32(self.changes.volume * rng.standard_normal())
-        features = normalised(features + shift, self.cmvn)
-        if rng.random() < self.changes.warp_share:
-            features = _warped(features, rng.uniform(0.92, 1.08))
-        features = self._masked(features, rng)
-        return _between_silences(np.column_stack([features, labels]), rng)
-
-    def _masked(self, features: FloatArray, rng: np.random.Generator) -> FloatArray:
-        chosen = rng.random(2) < self.changes.mask_share
-        time_masks = max(1, len(features) // self.changes.frames_per_time_mask)
-        masks = Masks(
-            frequency_masks=self.changes.frequency_masks if chosen[0] else 0,
-            frequency_bins=self.changes.frequency_bins,
-            time_masks=time_masks if chosen[1] else 0,
-            time_frames=self.changes.time_frames,
-            time_share=0.125,
-        )
-        return spec_augment(features, rng, masks)
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """Normalised features with the silence after them that the recogniser adds."""
-
-    cmvn: GlobalCmvn
-
-    def __call__(self, features: FloatArray, _rng: np.random.Generator) -> FloatArray:
-        """Return (T + 32, F) of (T, F) log-mel energies."""
-        return _padded(normalised(features, self.cmvn), (0, TAIL_FRAMES), -FEATURE_LIMIT)
-
-
-def normalised(features: FloatArray, cmvn: GlobalCmvn) -> FloatArray:
-    """Return `features`, (T, F), normalised and limited as the recogniser does."""
-    limited: FloatArray = np.clip(cmvn.apply(features), -FEATURE_LIMIT, FEATURE_LIMIT)
-    return limited
 
 
 def measure_cmvn(features: Features, utterances: int = 1500) -> GlobalCmvn:
@@ -273,29 +198,3 @@ def measure_cmvn(features: Features, utterances: int = 1500) -> GlobalCmvn:
     return GlobalCmvn.accumulate(
         features.read(utterance, 0) for utterance in range(0, len(features.keys), every)
     )
-
-
-def _between_silences(labelled: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return (T', F + 1) with up to 0.3 s of one level before and 0.6 s after (T, F + 1)."""
-    before = int(rng.integers(30)) if rng.random() < 0.5 else 0
-    level = -FEATURE_LIMIT if rng.random() < 0.5 else rng.uniform(-FEATURE_LIMIT, -1.0)
-    padded = _padded(labelled, (before, int(rng.integers(6, 60))), level)
-    # Where the other frames have no label, silence has none: the model would hear of nothing else.
-    label = NO_LABEL if labelled[0, -1] == NO_LABEL else 0
-    padded[:before, -1] = padded[before + len(labelled) :, -1] = label
-    return padded
-
-
-def _padded(features: FloatArray, frames: tuple[int, int], level: float) -> FloatArray:
-    return np.pad(features, (frames, (0, 0)), constant_values=np.float32(level))
-
-
-def _warped(features: FloatArray, factor: float) -> FloatArray:
-    """Return `features`, (T, F), whose bin b was found at `factor` b, between bins if need be."""
-    F = features.shape[1]
-    at = np.clip(np.arange(F) * factor, 0, F - 1)
-    low = at.astype(np.int64)
-    share = (at - low).astype(np.float32)
-    above = features[:, np.minimum(low + 1, F - 1)]
-    warped: FloatArray = features[:, low] * (1 - share) + above * share
-    return warped

@@ -1,10 +1,11 @@
 """What the CTC model is trained on: sequences of phones, and where known their places in time.
 
-    loss = CTC(last) + 0.3 · CTC(middle) + w · (0.6 · CE(last) + 0.4 · CE(middle))
+    loss = CTC(last) + 0.3 · CTC(middle) + w · (0.6 · CE(last) + 0.4 · CE(middle)) [+ ln Z(last)]
 
 The middle layer's CTC is the intermediate loss of Lee & Watanabe (2021, arXiv:2102.03216). CE is
 the cross-entropy of each step's phone in a forced alignment: on a few hours of speech it teaches
-the encoder what phones sound like long before CTC leaves its plateau of blanks.
+the encoder what phones sound like long before CTC leaves its plateau of blanks. With ln Z of
+`crf.py` CTC becomes CTC-CRF.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
+from steno_models.ctc.crf import LabelLm, log_partition
 from steno_models.ctc.model import CtcModel
 from steno_models.encoders.conformer import Context
 
@@ -42,9 +44,13 @@ def ctc_loss(logits: Tensor, lengths: Tensor, targets: Tensor, target_lengths: T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How the parts of the loss are weighed: each CTC loss is doubled, being per step."""
+    """How the parts of the loss are weighed: each CTC loss is doubled, being per step.
+
+    With `crf` of 0 there is no ln Z, else it should weigh as much as `ctc`.
+    """
 
     ctc: float = 2.0
+    crf: float = 0.0
     middle_ctc: float = 0.6
     frame: float = 0.3
     middle_frame: float = 0.2
@@ -58,11 +64,13 @@ class Targets:
         tokens: (B, U) padded.
         token_lengths: (B,).
         phones: (B, S) the phone at each step by alignment, 0 silence, `NO_LABEL` unknown.
+        lm: what all label sequences are weighed by, for CTC-CRF.
     """
 
     tokens: Tensor
     token_lengths: Tensor
     phones: Tensor | None = None
+    lm: LabelLm | None = None
 
 
 class TrainingCtc(nn.Module):
@@ -124,12 +132,26 @@ def frame_loss(logits: Tensor, phones: Tensor) -> Tensor:
     return total / (phones != NO_LABEL).sum().clamp(min=1)
 
 
+def partition_loss(logits: Tensor, lengths: Tensor, lm: LabelLm) -> Tensor:
+    """Return ln Z summed over the batch, by encoder step: the denominator of CTC-CRF.
+
+    Args:
+        logits: (B, S, V), the blank at 0.
+        lengths: (B,) encoder steps.
+        lm: of the same labels.
+    """
+    log_probs = log_softmax(logits.float(), dim=-1)
+    return log_partition(log_probs, lengths, lm).sum() / lengths.sum().clamp(min=1)
+
+
 def parts(logits: dict[str, Tensor], lengths: Tensor, targets: Targets) -> dict[str, Tensor]:
-    """Return each part of the loss, unweighted; without alignments the frame losses are absent."""
+    """Return each part of the loss, unweighted; what `targets` do not tell of is absent."""
     found = {
         name: ctc_loss(logits[name], lengths, targets.tokens, targets.token_lengths)
         for name in ("ctc", "middle_ctc")
     }
+    if targets.lm is not None:
+        found["crf"] = partition_loss(logits["ctc"], lengths, targets.lm)
     if targets.phones is not None:
         for name in ("frame", "middle_frame"):
             found[name] = frame_loss(logits[name], targets.phones)

@@ -8,6 +8,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from steno_models.ctc.crf import LabelLm
 from steno_models.ctc.data import split_labels
 from steno_models.ctc.loss import Targets, TrainingCtc, Weights, parts, weighted
 from steno_models.encoders.conformer import Context
@@ -45,6 +46,7 @@ class Course:
         w = self.weights
         return Weights(
             ctc=ctc * w.ctc,
+            crf=ctc * w.crf,
             middle_ctc=ctc * w.middle_ctc,
             frame=frame * w.frame,
             middle_frame=frame * w.middle_frame,
@@ -86,6 +88,7 @@ class CtcTask:
         contexts: how far steps may look.
         dev: held-out speech by name, without a column of labels.
         aligned: whether some frames have labels.
+        lm: of the labels, for CTC-CRF.
     """
 
     def __init__(
@@ -96,12 +99,14 @@ class CtcTask:
         dev: Mapping[str, BucketedBatches],
         *,
         aligned: bool,
+        lm: LabelLm | None = None,
     ) -> None:
         self.model = model
         self._course = course if aligned else replace(course, frame_only_share=0, ramp_share=0)
         self._contexts = contexts
         self._dev = dev
         self._aligned = aligned
+        self._lm = lm
         if not aligned:
             model.freeze_frame_outputs()
 
@@ -111,7 +116,9 @@ class CtcTask:
         features, labels = split_labels(batch.features, steps)
         weights = self._course.weights_at(self.model.count_batch())
         logits = self.model(features, steps, self._contexts.draw())
-        targets = Targets(batch.targets, batch.target_lengths, labels if self._aligned else None)
+        targets = Targets(
+            batch.targets, batch.target_lengths, labels if self._aligned else None, self._lm
+        )
         found = parts(logits, steps, targets)
         metrics = {name: float(part.detach()) for name, part in found.items()}
         return weighted(found, weights), metrics

@@ -1,33 +1,30 @@
-"""`steno-models train`: from a configuration file to the acoustic part of a bundle."""
+"""From a configuration to the acoustic part of a bundle."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import torch
-from rich.console import Console
 from safetensors.torch import save_file
 
-from steno_models.ctc.config import Corpus, Dev, Noise, TrainConfig, read_config
+from steno_models.ctc.config import Corpus, Dev, Noise, TrainConfig
+from steno_models.ctc.crf import LabelLm
 from steno_models.ctc.data import (
     UNKNOWN,
-    Changes,
     LabelledFeatures,
     Material,
-    Plain,
     Sounds,
-    Varied,
     measure_cmvn,
     silent,
     spoken,
 )
+from steno_models.ctc.label_lm import count_phones, estimate, phones_of_text
 from steno_models.ctc.loss import TrainingCtc, Weights
 from steno_models.ctc.model import CtcModel
+from steno_models.ctc.start import CMVN, Start
 from steno_models.ctc.task import Contexts, Course, CtcTask
+from steno_models.ctc.variation import Changes, Plain, Varied
 from steno_models.encoders.conformer import ConformerOptions, Context
-from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
@@ -35,7 +32,7 @@ from steno_models.text.tokens import TokenTable
 from steno_models.training.checkpoint import CheckpointFolder, read_checkpoint, weights_to_use
 from steno_models.training.data import BatchOptions, BucketedBatches
 from steno_models.training.degrade import Degrade, find_recordings
-from steno_models.training.distributed import Ranks, joined_ranks
+from steno_models.training.distributed import Ranks
 from steno_models.training.feature_cache import (
     FeatureCache,
     JoinedFeatures,
@@ -44,101 +41,80 @@ from steno_models.training.feature_cache import (
     cached_features,
 )
 from steno_models.training.loop import FitOptions, Outcome, fit
-from steno_models.training.manifest import read_manifest
+from steno_models.training.manifest import manifest_name, read_manifest
+from steno_models.training.music_folder import LONGEST_S as MUSIC_LONGEST_S
+from steno_models.training.music_folder import music_folder
 from steno_models.training.optim import OptimOptions
 from steno_models.training.utterance import Utterance
 
-CMVN = "cmvn.safetensors"
-
-_DESCRIPTION = """Train a streaming CTC acoustic model as a TOML file says.
-
-Progress, checkpoints, log.jsonl and learning-curves.png are in the run's folder; the same command
-goes on after an interruption. At the end the folder acoustic/ there has model.safetensors,
-cmvn.safetensors and tokens.txt, the acoustic part of a bundle.
-"""
-
-_EXAMPLE = """example (small.toml):
-
-  folder = "runs/small"
-  cache = "runs/features"
-  speeds = [1.0, 0.9, 1.1]
-  optim = { total_steps = 5000 }
-  encoder = { width = 144, layers = 6, feed_forward = 432 }
-
-  [[corpora]]
-  manifest = "$STENO_DATA/an4/train.jsonl"          # from steno-models manifest
-  labels = "runs/align/an4-train.phones.npz"        # from steno-models force-align; optional
-  tokens = "runs/align/an4-train.tokens.npz"
-
-  [[dev]]
-  manifest = "$STENO_DATA/an4/test.jsonl"
-
-  steno-models train small.toml
-  steno-models train small.toml --export bundles/small    write the best checkpoint so far
-
-on two processes, each with half of every batch:
-
-  OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 -m steno_models train small.toml
-
-The recipe of the embedded English bundle is steno_models/bundles/en.train.toml.
-"""
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run `steno-models train`."""
-    asked = _parser().parse_args(arguments)
-    config = read_config(asked.config)
-    if asked.export is not None:
-        _say(f"step {export(config, asked.export)} written to {asked.export}")
-        return 0
-    with joined_ranks(asked.device) as ranks:
-        outcome = train(config, ranks)
-        if not ranks.is_first:
-            return 0
-        if outcome.interrupted:
-            _say(f"stopped after step {outcome.step}; the same command goes on from there")
-            return 0
-        folder = config.folder / "acoustic"
-        _say(f"best: step {export(config, folder)}, written to {folder}")
-    return 0
+# A batch's length is a multiple of so many frames: libraries prepare themselves for each shape.
+_ROUND_FRAMES = 40
+# What silences and slower tempos add to an utterance, more or less.
+_SPARE_FRAMES = 40
 
 
 def train(config: TrainConfig, ranks: Ranks) -> Outcome:
     """Train, or go on training, as `config` says; this process's share of it."""
     fit_options = _fit_options(config)  # first, since its mistakes need no features to be seen
+    start = _start(config)
+    torch.manual_seed(config.run.seed)
+    model = TrainingCtc(_model(config))
+    if start is not None:
+        start.give(model)
     sounds = Sounds(Lexicon.from_cmudict(), G2P.load(), TokenTable.phones())
     material = _material(config, sounds)
-    features = _labelled_features(config, material)
-    cmvn = _cmvn(config, features, ranks)
-    options = _batch_options(config, ranks)
+    caches = _caches(config, material)
+    features = LabelledFeatures(
+        JoinedFeatures(caches),
+        [labels for each in material for labels in each.labels],
+        config.speeds,
+    )
+    cmvn = _cmvn(config, features, start, ranks)
+    noises = None if config.noise is None else caches[len(config.corpora)]
     batches = BucketedBatches(
         features,
         [target for each in material for target in each.targets],
-        options,
-        augment=Varied(cmvn, Changes(**msgspec.structs.asdict(config.augment))),
+        _batch_options(config, ranks),
+        augment=Varied(cmvn, Changes(**msgspec.structs.asdict(config.augment)), noises),
         turns=[each.turns for each in material for _ in each.utterances],
     )
-    torch.manual_seed(config.run.seed)
     task = CtcTask(
-        TrainingCtc(_model(config)),
+        model,
         _course(config),
         _contexts(config),
-        {_name(dev.manifest): _dev_batches(config, dev, sounds, cmvn) for dev in config.dev},
+        {
+            manifest_name(dev.manifest): _dev_batches(config, dev, sounds, cmvn)
+            for dev in config.dev
+        },
         aligned=any(labels is not UNKNOWN for each in material for labels in each.labels),
+        lm=_label_lm(config, material, sounds.lexicon) if config.loss.crf > 0 else None,
     )
     return fit(task, batches, fit_options, ranks=ranks)
 
 
-def export(config: TrainConfig, folder: Path) -> int:
-    """Write the acoustic part of a bundle from the run's best checkpoint; return its step.
+def _start(config: TrainConfig) -> Start | None:
+    """Return what the training begins with, or None: by chance, or at a checkpoint."""
+    if config.init is None or _checkpoints(config).latest() is not None:
+        return None
+    return Start.find(config.init)
 
-    Raises:
-        ConfigError: there is no checkpoint yet.
+
+def is_finished(config: TrainConfig) -> bool:
+    """Return whether the training has taken its last step."""
+    newest = _checkpoints(config).latest()
+    return newest is not None and newest.step >= config.optim.total_steps
+
+
+def export(config: TrainConfig, folder: Path) -> int | None:
+    """Write the acoustic part of a bundle from the run's best checkpoint.
+
+    Returns:
+        The checkpoint's step, or None if there is no checkpoint yet and nothing was written.
     """
-    checkpoints = CheckpointFolder(config.folder / "checkpoints")
+    checkpoints = _checkpoints(config)
     paths = checkpoints.paths()
     if not paths:
-        raise ConfigError(f"expected checkpoints of a training in {config.folder}, found none")
+        return None
     checkpoint = read_checkpoint(checkpoints.best() or paths[-1])
     weights = {
         name.removeprefix("model."): weight.half().contiguous()
@@ -152,34 +128,20 @@ def export(config: TrainConfig, folder: Path) -> int:
     return checkpoint.step
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="steno-models train",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("config", type=Path, help="the TOML file")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--export", type=Path, metavar="DIR", help="do not train, write weights")
-    return parser
-
-
-def _say(text: str) -> None:
-    Console(file=sys.stderr, soft_wrap=True).print(text, highlight=False)
-
-
-def _name(manifest: Path) -> str:
-    return f"{manifest.parent.name}-{manifest.stem}"
+def _checkpoints(config: TrainConfig) -> CheckpointFolder:
+    return CheckpointFolder(config.folder / "checkpoints")
 
 
 def _material(config: TrainConfig, sounds: Sounds) -> list[Material]:
-    """Return each corpus's utterances with their targets, noise last."""
+    """Return each corpus's utterances with their targets, then noise, then music."""
     found = [_spoken(corpus, sounds) for corpus in config.corpora]
-    noise = config.noise
-    if noise is None:
-        return found
-    return [*found, silent(noise.folder, piece_s=noise.piece_s, turns=noise.turns)]
+    noise, music = config.noise, config.music
+    if noise is not None:
+        found.append(silent(noise.folder, piece_s=noise.piece_s, turns=noise.turns))
+    if music is not None:
+        folder = music_folder(config.cache, music.hours, music.seed)
+        found.append(silent(folder, piece_s=MUSIC_LONGEST_S, turns=music.turns))
+    return found
 
 
 def _spoken(corpus: Corpus, sounds: Sounds) -> Material:
@@ -192,12 +154,10 @@ def _spoken(corpus: Corpus, sounds: Sounds) -> Material:
     )
 
 
-def _labelled_features(config: TrainConfig, material: Sequence[Material]) -> LabelledFeatures:
-    """Return the features of all `material`, each corpus from a cache of its own."""
+def _caches(config: TrainConfig, material: Sequence[Material]) -> list[FeatureCache]:
+    """Return the features of each of `material`, every corpus from a cache of its own."""
     recipe = _recipe(config)
-    caches = [_features(each.utterances, config.cache, recipe) for each in material]
-    labels = [labels for each in material for labels in each.labels]
-    return LabelledFeatures(JoinedFeatures(caches), labels, config.speeds)
+    return [_features(each.utterances, config.cache, recipe) for each in material]
 
 
 def _features(utterances: Sequence[Utterance], cache: Path, recipe: Recipe) -> FeatureCache:
@@ -223,20 +183,40 @@ def _degrade(noise: Noise) -> Degrade:
     )
 
 
-def _cmvn(config: TrainConfig, features: LabelledFeatures, ranks: Ranks) -> GlobalCmvn:
-    """Return the run's normalisation, measured once: a resumed training keeps it."""
+def _cmvn(
+    config: TrainConfig, features: LabelledFeatures, start: Start | None, ranks: Ranks
+) -> GlobalCmvn:
+    """Return the run's normalisation, that of its first weights or measured once.
+
+    A resumed training keeps it.
+    """
     path = config.folder / CMVN
     ranks.summed([0.0])
     if ranks.is_first and not path.exists():
         config.folder.mkdir(parents=True, exist_ok=True)
-        measure_cmvn(features.unlabelled).save(path)
+        found = measure_cmvn(features.unlabelled) if start is None else start.read_cmvn()
+        draft = path.with_name(f"draft-{path.name}")
+        found.save(draft)
+        draft.replace(path)
     ranks.summed([0.0])  # nobody reads before it is there
     return GlobalCmvn.load(path)
+
+
+def _label_lm(config: TrainConfig, material: Sequence[Material], lexicon: Lexicon) -> LabelLm:
+    """Return the trigram of phones in all transcripts and in the text that goes with them."""
+    V, asked = len(TokenTable.phones()), config.label_lm
+    counts = count_phones((target for each in material for target in each.targets), V)
+    counts *= asked.transcripts
+    if asked.text is not None:
+        counts += count_phones(phones_of_text(asked.text, lexicon, every=asked.every), V)
+    return LabelLm.of_table(torch.from_numpy(estimate(counts)))
 
 
 def _batch_options(config: TrainConfig, ranks: Ranks) -> BatchOptions:
     return BatchOptions(
         frames_per_batch=config.run.frames_per_batch // ranks.world_size,
+        spare_frames=_SPARE_FRAMES,
+        round_frames=_ROUND_FRAMES,
         seed=config.run.seed,
         rank=ranks.rank,
         world_size=ranks.world_size,

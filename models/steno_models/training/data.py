@@ -24,7 +24,8 @@ from steno_models.types import FloatArray, IntArray, LongArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-Augment = Callable[[FloatArray, np.random.Generator], FloatArray]
+Augment = Callable[[FloatArray, np.random.Generator, int], FloatArray]
+"""From features, (T, F), to others, given how many batches the training had before this one."""
 
 # What a generator is for, so that no two draw the same numbers.
 _FOR_ORDER, _FOR_AUGMENTATION = 1, 2
@@ -72,8 +73,10 @@ class BatchOptions:
     """How utterances become batches.
 
     Attributes:
-        frames_per_batch: Most frames of a batch, padding included, on each rank, as they are
-            before augmentation.
+        frames_per_batch: Most frames of a batch, padding included, on each rank.
+        spare_frames: Counted on top of every utterance's own, for what augmentation adds.
+        round_frames: The length of a batch is a multiple of so many frames: with fewer shapes
+            the libraries below find more of them prepared.
         seed: Of order, speeds and augmentation.
         rank: Which share of every batch is given here, of `world_size` shares.
         world_size: How many processes train together.
@@ -81,6 +84,8 @@ class BatchOptions:
     """
 
     frames_per_batch: int = 20_000
+    spare_frames: int = 0
+    round_frames: int = 1
     seed: int = 0
     rank: int = 0
     world_size: int = 1
@@ -130,6 +135,7 @@ class BucketedBatches:
         self._targets = targets
         self._options = options
         self._augment = augment
+        self._counts: list[int] = []
 
     @property
     def fingerprint(self) -> str:
@@ -146,27 +152,34 @@ class BucketedBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Give the batches of `epoch` from number `start` on."""
         plan = self._plan(epoch)
+        before = self._batches_before(epoch)
 
         def prepare(number: int) -> Batch:
             share = plan.batches[number][self._options.rank :: self._options.world_size]
-            return self._collate(
-                [self._features_of(epoch, plan, turn) for turn in share], plan.utterances[share]
-            )
+            changed = [self._changed(plan, turn, epoch, before + number) for turn in share]
+            return self._collate(changed, plan.utterances[share])
 
         return _in_order(prepare, range(start, len(plan.batches)), self._options.threads)
 
-    def _features_of(self, epoch: int, plan: _Plan, turn: int) -> FloatArray:
+    def _batches_before(self, epoch: int) -> int:
+        """Return how many batches all epochs before `epoch` have."""
+        while len(self._counts) < epoch:
+            self._counts.append(self.count(len(self._counts)))
+        return sum(self._counts[:epoch])
+
+    def _changed(self, plan: _Plan, turn: int, epoch: int, batches_before: int) -> FloatArray:
+        """Return the features of a turn as the augmentation makes them."""
         utterance, copy = int(plan.utterances[turn]), int(plan.copies[turn])
         features = self._features.read(utterance, int(plan.variants[turn]))
         if self._augment is None:
             return features
         key = [self._options.seed, epoch, _FOR_AUGMENTATION, utterance, copy]
-        return self._augment(features, np.random.default_rng(key))
+        return self._augment(features, np.random.default_rng(key), batches_before)
 
     def _collate(self, features: Sequence[FloatArray], utterances: LongArray) -> Batch:
         targets = [self._targets[each] for each in utterances]
         return Batch(
-            features=torch.from_numpy(_padded(features)),
+            features=torch.from_numpy(_padded(features, self._options.round_frames)),
             feature_lengths=torch.tensor([len(each) for each in features], dtype=torch.int32),
             targets=torch.from_numpy(_padded(targets)),
             target_lengths=torch.tensor([len(each) for each in targets], dtype=torch.int32),
@@ -179,8 +192,10 @@ class BucketedBatches:
         turns = whole.astype(np.int64) + (rng.uniform(size=len(whole)) < share)
         utterances = np.repeat(np.arange(len(turns)), turns)
         copies = np.arange(len(utterances)) - np.repeat(np.cumsum(turns) - turns, turns)
-        variants: LongArray = rng.integers(self._features.lengths.shape[1], size=(len(utterances),))
-        frames = self._features.lengths[utterances, variants]
+        # The copies of an utterance are in different variants as far as there are enough.
+        first = rng.integers(self._features.lengths.shape[1], size=len(turns))
+        variants: LongArray = (first[utterances] + copies) % self._features.lengths.shape[1]
+        frames = self._features.lengths[utterances, variants] + self._options.spare_frames
         # The jitter gives each utterance other neighbours every epoch, of nearly its length.
         order = np.argsort(frames * rng.uniform(0.95, 1.05, size=len(frames)), kind="stable")
         batches = _cut(order, frames, self._options)
@@ -199,7 +214,7 @@ def _check(features: Features, targets: Sequence[IntArray], options: BatchOption
             f"found rank {options.rank} of {options.world_size}"
         )
     longest = int(features.lengths.max(axis=1).argmax())
-    found = int(features.lengths[longest].max())
+    found = int(features.lengths[longest].max()) + options.spare_frames
     if found > options.frames_per_batch:
         raise ConfigError(
             f"expected utterances of at most frames_per_batch = {options.frames_per_batch} frames, "
@@ -234,9 +249,9 @@ def _cut(order: LongArray, frames: IntArray, options: BatchOptions) -> list[Long
     return batches
 
 
-def _padded(rows: Sequence[NDArray[Scalar]]) -> NDArray[Scalar]:
+def _padded(rows: Sequence[NDArray[Scalar]], multiple: int = 1) -> NDArray[Scalar]:
     """Return (len(rows), longest, ...): the rows one below the other, zeros after their ends."""
-    longest = max(len(row) for row in rows)
+    longest = -(-max(len(row) for row in rows) // multiple) * multiple
     padded = np.zeros((len(rows), longest, *rows[0].shape[1:]), rows[0].dtype)
     for row, place in zip(rows, padded, strict=True):
         place[: len(row)] = row

@@ -211,9 +211,8 @@ class Stepper:
     def _scale_gradient(self, factor: float) -> float:
         """Turn the ranks' averaged sums into the mean over all utterances; return its norm."""
         weights = [weight for weight in self._model.parameters() if weight.grad is not None]
-        for weight in weights:
-            if weight.grad is not None:
-                weight.grad.mul_(factor)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        torch._foreach_mul_(gradients, factor)
         return float(nn.utils.clip_grad_norm_(weights, self._options.clip_norm))
 
 
