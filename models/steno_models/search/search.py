@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.lm.ngram.kernels import NgramArrays
 from steno_models.search import nbest
 from steno_models.search.ahead.kernels import AHEAD, Cache, Model, end_log_probs, unigram_ahead
+from steno_models.search.best.kernels import best_words, posteriors_of
 from steno_models.search.hypothesis import Hypothesis, SearchWord
 from steno_models.search.kernels import CONTROL, TABLE, Scratch, run
 from steno_models.search.links import kernels as link_kernels
@@ -34,8 +35,6 @@ _Array = TypeVar("_Array", bound=NDArray[np.generic])
 # Steps between two looks at what can be settled; part of the result, so not for tuning.
 _SETTLE_STEPS = 64
 _CACHE_SIZE = 1 << 17
-# Nats within which scores count as equal: they are sums of many rounded numbers.
-_TIE = 1e-3
 _MAX_ORDER = 16
 
 
@@ -136,14 +135,10 @@ class BeamSearch:
 
     def best(self, state: SearchState) -> Hypothesis:
         """Return the likeliest words so far; a word counts from its last token on."""
-        scores = _scores_so_far(self.tree, state.tokens)
-        i = _best_token(self.tree, state.tokens)
-        graph = _Graph.of(state, scores, self.options)
-        links = link_kernels.chain(state.links, state.tokens["link"][i])
-        return Hypothesis(
-            state.settled + graph.words(links),
-            float(state.tokens["score"][i] - state.tokens["ahead"][i]),
+        score, chain, posterior = best_words(
+            state.tokens, state.links, 2 * len(self.tree), float(self.options.posterior_scale)
         )
+        return Hypothesis(state.settled + _words(state.links, chain, posterior), float(score))
 
     def stable_words(self, state: SearchState) -> int:
         """Return how many leading words of `best` no later step can change."""
@@ -158,11 +153,20 @@ class BeamSearch:
         in all.
         """
         final_scores = self._final_scores(state)
-        graph = _Graph.of(state, final_scores, self.options)
-        return [
-            Hypothesis(state.settled + graph.words(np.array(links, np.int32)), score)
-            for score, links in nbest.best_texts(state.tokens, final_scores, state.links, n_best)
-        ]
+        share = self._posteriors(state, final_scores)
+        found = nbest.best_texts(state.tokens, final_scores, state.links, n_best)
+        hypotheses = []
+        for score, links in found:
+            chain = np.array(links, np.int32)
+            words = _words(state.links, chain, posteriors_of(chain, state.links, share))
+            hypotheses.append(Hypothesis(state.settled + words, score))
+        return hypotheses
+
+    def _posteriors(self, state: SearchState, final_scores: DoubleArray) -> DoubleArray:
+        """Return (links,) the posterior of each, the ways ending with such scores."""
+        scale = float(self.options.posterior_scale)
+        share: DoubleArray = link_kernels.posteriors(state.tokens, final_scores, state.links, scale)
+        return share
 
     def _final_scores(self, state: SearchState) -> DoubleArray:
         """Return (tokens,) log scores of ending at each token, -inf within words."""
@@ -201,41 +205,16 @@ class BeamSearch:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Graph:
-    """The word graph with the posterior of each link."""
-
-    links: LinkArray
-    posterior: DoubleArray
-
-    @classmethod
-    def of(cls, state: SearchState, final_scores: DoubleArray, options: SearchOptions) -> Self:
-        return cls(
-            state.links,
-            link_kernels.posteriors(
-                state.tokens, final_scores, state.links, float(options.posterior_scale)
-            ),
+def _words(links: LinkArray, chain: IntArray, posteriors: DoubleArray) -> tuple[SearchWord, ...]:
+    """Return the words of the links `chain`, of such posteriors."""
+    names = ("word", "start", "end", "margin", "log_prob")
+    columns = [links[name][chain].tolist() for name in names]
+    return tuple(
+        SearchWord(word, start, end, posterior, margin, log_prob)
+        for word, start, end, margin, log_prob, posterior in zip(
+            *columns, posteriors.tolist(), strict=True
         )
-
-    def words(self, chain: IntArray) -> tuple[SearchWord, ...]:
-        """Return the words of the links `chain`."""
-        return tuple(self._word(link) for link in self.links[chain])
-
-    def _word(self, link: np.void) -> SearchWord:
-        links = self.links
-        same = (
-            (links["word"] == link["word"])
-            & (links["start"] < link["end"])
-            & (links["end"] > link["start"])
-        )
-        return SearchWord(
-            int(link["word"]),
-            int(link["start"]),
-            int(link["end"]),
-            min(1.0, float(self.posterior[same].sum())),
-            float(link["margin"]),
-            float(link["log_prob"]),
-        )
+    )
 
 
 def _between_words(tree: LexiconTree, tokens: TokenArray) -> NDArray[np.bool_]:
@@ -244,29 +223,18 @@ def _between_words(tree: LexiconTree, tokens: TokenArray) -> NDArray[np.bool_]:
     return between
 
 
-def _scores_so_far(tree: LexiconTree, tokens: TokenArray) -> DoubleArray:
-    """Return (tokens,) log scores that count the words begun, but none that might begin next."""
-    return np.where(
-        _between_words(tree, tokens), tokens["score"] - tokens["ahead"], tokens["score"]
-    )
-
-
-def _best_token(tree: LexiconTree, tokens: TokenArray) -> int:
-    """Return the index of the best token; one between words if its equal is still within one."""
-    scores = _scores_so_far(tree, tokens) + _TIE * _between_words(tree, tokens)
-    return int(np.argmax(scores))
-
-
 def _settled(tree: LexiconTree, state: SearchState, options: SearchOptions) -> SearchState:
     """Return `state` with the words moved to `settled` that are stable and far enough back."""
     numbers = _read_only(np.arange(len(state.links)))
     shared = int(link_kernels.shared_words(state.tokens, state.links, numbers))
-    best = _best_token(tree, state.tokens)
-    chain = link_kernels.chain(state.links, state.tokens["link"][best])[:shared]
+    _, chain, posterior = best_words(
+        state.tokens, state.links, 2 * len(tree), float(options.posterior_scale)
+    )
+    chain, posterior = chain[:shared], posterior[:shared]
     depth = int((state.links["end"][chain] <= state.step - options.history_steps).sum())
     if depth == 0:
         return state
-    words = _Graph.of(state, _scores_so_far(tree, state.tokens), options).words(chain[:depth])
+    words = _words(state.links, chain[:depth], posterior[:depth])
     tokens, links = state.tokens.copy(), state.links.copy()
     kept = link_kernels.settle(tokens, links, chain[depth - 1])
     return SearchState(
