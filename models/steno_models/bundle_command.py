@@ -13,6 +13,15 @@ from steno_models.bundle import Description
 
 CARD = "MODEL_CARD.md"
 
+_EXAMPLES = """\
+examples:
+  steno-models bundle check en          whether the shipped English bundle is whole
+  steno-models bundle seal ./my-bundle  after a change of its files; then serve it by
+                                        stenod --bundle ./my-bundle
+
+Exit status: 0 when every file is as recorded, 1 when one is not, 2 when the command line is wrong.
+"""
+
 
 def seal(path: Path) -> Description:
     """Write into bundle.toml the hash of every other file there, and return the description.
@@ -34,10 +43,12 @@ def seal(path: Path) -> Description:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="steno-models bundle",
-        description="A bundle is a directory with bundle.toml, weights, tokens, lexicon and "
+        description="A bundle is a directory with bundle.toml, weights, tokens, lexicon and\n"
         "language models. `seal` records the hash of every file, `check` compares them.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=("seal", "check"))
+    parser.add_argument("action", choices=("seal", "check"), help="write hashes, or compare")
     parser.add_argument("bundle", help="a directory, or the name of an embedded bundle")
     return parser
 

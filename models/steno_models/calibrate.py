@@ -96,9 +96,20 @@ def _write(path: Path, calibration: Calibration) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `steno-models calibrate`."""
-    parser = argparse.ArgumentParser(prog="steno-models calibrate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="steno-models calibrate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--bundle", required=True, help="the bundle's directory or name")
-    parser.add_argument("--manifest", type=Path, nargs="+", required=True)
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE.jsonl",
+        help="speech that the bundle was not trained on, as `steno-models manifest` lists it",
+    )
     parser.add_argument("--plot", type=Path, help="draw the reliability diagram there, as PNG")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -120,7 +120,12 @@ def _report(model: G2P, lexicon: Lexicon) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="steno-models g2p", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="steno-models g2p",
+        description=__doc__,
+        epilog="example: steno-models g2p say --n-best 3 dashwood zorblat",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (
         ("train", "train on nine tenths of the CMU dictionary, then evaluate"),
@@ -130,11 +135,11 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument("--model", type=Path, help="model file (default: the shipped one)")
         if name == "say":
-            command.add_argument("--n-best", type=int, default=1, help="pronunciations of each")
+            command.add_argument("--n-best", type=int, default=1, help="pronunciations of each (1)")
             command.add_argument("words", nargs="+", metavar="WORD")
             continue
         command.add_argument("--dictionary", type=Path, help="default: that of pocketsphinx")
         if name == "train":
-            command.add_argument("--order", type=int, default=7, help="longest graphone n-gram")
-            command.add_argument("--iterations", type=int, default=10, help="alignment steps")
+            command.add_argument("--order", type=int, default=7, help="longest graphone n-gram (7)")
+            command.add_argument("--iterations", type=int, default=10, help="alignment steps (10)")
     return parser

@@ -20,6 +20,14 @@ from steno_models.training.corpora import common_voice, librispeech, ljspeech, t
 from steno_models.training.manifest import Utterance, check_manifest, read_manifest, write_manifest
 
 _CORPORA = ("librispeech", "ljspeech", "common-voice", "tedlium", "kaldi", "nemo")
+_EXAMPLE = """\
+examples:
+  steno-models manifest librispeech ~/corpora/dev-clean --out dev.jsonl --check
+  steno-models manifest common-voice ~/corpora/cv-en --split test --out test.jsonl
+
+Exit status: 0 when the manifest is written, 1 when something is wrong with the corpus, which
+standard error names, 2 when the command line is wrong.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +45,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="steno-models manifest", description="List a speech corpus as a JSON-lines manifest."
+        prog="steno-models manifest",
+        description="List a speech corpus as a JSON-lines manifest: a line for each utterance,\n"
+        "with its recording, where in there it is (in seconds) and what is said.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("corpus", choices=_CORPORA, help="the form that the corpus is in")
     parser.add_argument("folder", type=Path, help="where it is")
