@@ -64,7 +64,8 @@ class SubspaceStatistics:
             linear[state] = np.einsum("ie,ier->r", sums, pulls, optimize=True)
             cross += sums[:, :, None] * model.vectors[state]
             for i in np.flatnonzero(counts[state] > 0.0).tolist():
-                second[i] += (own * gamma[:, i : i + 1]).T @ own
+                some = own[gamma[:, i] > 0.0]
+                second[i] += (some * gamma[gamma[:, i] > 0.0, i : i + 1]).T @ some
         return cls(counts, linear, cross, second, total)
 
 
