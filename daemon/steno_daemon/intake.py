@@ -87,6 +87,8 @@ class Intake:
     def accept(self, data: bytes) -> FloatArray:
         """Return the 16 kHz samples, (C, N), that `data` completes."""
         blocks = [self._resample(block) for block in self._source.accept(data)]
+        if len(blocks) == 1:
+            return blocks[0]
         return np.concatenate([np.zeros((self.channels, 0), np.float32), *blocks], axis=1)
 
     def flush(self) -> FloatArray:
@@ -130,8 +132,10 @@ class Intake:
 
     def _resample(self, samples: FloatArray) -> FloatArray:
         """Return the samples at 16 kHz, (C, M), that `samples`, (C, N) of the client, complete."""
-        pairs = zip(self._resamplers, samples, strict=True)
-        new = self._unseen(np.stack([resampler.accept(channel) for resampler, channel in pairs]))
+        if self.format.sample_rate != SAMPLE_RATE:
+            pairs = zip(self._resamplers, samples, strict=True)
+            samples = np.stack([resampler.accept(channel) for resampler, channel in pairs])
+        new = self._unseen(samples)
         self._given += new.shape[1]
         return new
 

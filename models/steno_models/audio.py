@@ -39,7 +39,9 @@ class Encoding(Enum):
     @property
     def sample_bytes(self) -> int:
         """Bytes of one sample of one channel."""
-        return {Encoding.S16LE: 2, Encoding.F32LE: 4}.get(self, 1)
+        if self is Encoding.S16LE:
+            return 2
+        return 4 if self is Encoding.F32LE else 1
 
 
 @dataclass(frozen=True, slots=True)
