@@ -52,6 +52,13 @@ def test_paths_are_seen_from_the_file_and_variables_filled_in(
     assert config.corpora[0].manifest == Path("/corpora/t")
 
 
+def test_the_file_may_name_its_family(tmp_path: Path) -> None:
+    (config,) = read_stages(config_file(tmp_path, f'family = "ctc"\n{CONFIG}'))
+    assert config.family == "ctc"
+    with pytest.raises(ConfigError, match="family"):
+        read_stages(config_file(tmp_path, f'family = "rnnt"\n{CONFIG}'))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

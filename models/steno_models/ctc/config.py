@@ -12,7 +12,7 @@ import re
 import tomllib
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, structs
@@ -221,6 +221,7 @@ class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """One training, or one stage of it.
 
     Attributes:
+        family: what is trained, here always "ctc".
         folder: of the run: checkpoints, log, learning curves, and at the end `acoustic/`.
         cache: of features, shared by all trainings.
         align: folder of alignments, made where they are missing, for every corpus and held-out
@@ -229,6 +230,7 @@ class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         speeds: at which speech is stored; at any but 1.0 some of it in noise and in rooms.
     """
 
+    family: Literal["ctc"] = "ctc"
     folder: Path
     cache: Path
     corpora: Annotated[tuple[Corpus, ...], Meta(min_length=1)]
