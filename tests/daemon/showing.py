@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.daemon.browser import DESK, PROGRAM, Chromium, Page, page
 from tests.daemon.fakes import FakeRecogniser, pcm, speak
-from tests.daemon.serving import Served, Talk, serving
+from tests.daemon.serving import Served, Talk, serving, talking
 
 from steno_daemon import wire
-from steno_daemon.config import ServerConfig
+from steno_daemon.config import Config, ServerConfig
 
 needs_chromium = pytest.mark.skipif(PROGRAM is None, reason="needs chromium, none was found")
 FINALS = "[...document.querySelectorAll('#log .words')].map((line) => line.textContent)"
@@ -29,14 +29,37 @@ def address(served: Served, path: str = "/") -> str:
 
 @asynccontextmanager
 async def opened(
-    browser: Chromium, path: str = "/", *, size: tuple[int, int] = DESK
+    browser: Chromium,
+    path: str = "/",
+    *,
+    size: tuple[int, int] = DESK,
+    before: str = PLAIN_SOUND,
+    config: Config | None = None,
 ) -> AsyncIterator[tuple[Served, Page]]:
-    """A daemon that hears notes, and its page."""
+    """A daemon that hears notes, and its page; `before` is a script that runs before its own."""
+    config = config or Config(server=ServerConfig(resume_s=60))
     async with (
-        serving(FakeRecogniser(), ServerConfig(resume_s=60)) as served,
-        page(browser, address(served, path), size=size, before=PLAIN_SOUND) as shown,
+        serving(FakeRecogniser(), config=config) as served,
+        page(browser, address(served, path), size=size, before=before) as shown,
     ):
         yield served, shown
+
+
+@asynccontextmanager
+async def watched(
+    browser: Chromium,
+    query: str = "",
+    *,
+    size: tuple[int, int] = DESK,
+    start: wire.Start | None = None,
+) -> AsyncIterator[tuple[Page, Talk]]:
+    """The page of the newest session, and another client, who has started one."""
+    async with (
+        opened(browser, f"/?session=live{query}", size=size) as (served, shown),
+        talking(served.url) as talk,
+    ):
+        await talk.say(start or wire.Start())
+        yield shown, talk
 
 
 async def tell(talk: Talk, text: str) -> None:

@@ -1,9 +1,6 @@
 """The page's own ends of its connections, with the test in the daemon's place."""
 
-from collections.abc import Iterator
-
-import pytest
-from tests.daemon.browser import Chromium, chromium
+from tests.daemon.browser import Chromium
 from tests.daemon.showing import needs_chromium, opened
 
 pytestmark = needs_chromium
@@ -57,12 +54,6 @@ SCRIPTED = """
     window.final = (seq, segment, text) => ({ type: "final", seq, segment, text });
     window.ready = { type: "ready", seq: 0, models: ["general"], token: "t", resume_s: 60 };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    with chromium() as running:
-        yield running
 
 
 async def test_kept_audio_is_found_by_its_position_and_lost_audio_is_silence(

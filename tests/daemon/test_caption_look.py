@@ -1,13 +1,12 @@
 """How the caption page looks and is used: on a phone, without a mouse, without good eyes."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from tests.daemon.browser import PHONE, Chromium, Page, chromium
+from tests.daemon.browser import PHONE, Chromium, Page
 from tests.daemon.fakes import pcm, speak
-from tests.daemon.serving import Talk, talking
-from tests.daemon.showing import finals, needs_chromium, opened, tell
+from tests.daemon.serving import Talk
+from tests.daemon.showing import finals, needs_chromium, opened, tell, watched
 
 from steno_daemon import wire
 
@@ -19,15 +18,8 @@ SIZE = "parseFloat(getComputedStyle(document.querySelector('#page')).fontSize)"
 THEME = "document.documentElement.dataset.theme"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    with chromium() as running:
-        yield running
-
-
 async def talk_a_while(talk: Talk, shown: Page, count: int) -> None:
     """Fill the screen with finals, and leave a partial below them."""
-    await talk.say(wire.Start())
     for _ in range(count):
         await tell(talk, "do re mi fa so do re mi fa so")
     await talk.say(pcm(speak("do re mi fa", tail_s=0.0)))
@@ -55,10 +47,7 @@ async def colour(shown: Page, selector: str, name: str = "color") -> str:
 
 
 async def test_a_phone_shows_everything_without_scrolling_sideways(browser: Chromium) -> None:
-    async with (
-        opened(browser, "/?session=live", size=PHONE) as (served, shown),
-        talking(served.url) as talk,
-    ):
+    async with watched(browser, size=PHONE) as (shown, talk):
         await talk_a_while(talk, shown, 6)
         for step in range(1, 10):
             await shown.js(f"document.querySelector('#size').value = {step}")
@@ -80,10 +69,7 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(browser: Chro
 
 @pytest.mark.parametrize("theme", THEMES)
 async def test_every_word_stands_out_from_the_ground(browser: Chromium, theme: str) -> None:
-    async with (
-        opened(browser, f"/?session=live&theme={theme}") as (served, shown),
-        talking(served.url) as talk,
-    ):
+    async with watched(browser, f"&theme={theme}") as (shown, talk):
         await talk_a_while(talk, shown, 1)
         ground = await colour(shown, "body", "backgroundColor")
         bar = await colour(shown, ".bar", "backgroundColor")
@@ -216,10 +202,7 @@ async def test_the_page_stays_where_the_reader_scrolled_to_and_goes_back_on_requ
     browser: Chromium,
 ) -> None:
     at_end = "captions.scrollHeight - captions.scrollTop - captions.clientHeight < 2"
-    async with (
-        opened(browser, "/?session=live&size=8", size=(900, 500)) as (served, shown),
-        talking(served.url) as talk,
-    ):
+    async with watched(browser, "&size=8", size=(900, 500)) as (shown, talk):
         await talk_a_while(talk, shown, 3)
         await shown.until(at_end)
         assert await shown.js("document.querySelector('#newer').hidden")
@@ -238,7 +221,7 @@ async def test_the_page_stays_where_the_reader_scrolled_to_and_goes_back_on_requ
 
 
 async def test_a_final_stands_where_its_partial_stood(browser: Chromium) -> None:
-    async with opened(browser, "/?session=live") as (served, shown), talking(served.url) as talk:
+    async with watched(browser) as (shown, talk):
         await shown.js("""
             window.places = [];
             const look = () => {
@@ -252,7 +235,7 @@ async def test_a_final_stands_where_its_partial_stood(browser: Chromium) -> None
             look();
         """)
         sound = pcm(speak("do re mi"))
-        await talk.say(wire.Start(), *(sound[i : i + 6400] for i in range(0, len(sound), 6400)))
+        await talk.say(*(sound[i : i + 6400] for i in range(0, len(sound), 6400)))
         await talk.say(wire.Finalize())
         await talk.hear(wire.Final)
         await finals(shown, 1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from tests.daemon.browser import Chromium, chromium, page
+from tests.daemon.browser import Chromium, page
 from tests.daemon.captioning import parse
 from tests.daemon.fakes import FakeRecogniser, pcm, silence, speak
 from tests.daemon.serving import PATIENCE_S, serving, talking
@@ -22,6 +21,7 @@ from tests.daemon.showing import (
     opened,
     status_is,
     tell,
+    watched,
 )
 
 from steno_daemon import wire
@@ -51,12 +51,6 @@ WATCH_LIVE_LINES = """
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    with chromium() as running:
-        yield running
-
-
 async def test_what_is_said_appears_while_it_is_said_and_becomes_final(browser: Chromium) -> None:
     browser.hear(speak("do re mi fa so do"))
     async with opened(browser) as (served, shown):
@@ -77,8 +71,7 @@ async def test_what_is_said_appears_while_it_is_said_and_becomes_final(browser: 
 
 
 async def test_finals_alone_are_read_aloud(browser: Chromium) -> None:
-    async with opened(browser, "/?session=live") as (served, shown), talking(served.url) as talk:
-        await talk.say(wire.Start())
+    async with watched(browser) as (shown, talk):
         await tell(talk, "do re")
         await finals(shown, 1)
         log = "document.querySelector('#log').closest('[aria-live]')"
@@ -155,9 +148,9 @@ async def test_the_newest_session_follows_the_one_that_ended(browser: Chromium) 
 
 async def test_every_channel_is_named(browser: Chromium) -> None:
     start = wire.Start(channels=2, separate_channels=True)
-    async with opened(browser, "/?session=live") as (served, shown), talking(served.url) as talk:
+    async with watched(browser, start=start) as (shown, talk):
         both = np.stack([speak("do re"), speak("mi fa")], axis=1)
-        await talk.say(start, pcm(both), wire.Stop())
+        await talk.say(pcm(both), wire.Stop())
         await talk.rest()
         await finals(shown, 2)
         names = "[...document.querySelectorAll('#log .channel')].map((name) => name.textContent)"
@@ -234,10 +227,7 @@ async def test_a_microphone_that_gives_nothing_is_explained(
     browser: Chromium, before: str, says: str
 ) -> None:
     before = f"MediaDevices.prototype.getUserMedia = async () => {{ {before} }};"
-    async with (
-        serving(FakeRecogniser()) as served,
-        page(browser, address(served), before=before) as shown,
-    ):
+    async with opened(browser, before=before) as (_, shown):
         await shown.click("#speak")
         await shown.until(f"document.querySelector('#notice-text').textContent.includes('{says}')")
         assert await shown.js("document.querySelector('#notice').role") == "alert"
@@ -247,10 +237,7 @@ async def test_a_microphone_that_gives_nothing_is_explained(
 
 async def test_a_page_that_is_not_safe_says_why_it_has_no_microphone(browser: Chromium) -> None:
     before = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined });"
-    async with (
-        serving(FakeRecogniser()) as served,
-        page(browser, address(served), before=before) as shown,
-    ):
+    async with opened(browser, before=before) as (_, shown):
         await shown.click("#speak")
         await shown.until("document.querySelector('#notice-text').textContent")
         assert "https" in await shown.text("#notice-text")
@@ -266,10 +253,7 @@ async def test_the_token_of_the_address_is_taken_out_of_it_and_opens_the_daemon(
     browser: Chromium,
 ) -> None:
     browser.hear(speak("do re"))
-    async with (
-        serving(FakeRecogniser(), config=guarded()) as served,
-        page(browser, address(served, f"/#token={TOKEN}"), before=PLAIN_SOUND) as shown,
-    ):
+    async with opened(browser, f"/#token={TOKEN}", config=guarded()) as (served, shown):
         assert TOKEN not in await shown.js("location.href")
         await shown.click("#speak")
         assert await finals(shown, 1) == ["do re"]
@@ -282,10 +266,7 @@ async def test_the_token_of_the_address_is_taken_out_of_it_and_opens_the_daemon(
 
 
 async def test_who_has_no_token_is_asked_for_one(browser: Chromium) -> None:
-    async with (
-        serving(FakeRecogniser(), config=guarded()) as served,
-        page(browser, address(served, "/?session=live")) as shown,
-    ):
+    async with opened(browser, "/?session=live", config=guarded()) as (_, shown):
         await shown.until("document.querySelector('#ask-token').open")
         await shown.js("document.querySelector('#token').value = 'another one entirely'")
         await shown.press("Enter")
@@ -298,10 +279,7 @@ async def test_who_has_no_token_is_asked_for_one(browser: Chromium) -> None:
 
 
 async def test_the_microphone_with_a_wrong_token_asks_for_another(browser: Chromium) -> None:
-    async with (
-        serving(FakeRecogniser(), config=guarded()) as served,
-        page(browser, address(served, "/#token=wrong")) as shown,
-    ):
+    async with opened(browser, "/#token=wrong", config=guarded()) as (_, shown):
         await shown.until("document.querySelector('#ask-token').open")
         await shown.js("document.querySelector('#ask-token').close()")
         await shown.click("#speak")
@@ -313,9 +291,8 @@ async def test_the_microphone_with_a_wrong_token_asks_for_another(browser: Chrom
 async def test_the_transcript_can_be_copied_and_downloaded(
     browser: Chromium, tmp_path: Path
 ) -> None:
-    async with opened(browser, "/?session=live") as (served, shown), talking(served.url) as talk:
+    async with watched(browser, start=wire.Start(word_times=True)) as (shown, talk):
         await shown.keep_downloads(tmp_path)
-        await talk.say(wire.Start(word_times=True))
         for text in ("do re mi", "fa so"):
             await tell(talk, text)
         await finals(shown, 2)
@@ -336,8 +313,7 @@ async def test_the_transcript_can_be_copied_and_downloaded(
 
 
 async def test_captions_that_were_cleared_can_be_put_back(browser: Chromium) -> None:
-    async with opened(browser, "/?session=live") as (served, shown), talking(served.url) as talk:
-        await talk.say(wire.Start())
+    async with watched(browser) as (shown, talk):
         await tell(talk, "do re")
         await finals(shown, 1)
         await shown.js("document.querySelector('#clear').click()")

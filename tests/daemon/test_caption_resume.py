@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import pytest
-from tests.daemon.browser import Chromium, Page, chromium, page
+from tests.daemon.browser import Chromium, Page, page
 from tests.daemon.fakes import FakeRecogniser, speak
 from tests.daemon.serving import PATIENCE_S, Served, serving, talking
 from tests.daemon.showing import PLAIN_SOUND, finals, needs_chromium, status_is, tell
@@ -18,12 +18,6 @@ pytestmark = needs_chromium
 
 SENTENCE = "do re mi fa so do re mi"
 ON_ITS_WAY = "/fa/.test(document.querySelector('#live').textContent)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    with chromium() as running:
-        yield running
 
 
 async def sessions(served: Served) -> list[dict[str, object]]:
@@ -43,15 +37,24 @@ async def cut_until_it_shows(line: Wire, shown: Page) -> None:
     line.mend()
 
 
+@asynccontextmanager
+async def over_a_wire(
+    browser: Chromium, *, resume_s: float
+) -> AsyncIterator[tuple[Served, Wire, Page]]:
+    """A daemon that keeps sessions so long, and its page at the other end of a wire."""
+    async with (
+        serving(FakeRecogniser(), ServerConfig(resume_s=resume_s)) as served,
+        wired(served.url) as line,
+        page(browser, line.url, before=PLAIN_SOUND) as shown,
+    ):
+        yield served, line, shown
+
+
 async def test_a_session_whose_connection_broke_goes_on_without_losing_a_word(
     browser: Chromium,
 ) -> None:
     browser.hear(speak(SENTENCE))
-    async with (
-        serving(FakeRecogniser(), ServerConfig(resume_s=60)) as served,
-        wired(served.url) as line,
-        page(browser, line.url, before=PLAIN_SOUND) as shown,
-    ):
+    async with over_a_wire(browser, resume_s=60) as (served, line, shown):
         await shown.click("#speak")
         await shown.until(ON_ITS_WAY)
         await cut_until_it_shows(line, shown)
@@ -64,11 +67,7 @@ async def test_a_session_that_the_daemon_gave_up_is_followed_by_one_that_takes_t
     browser: Chromium,
 ) -> None:
     browser.hear(speak(SENTENCE))
-    async with (
-        serving(FakeRecogniser(), ServerConfig(resume_s=0.2)) as served,
-        wired(served.url) as line,
-        page(browser, line.url, before=PLAIN_SOUND) as shown,
-    ):
+    async with over_a_wire(browser, resume_s=0.2) as (served, line, shown):
         await shown.click("#speak")
         await shown.until(ON_ITS_WAY)
         line.cut()
@@ -82,11 +81,7 @@ async def test_a_session_that_cannot_be_resumed_is_followed_by_one_that_takes_th
     browser: Chromium,
 ) -> None:
     browser.hear(speak(SENTENCE))
-    async with (
-        serving(FakeRecogniser(), ServerConfig(resume_s=0)) as served,
-        wired(served.url) as line,
-        page(browser, line.url, before=PLAIN_SOUND) as shown,
-    ):
+    async with over_a_wire(browser, resume_s=0) as (served, line, shown):
         await shown.click("#speak")
         await shown.until(ON_ITS_WAY)
         await cut_until_it_shows(line, shown)
@@ -98,11 +93,7 @@ async def test_the_last_words_come_even_when_the_connection_breaks_before_them(
     browser: Chromium,
 ) -> None:
     browser.hear(speak("do re mi", tail_s=0.0))
-    async with (
-        serving(FakeRecogniser(), ServerConfig(resume_s=60)) as served,
-        wired(served.url) as line,
-        page(browser, line.url, before=PLAIN_SOUND) as shown,
-    ):
+    async with over_a_wire(browser, resume_s=60) as (_, line, shown):
         await shown.click("#speak")
         await shown.until("/re/.test(document.querySelector('#live').textContent)")
         line.cut()

@@ -1,11 +1,11 @@
 """Captions over a picture: the overlay in a real browser."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.daemon.browser import Chromium, Page, chromium, page
+from tests.daemon.browser import Chromium, Page, page
 from tests.daemon.fakes import FakeRecogniser, pcm, speak
 from tests.daemon.pictures import alpha
 from tests.daemon.serving import PATIENCE_S, Served, Talk, serving, talking
@@ -18,12 +18,6 @@ pytestmark = needs_chromium
 
 LINES = "document.querySelector('#lines').textContent"
 SHOWN = "[...document.querySelectorAll('#lines p')].map((line) => line.textContent)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    with chromium() as running:
-        yield running
 
 
 @asynccontextmanager
