@@ -123,6 +123,8 @@ class Streams:
                 expected="a number of an event that is kept",
                 found=str(error),
             )
+            if entry.line is None and entry.end is None:  # taken up from disk just now
+                self._remove(name).park(CloseReason.IDLE)
             return instead_of
         self._remove(instead_of.session.name).forget()
         if entry.line is not None:

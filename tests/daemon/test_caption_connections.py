@@ -233,3 +233,50 @@ async def test_a_daemon_that_counts_from_the_beginning_is_understood(browser: Ch
         """,
     )
     assert found == ["/watch/live", "/watch/s?after=8", "/watch/live", ["do", "re", "mi"]]
+
+
+async def test_a_session_that_another_daemon_may_have_is_asked_for_again(
+    browser: Chromium,
+) -> None:
+    found = await run(
+        browser,
+        """
+        const { session, first } = await speaking();
+        first.say(ready);
+        session.append(new Int16Array(100));
+        first.drop(1012);
+        const second = await line(1);
+        const error = { type: "error", seq: 0, code: "not_resumable", fatal: true, message: "no" };
+        second.say({ ...error, retry_after_s: 0.01 });
+        second.say({ type: "closed", seq: 1, reason: "refused" });
+        const third = await line(2);
+        third.say({ type: "resumed", seq: 0, samples: 40 });
+        return [second.sent, third.sent, session.state];
+        """,
+    )
+    resume = {"type": "resume", "token": "t", "seq": 0}
+    assert found == [[resume], [resume, 60], "listening"]
+
+
+async def test_a_viewer_hears_nothing_twice_of_a_session_that_is_taken_up_again(
+    browser: Chromium,
+) -> None:
+    found = await run(
+        browser,
+        """
+        const { texts, first } = await watching("live");
+        first.say({ ...begin, seq: -1 });
+        first.say(final(1, 0, "do"));
+        first.say({ type: "closed", seq: 2, reason: "idle" }); // its seat went to another
+        first.say({ ...begin, seq: 1 });
+        first.say(final(1, 0, "do"));
+        first.say(final(2, 1, "re"));
+        first.say({ type: "closed", seq: 3, reason: "shutdown" });
+        first.drop(1001);
+        const second = await line(1);
+        second.say({ ...begin, seq: 2 });
+        second.say(final(3, 2, "mi"));
+        return [second.url, texts];
+        """,
+    )
+    assert found == ["/watch/s?after=2", ["do", "re", "mi"]]

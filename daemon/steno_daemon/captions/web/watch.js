@@ -230,6 +230,9 @@ class News {
     if (!DURABLE.has(event.type)) {
       return event.seq >= this.#after;
     }
+    if (event.type === "closed" && event.reason === SHUTDOWN) {
+      return true; // where the next daemon takes the session up, this number is another event's
+    }
     if (event.seq <= this.#after) {
       if (event.seq > this.#asked) {
         return false;
