@@ -205,8 +205,34 @@ def test_an_arpa_file_is_converted(tmp_path: Path, capsys: pytest.CaptureFixture
     assert converted.vocabulary == built.vocabulary
     assert converted.score("the cat bee") == pytest.approx(built.score("the cat bee"), abs=1e-4)
     convert.main([str(arpa), str(out), "--prune", "1"])
-    assert len(NgramModel.open(out).arrays.word) == 7
+    assert NgramModel.open(out).arrays.level_begin[-1] == 7
     assert "3 orders, 6 n-grams" in capsys.readouterr().out
+
+
+def test_a_model_file_is_converted_to_fewer_bits(tmp_path: Path, texts: tuple[Path, Path]) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("cat\nbee\nthe\nate\n")
+    fine, built, coarse = (tmp_path / f"{name}.bin" for name in ("fine", "built", "coarse"))
+    arguments = ["--text", str(texts[0]), "--vocabulary-file", str(words), "--out"]
+    main([*arguments, str(fine)], splitter=_split)
+    main([*arguments, str(built), "--bits", "8"], splitter=_split)
+    convert.main([str(fine), str(coarse), "--bits", "8"])
+    models = [NgramModel.open(path) for path in (fine, built, coarse)]
+    assert [model.arrays.log_prob.bits for model in models] == [16, 8, 8]
+    # So few n-grams that their books hold every value.
+    scores = [model.score("the cat ate a bee") for model in models]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-3)
+    assert scores[2] == pytest.approx(scores[0])
+
+
+def test_a_model_file_keeps_the_order_of_its_words(
+    tmp_path: Path, texts: tuple[Path, Path]
+) -> None:
+    words, out = tmp_path / "words.txt", tmp_path / "lm.bin"
+    words.write_text("cat\n")
+    main(["--text", str(texts[0]), "--vocabulary-file", str(words), "--out", str(out)])
+    with pytest.raises(ConfigError, match=r"expected no --vocabulary-file for .*lm\.bin"):
+        convert.main([str(out), str(out), "--vocabulary-file", str(words)])
 
 
 def test_perplexity_is_told_of_each_file(

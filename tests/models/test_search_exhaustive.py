@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steno_models.lm.ngram.backoff import NEVER, BackoffModel
-from steno_models.lm.ngram.kernels import NgramArrays, advance, backoff, find_child, log_prob
+from steno_models.lm.ngram.kernels import (
+    NgramArrays,
+    advance,
+    backoff,
+    ending,
+    find_child,
+    log_prob,
+)
 from steno_models.lm.ngram.quantise import quantise
 from steno_models.lm.ngram.trie import assemble
 from steno_models.search.ahead.kernels import AHEAD, Cache, look_ahead
@@ -280,7 +287,7 @@ def test_looking_ahead_is_the_maximum_over_the_words_below(task: Task) -> None:
     model, below = search._model, _words_below(search.tree)
     cache = Cache(np.zeros(64, AHEAD), np.zeros(8, np.int64))
     cache.known["key"] = -1
-    for history in range(len(model.lm.backoff)):
+    for history in range(int(model.lm.level_begin[-2])):
         for node, words in enumerate(below):
             found = look_ahead(model, cache, history, 0.0, node)[0]
             assert found >= max(advance(model.lm, history, word)[1] for word in words) - 1e-4
@@ -295,7 +302,7 @@ def test_looking_ahead_from_what_is_left_of_a_history_is_as_good(task: Task) -> 
     model, nodes = search._model, search.tree.arrays.nodes
     cache = Cache(np.zeros(64, AHEAD), np.zeros(8, np.int64))
     cache.known["key"] = -1
-    for history in range(len(model.lm.backoff)):
+    for history in range(int(model.lm.level_begin[-2])):
         # Down the tree: each node is looked at from what its parent left of the history.
         left = {0: (history, 0.0)}
         for number, node in enumerate(nodes):
@@ -324,5 +331,5 @@ def _largest_way(lm: NgramArrays, history: int, word: int) -> float:
     if history == 0:
         return listed
     return max(
-        listed, float(backoff(lm, history)) + _largest_way(lm, int(lm.suffix[history]), word)
+        listed, float(backoff(lm, history)) + _largest_way(lm, int(ending(lm, history)), word)
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import ConfigError, DataError
-from steno_models.lm.ngram.kernels import NgramArrays
+from steno_models.lm.ngram.kernels import NgramArrays, read_only
 from steno_models.search import nbest
 from steno_models.search.ahead.kernels import AHEAD, Cache, Model, end_log_probs, unigram_ahead
 from steno_models.search.best.kernels import best_words, posteriors_of
@@ -78,7 +78,7 @@ class BeamSearch:
                 f"expected a lexicon of token ids below {self.num_tokens}, found "
                 f"{self.tree.num_tokens - 1}"
             )
-        lm = NgramArrays._make(map(_read_only, self.lm))
+        lm = read_only(self.lm)
         unknown = self.end_word if self.unknown_word is None else self.unknown_word
         model = Model(
             self.tree.arrays,

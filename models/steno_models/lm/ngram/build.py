@@ -35,6 +35,7 @@ from steno_models.lm.ngram.mixture import mix, tuned_weights
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.lm.ngram.perplexity import perplexity
 from steno_models.lm.ngram.prune import history_log_probs, prune
+from steno_models.lm.ngram.quantise import BITS
 from steno_models.lm.ngram.vocabulary import (
     order_by_pronunciation,
     read_vocabulary,
@@ -63,6 +64,7 @@ class Plan:
         lexicon: a file of pronunciations instead of the CMU dictionary.
         order: the length of the longest n-grams.
         threshold: relative rise of the perplexity below which an n-gram is pruned; 0 for none.
+        bits: of each log probability, one of `quantise.BITS`.
         arpa: where to write the model as text too.
     """
 
@@ -75,6 +77,7 @@ class Plan:
     lexicon: Path | None = None
     order: int = 3
     threshold: float = 0.0
+    bits: int = max(BITS)
     arpa: Path | None = None
 
 
@@ -100,7 +103,7 @@ def main(
             vocabulary = _vocabulary(plan, corpora, pronouncer)
         model = build(corpora, vocabulary, plan, held_out, progress)
         with _stage(progress, "writing"):
-            NgramModel.from_backoff(model).write(plan.out)
+            NgramModel.from_backoff(model, plan.bits).write(plan.out)
             if plan.arpa is not None:
                 write_arpa(model, plan.arpa)
     for line in _summary(NgramModel.open(plan.out), plan, held_out):
@@ -174,6 +177,8 @@ def _plan(arguments: Sequence[str]) -> Plan:
     add("--order", type=int, default=3, help="words in the longest n-grams (default %(default)s)")
     add("--prune", type=float, default=0.0, metavar="THRESHOLD",
         help="drop n-grams worth less than this share of the perplexity, say 1e-8")
+    add("--bits", type=int, choices=BITS, default=max(BITS),
+        help="of each log probability (default %(default)s)")
     add("--arpa", type=Path, metavar="FILE", help="write the model as text too")
     add("--out", type=Path, required=True, metavar="FILE")
     # fmt: on
@@ -188,6 +193,7 @@ def _plan(arguments: Sequence[str]) -> Plan:
         lexicon=found.lexicon,
         order=found.order,
         threshold=found.prune,
+        bits=found.bits,
         arpa=found.arpa,
     )
 

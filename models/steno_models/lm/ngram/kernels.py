@@ -3,61 +3,71 @@
 The functions are plain and small so that a compiled search can call them: they compile into it.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from steno_models.lm.ngram.packed.kernels import Packed, get
 from steno_models.types import IntArray, LongArray
 
 DoubleArray = NDArray[np.float64]
 NodeArray = NDArray[np.uint32]
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 ROOT = 0  # the empty history
 NEVER_CODE = 0  # of a probability: the word is never predicted
 NO_BACKOFF_CODE = 0  # of a back-off weight: exactly 1
+LINEAR = 2  # columns of a book whose codes lie on a line
 
 
 class NgramArrays(NamedTuple):
     """A model as it lies in its file; `trie.Trie` tells how nodes are numbered.
 
+    A *history* here is a node that says something as one: it has children or a back-off weight.
+    Most n-grams have neither, so that what belongs to histories is kept for them alone.
+
     Attributes:
         level_begin: (order + 2,) int64 first node of each level.
-        word: (nodes,) uint32 last word of each node.
-        child_begin: (inner + 1,) uint32 children of i are child_begin[i] .. child_begin[i + 1].
-        suffix: (nodes,) uint32 the same n-gram without its first word (longest ending kept).
-        log_prob: (nodes,) uint16 code of ln p(word | words before), a book for each level.
-        backoff: (inner,) uint16 code of the ln back-off weight, a book for each level.
-        log_prob_book: (order + 1, 2) float64 rows (low, step): code c > 0 is low + (c - 1) step.
-        backoff_book: (order, 2) float64 likewise.
+        word: (nodes,) last word of each node.
+        suffix: (nodes from level 3 on,) the same n-gram without its first word (longest ending
+            kept). That of two words is the last one's unigram, that of one the root.
+        history: (ceil(inner / 32),) int64: of each 32 nodes, which are histories, the first in bit
+            0, and in the bits from 32 on how many histories there are before.
+        child_begin: (histories + 1,) children of history h: child_begin[h] .. child_begin[h + 1].
+        log_prob: (nodes,) code of ln p(word | words before), one book for each level.
+        backoff: (histories,) code of the ln back-off weight, a book for each level.
+        log_prob_book: (order + 1, 2) float64 rows (low, step): code c > 0 is low + (c - 1) step;
+            or (order + 1, 2 ** bits) rows of what each code stands for.
+        backoff_book: (order, 2) or (order, 2 ** bits) likewise.
     """
 
     level_begin: LongArray
-    word: NodeArray
-    child_begin: NodeArray
-    suffix: NodeArray
-    log_prob: NDArray[np.uint16]
-    backoff: NDArray[np.uint16]
+    word: Packed
+    suffix: Packed
+    history: LongArray
+    child_begin: Packed
+    log_prob: Packed
+    backoff: Packed
     log_prob_book: DoubleArray
     backoff_book: DoubleArray
 
 
-@njit(nogil=True, cache=True)
-def _search(child_begin: NodeArray, words: NodeArray, node: int, word: int) -> int:
-    """Return the child of `node` whose last word is `word`, -1 where there is none."""
-    low = np.int64(child_begin[node])
-    high = np.int64(child_begin[node + 1])
-    while low < high:
-        middle = (low + high) >> 1
-        found = np.int64(words[middle])
-        if found == word:
-            return int(middle)
-        if found < word:
-            low = middle + 1
-        else:
-            high = middle
-    return -1
+def read_only(lm: NgramArrays) -> NgramArrays:
+    """Return `lm` over read-only views: compiled code has one signature, for such."""
+    return NgramArrays._make(
+        Packed(_read_only(field.words), field.bits)
+        if isinstance(field, Packed)
+        else _read_only(field)
+        for field in lm
+    )
+
+
+def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 @njit(nogil=True, cache=True)
@@ -70,44 +80,109 @@ def level_of(lm: NgramArrays, node: int) -> int:
 
 
 @njit(nogil=True, cache=True)
+def history_number(lm: NgramArrays, node: int) -> int:
+    """Return the number of `node` among the histories, -1 if it is none."""
+    if node >> 5 >= lm.history.shape[0]:
+        return -1
+    block = lm.history[node >> 5]
+    before = block & ((np.int64(1) << (node & 31)) - 1)
+    if not (block >> (node & 31)) & 1:
+        return -1
+    return int((block >> 32) + _ones(before))
+
+
+@njit(nogil=True, cache=True)
+def _ones(bits: int) -> int:
+    """Return how many of 32 bits are set (Warren 2012, "Hacker's Delight", section 5-1)."""
+    bits -= (bits >> 1) & 0x55555555
+    bits = (bits & 0x33333333) + ((bits >> 2) & 0x33333333)
+    bits = (bits + (bits >> 4)) & 0x0F0F0F0F
+    return ((bits * 0x01010101) >> 24) & 0xFF
+
+
+@njit(nogil=True, cache=True)
+def _value(book: DoubleArray, level: int, code: int) -> float:
+    """Return what `code` stands for, not 0, in the book of `level`."""
+    if book.shape[1] == LINEAR:
+        return float(book[level, 0] + (code - 1) * book[level, 1])
+    return float(book[level, code])
+
+
+@njit(nogil=True, cache=True)
 def log_prob(lm: NgramArrays, node: int) -> float:
     """Return ln p(last word of `node` | the words before it)."""
-    code = np.int64(lm.log_prob[node])
+    code = get(lm.log_prob, node)
     if code == NEVER_CODE:
         return float(-99.0 * np.log(10.0))
-    level = level_of(lm, node)
-    return float(lm.log_prob_book[level, 0] + (code - 1) * lm.log_prob_book[level, 1])
+    return float(_value(lm.log_prob_book, level_of(lm, node), code))
+
+
+@njit(nogil=True, cache=True)
+def _backoff(lm: NgramArrays, node: int, history: int) -> float:
+    """Return the ln back-off weight of `node`, whose number among the histories is known."""
+    if history < 0:
+        return 0.0
+    code = get(lm.backoff, history)
+    if code == NO_BACKOFF_CODE:
+        return 0.0
+    return float(_value(lm.backoff_book, level_of(lm, node), code))
 
 
 @njit(nogil=True, cache=True)
 def backoff(lm: NgramArrays, node: int) -> float:
-    """Return the ln back-off weight of the history `node`, 0 at the top order."""
-    if node >= lm.backoff.shape[0]:
-        return 0.0
-    code = np.int64(lm.backoff[node])
-    if code == NO_BACKOFF_CODE:
-        return 0.0
-    level = level_of(lm, node)
-    return float(lm.backoff_book[level, 0] + (code - 1) * lm.backoff_book[level, 1])
+    """Return the ln back-off weight of `node`, 0 if it is no history."""
+    return float(_backoff(lm, node, history_number(lm, node)))
+
+
+@njit(nogil=True, cache=True)
+def ending(lm: NgramArrays, node: int) -> int:
+    """Return the n-gram `node` without its first word or, if there is none, its longest ending."""
+    if node < lm.level_begin[2]:
+        return ROOT
+    if node < lm.level_begin[3]:
+        return int(1 + get(lm.word, node))
+    return int(get(lm.suffix, node - lm.level_begin[3]))
+
+
+@njit(nogil=True, cache=True)
+def children(lm: NgramArrays, node: int) -> tuple[int, int]:
+    """Return the first n-gram that is `node` and one more word, and the one after the last."""
+    history = history_number(lm, node)
+    if history < 0:
+        return 0, 0
+    return get(lm.child_begin, history), get(lm.child_begin, history + 1)
+
+
+@njit(nogil=True, cache=True)
+def _find_child(lm: NgramArrays, node: int, history: int, word: int) -> int:
+    """Return the child of `node`, whose number among the histories is known, by `word`, or -1."""
+    if node == ROOT:
+        return 1 + word if 0 <= word < lm.level_begin[2] - 1 else -1
+    if history < 0:
+        return -1
+    low, high = get(lm.child_begin, history), get(lm.child_begin, history + 1)
+    while low < high:
+        middle = (low + high) >> 1
+        found = get(lm.word, middle)
+        if found == word:
+            return int(middle)
+        if found < word:
+            low = middle + 1
+        else:
+            high = middle
+    return -1
 
 
 @njit(nogil=True, cache=True)
 def find_child(lm: NgramArrays, node: int, word: int) -> int:
     """Return the node of the n-gram `node` followed by `word`, -1 where there is none."""
-    if node == ROOT:
-        return 1 + word if 0 <= word < lm.level_begin[2] - 1 else -1
-    if node >= lm.child_begin.shape[0] - 1:
-        return -1
-    return int(_search(lm.child_begin, lm.word, node, word))
+    return int(_find_child(lm, node, history_number(lm, node), word))
 
 
 @njit(nogil=True, cache=True)
 def is_history(lm: NgramArrays, node: int) -> bool:
     """Return whether `node` as a history tells more than its endings do."""
-    if node >= lm.backoff.shape[0]:
-        return False
-    has_children = lm.child_begin[node] < lm.child_begin[node + 1]
-    return bool(has_children or lm.backoff[node] != NO_BACKOFF_CODE)
+    return bool(history_number(lm, node) >= 0)
 
 
 @njit(nogil=True, cache=True)
@@ -118,14 +193,16 @@ def advance(lm: NgramArrays, state: int, word: int) -> tuple[int, float]:
     model, so that hypotheses with equal futures share a state.
     """
     total = 0.0
-    node = find_child(lm, state, word)
+    history = history_number(lm, state)
+    node = _find_child(lm, state, history, word)
     while node < 0:
-        total += backoff(lm, state)
-        state = int(np.int64(lm.suffix[state]))
-        node = find_child(lm, state, word)
+        total += _backoff(lm, state, history)
+        state = ending(lm, state)
+        history = history_number(lm, state)
+        node = _find_child(lm, state, history, word)
     total += log_prob(lm, node)
     while node > 0 and not is_history(lm, node):
-        node = int(np.int64(lm.suffix[node]))
+        node = ending(lm, node)
     return node, total
 
 
@@ -163,6 +240,23 @@ def lower_log_probs(
             total += backoffs[history]
             history = np.int64(suffix[history])
         out[i] = total
+
+
+@njit(nogil=True, cache=True)
+def _search(child_begin: NodeArray, words: NodeArray, node: int, word: int) -> int:
+    """Return the child of `node` whose last word is `word`, -1 where there is none."""
+    low = np.int64(child_begin[node])
+    high = np.int64(child_begin[node + 1])
+    while low < high:
+        middle = (low + high) >> 1
+        found = np.int64(words[middle])
+        if found == word:
+            return int(middle)
+        if found < word:
+            low = middle + 1
+        else:
+            high = middle
+    return -1
 
 
 @njit(nogil=True, cache=True)

@@ -37,9 +37,9 @@ class NgramModel:
         return cls(*open_binary(path))
 
     @classmethod
-    def from_backoff(cls, model: BackoffModel) -> Self:
-        """Return `model` quantised, in memory."""
-        return cls(model.vocabulary, quantise(model))
+    def from_backoff(cls, model: BackoffModel, bits: int = 16) -> Self:
+        """Return `model` quantised, in memory; `quantise.BITS` tells how finely it may be."""
+        return cls(model.vocabulary, quantise(model, bits))
 
     def write(self, path: Path) -> None:
         """Write the model to the binary file `path`."""

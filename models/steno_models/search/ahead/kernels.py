@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from steno_models.compiled import kernel, leaf
 from steno_models.lm.ngram.kernels import (
     NgramArrays,
-    NodeArray,
     advance,
     backoff,
+    children,
+    ending,
     log_prob,
 )
+from steno_models.lm.ngram.packed.kernels import Packed, get
 from steno_models.search.topology import Topology
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray, IntArray, LongArray
@@ -115,13 +117,13 @@ def mixed(key: int | np.int64) -> np.int64:
 
 @leaf
 def _first_child(
-    words: NodeArray, low: int | np.int64, high: int | np.int64, word: int | np.int64
+    words: Packed, low: int | np.int64, high: int | np.int64, word: int | np.int64
 ) -> np.int64:
     """Return the first of the nodes low .. high whose word is `word` or a later one, else high."""
     begin, end = np.int64(low), np.int64(high)
     while begin < end:
         middle = (begin + end) >> 1
-        if np.int64(words[middle]) < word:
+        if get(words, middle) < word:
             begin = middle + 1
         else:
             end = middle
@@ -130,8 +132,7 @@ def _first_child(
 
 @leaf
 def _best_listed(
-    node: np.void, extra: IntArray, words: NodeArray, codes: NDArray[np.uint16],
-    low: np.int64, high: np.int64,
+    node: np.void, extra: IntArray, words: Packed, codes: Packed, low: np.int64, high: np.int64
 ) -> np.int64:  # fmt: skip
     """Return the likeliest of the n-grams low .. high whose last word is below `node`, else -1.
 
@@ -142,14 +143,16 @@ def _best_listed(
     best, best_code = np.int64(-1), np.int64(-1)
     # The codes of one level grow with what they stand for.
     for child in range(begin, end):
-        if np.int64(codes[child]) > best_code:
-            best, best_code = np.int64(child), np.int64(codes[child])
+        code = np.int64(get(codes, child))
+        if code > best_code:
+            best, best_code = np.int64(child), code
     if few_extra(node):
         for k in range(node["extra_begin"], node["extra_end"]):
             child = _first_child(words, low, high, np.int64(extra[k]))
-            if child < high and np.int64(words[child]) == extra[k]:
-                if np.int64(codes[child]) > best_code:
-                    best, best_code = child, np.int64(codes[child])
+            if child < high and get(words, child) == extra[k]:
+                code = np.int64(get(codes, child))
+                if code > best_code:
+                    best, best_code = child, code
     return best
 
 
@@ -175,37 +178,33 @@ def learn(model: Model, cache: Cache, history: int, node: int) -> None:
     """
     lm, nodes, known = model.lm, model.tree.nodes, cache.known
     mask = known.shape[0] - 1
-    ahead, ending, cost = model.unigram[node], np.int64(0), np.float32(0.0)
+    ahead, rest, cost = model.unigram[node], np.int64(0), np.float32(0.0)
     shorter, longer = np.int64(history), 0
     while shorter != 0:
         place = known[mixed(ahead_key(shorter, node)) & mask]
         if place["key"] == ahead_key(shorter, node):
-            ahead, ending, cost = place["ahead"], np.int64(place["history"]), place["cost"]
+            ahead, rest, cost = place["ahead"], np.int64(place["history"]), place["cost"]
             break
         cache.histories[longer] = shorter
         longer += 1
-        shorter = np.int64(lm.suffix[shorter])
+        shorter = np.int64(ending(lm, shorter))
     while longer > 0:
         longer -= 1
         shorter = cache.histories[longer]
         weight = np.float32(backoff(lm, shorter))
         ahead += weight
         cost += weight
-        listed = np.int64(-1)
-        if shorter < lm.child_begin.shape[0] - 1:
-            low, high = np.int64(lm.child_begin[shorter]), np.int64(lm.child_begin[shorter + 1])
-            if low < high:
-                listed = _best_listed(
-                    nodes[node], model.tree.extra, lm.word, lm.log_prob, low, high
-                )
-                if listed >= 0:
-                    ahead = max(ahead, np.float32(log_prob(lm, listed)))
-                if listed >= 0 or not few_extra(nodes[node]):
-                    ending, cost = shorter, np.float32(0.0)
+        low, high = children(lm, shorter)
+        if low < high:
+            listed = _best_listed(nodes[node], model.tree.extra, lm.word, lm.log_prob, low, high)
+            if listed >= 0:
+                ahead = max(ahead, np.float32(log_prob(lm, listed)))
+            if listed >= 0 or not few_extra(nodes[node]):
+                rest, cost = shorter, np.float32(0.0)
         place = known[mixed(ahead_key(shorter, node)) & mask]
         place["key"] = ahead_key(shorter, node)
         place["ahead"] = ahead
-        place["history"] = ending
+        place["history"] = rest
         place["cost"] = cost
 
 
