@@ -227,7 +227,7 @@ def _load_ctc(path: Path, description: Description) -> Recogniser:
             weights=description.calibration.weights, bias=description.calibration.bias
         ),
         blank=tokens.blank,
-        speech_gate=gate and SpeechGate(weights=gate.weights, bias=gate.bias),
+        speech_gate=SpeechGate(weights=gate.weights, bias=gate.bias) if gate else None,
     )
 
 
