@@ -33,7 +33,7 @@ def posteriors(steps: int, seed: int = 0, sharpness: float = 3.0) -> FloatArray:
     """Return (steps, V) log probabilities."""
     logits = np.random.default_rng(seed).normal(0, sharpness, (steps, V))
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return log_probs.astype(np.float32)
+    return np.asarray(log_probs, np.float32)
 
 
 def blanks(steps: int) -> FloatArray:
