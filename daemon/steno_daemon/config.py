@@ -142,8 +142,10 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     """Threads of the encoder; one leaves the other cores to the rest of the machine."""
     max_batch: Count = 4
     """Sessions that are decoded together; with more each is cheaper, and all wait for the last."""
-    batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
-    """How long a chunk waits for those of other sessions; the end of an utterance never waits."""
+    batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
+    """How long a chunk from within speech waits for those of other sessions where there are eight
+    or more, less with fewer, not at all where there is one; what may end an utterance never waits.
+    """
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step of sessions that wish none; left out, the one the bundle was made for."""
 

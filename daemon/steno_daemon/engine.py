@@ -30,6 +30,8 @@ RETRY_AFTER_S = 5.0
 NARROW_BEAM = 0.7
 LONG_CHUNKS = 2
 FRAME_S = 0.01
+CROWD = 8
+"""So many sessions are worth waiting for as long as may be."""
 LIVE_S = 0.2
 """Audio that is not spoken yet by more than this comes from a file, which can wait."""
 
@@ -131,17 +133,22 @@ class Batching:
     """How long to wait for company, and how many to take.
 
     The pieces that end an utterance go first and among themselves: somebody waits for that final,
-    and a batch is answered as a whole. Of the others few go together and none waits: whatever came
-    while the last batch was in hand makes the next one. To wait on purpose saves nothing with eight
-    sessions, and each word comes later by as much.
+    and a batch is answered as a whole. Pieces from the middle of speech wait a little for others,
+    the longer the more sessions there are: with one session there is nobody to wait for, with two
+    it hardly ever pays. Pieces with silence at their end wait for nobody, since an endpoint may be
+    near, and take with them whoever is there.
 
     Attributes:
         most: pieces of work that go through the recogniser together.
-        wait_s: how long a piece waits for others, unless all who are here have work in the queue.
+        wait_s: how long a piece waits for others with CROWD sessions or more.
     """
 
     most: int = 4
     wait_s: float = 0.0
+
+    def patience_s(self, sessions: int) -> float:
+        """Return how long a piece waits for others where there are so many sessions."""
+        return self.wait_s * min(1.0, max(0, sessions - 1) / (CROWD - 1))
 
     def take(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the next batch out of the jobs that wait: the earliest due of the hastiest."""
@@ -243,9 +250,11 @@ class Engine:
                 retry_after_s=RETRY_AFTER_S,
             )
         if self.sessions and self.load.is_full:
+            shares = self.load.shares
             raise OverloadedError(
-                f"the daemon is busy: expected less than {FULL:.0%} of the time taken, "
-                f"found {self.load.share:.0%}",
+                f"the daemon is busy: expected its engine to work less than {FULL.engine:.0%} of "
+                f"the time and its event loop less than {FULL.loop:.0%}, found "
+                f"{shares.engine:.0%} and {shares.loop:.0%}",
                 retry_after_s=RETRY_AFTER_S,
             )
         seat = Seat(name, transcripts)
@@ -303,14 +312,15 @@ class Engine:
         """Return whether nobody else is worth waiting for."""
         return (
             self._closing
-            or len(self._jobs) >= min(self._batching.most, self.sessions)
-            or any(job.work.is_last for job in self._jobs)
+            or len(self._jobs) >= min(self._batching.most, self._transcripts)
+            or not all(job.work.may_wait for job in self._jobs)
         )
 
     def _patience_s(self) -> float:
         """Return how long the piece that came first may still wait for others."""
         first_s = min((job.came_s for job in self._jobs), default=0.0)
-        return max(0.0, first_s + self._batching.wait_s - time.monotonic())
+        patience_s = self._batching.patience_s(self._transcripts)
+        return max(0.0, first_s + patience_s - time.monotonic())
 
     def _perform(self, batch: Sequence[Job]) -> list[Outcome]:
         """Return the outcome of each job: all at once, or one by one where that fails."""

@@ -23,6 +23,7 @@ class Work:
         is_last: whether the segment ends with them.
         position: sample of the stream up to which they reach.
         channel: whose segment it is.
+        may_wait: whether speech goes on at its end; in silence an endpoint may be near.
     """
 
     features: FloatArray
@@ -30,6 +31,7 @@ class Work:
     is_last: bool
     position: int
     channel: int = 0
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,7 @@ class Segmenter:
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
+        self._forget()  # now the room is needed
         self._tape.append(samples)
 
     def change_rules(self, rules: Rules, position: int) -> None:
@@ -214,7 +215,9 @@ class Segmenter:
         features = np.concatenate(segment.features)
         segment.features.clear()
         self._waiting = True
-        return Work(features, segment.state, segment.ending is not None, self._cursor)
+        is_last = segment.ending is not None
+        may_wait = self._in_speech and not is_last
+        return Work(features, segment.state, is_last, self._cursor, may_wait=may_wait)
 
     def _decide(self, segment: _Segment) -> None:
         """Let the rules look at what is known here; they look again a little later."""
@@ -247,7 +250,6 @@ class Segmenter:
                 self._speech_starts()
         if self._segment is None and self._is_quiet():
             self._begin_anew(max(self._floor, self._cursor - self._rules.pre_roll_samples))
-        self._forget()
 
     def _is_quiet(self) -> bool:
         """Say whether it has been silent so long that another detector may go on from here."""

@@ -247,7 +247,9 @@ class Daemon:
     async def _watch_load(self) -> None:
         """Look now and then how busy the two threads are: the engine's, and this one."""
         while True:
-            self.engine.load.look(time.monotonic(), self.engine.worked_s, time.thread_time())
+            self.engine.load.look(
+                time.monotonic(), engine_s=self.engine.worked_s, loop_s=time.thread_time()
+            )
             await asyncio.sleep(LOOK_S)
 
     def _setting(self) -> Setting:
@@ -302,7 +304,8 @@ class Daemon:
             **self._health(),
             "waiting": self.streams.waiting,
             "effort": self.engine.step_down,
-            "busy": round(self.engine.load.share, 2),
+            "busy": round(self.engine.load.shares.engine, 2),
+            "loop_busy": round(self.engine.load.shares.loop, 2),
             "sessions_at_each_effort": self.engine.ladder.sessions,
             "viewers": self.transport.viewers,
             "resumable_s": self._config.server.resume_s,

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
 from tests.daemon.fakes import FakeRecogniser, speak
 
 from steno_daemon import wire
-from steno_daemon.engine import Batching, Engine, Job, Outcome, Seat
+from steno_daemon.endpoint import Rules
+from steno_daemon.engine import CROWD, Batching, Engine, Job, Outcome, Seat
 from steno_daemon.happenings import Work
 from steno_daemon.ladder import Ladder
+from steno_daemon.offer import Decoding
 from steno_daemon.replay import replay
-from steno_daemon.session import Decoding
+from steno_daemon.segmenter import Segmenter
 from steno_models.recogniser import State, Update
 from steno_models.recogniser import Work as Chunk
 
@@ -31,10 +34,13 @@ async def running(recogniser: FakeRecogniser, batching: Batching) -> AsyncIterat
         await engine.close()
 
 
-async def outcome(engine: Engine, seat: Seat, *, is_last: bool = False) -> Outcome:
+async def outcome(
+    engine: Engine, seat: Seat, *, is_last: bool = False, may_wait: bool = True
+) -> Outcome:
     """Hand in a piece of work and wait for what comes of it."""
     answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    work = Work(np.zeros((4, 80), np.float32), None, is_last=is_last, position=0)
+    features = np.zeros((4, 80), np.float32)
+    work = Work(features, None, is_last=is_last, position=0, may_wait=may_wait and not is_last)
     engine.submit(seat, work, Decoding(), due_s=0.0, deliver=answered.set_result)
     async with asyncio.timeout(PATIENCE_S):
         return await answered
@@ -71,6 +77,35 @@ async def test_the_end_of_an_utterance_waits_for_nobody() -> None:
         engine.admit("silent")
         await outcome(engine, engine.admit("a"), is_last=True)
     assert recogniser.batches == [1]
+
+
+async def test_a_piece_with_silence_at_its_end_waits_for_nobody() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
+        engine.admit("silent")
+        await outcome(engine, engine.admit("a"), may_wait=False)
+    assert recogniser.batches == [1]
+
+
+def test_the_more_sessions_the_longer_it_is_worth_waiting() -> None:
+    batching = Batching(wait_s=0.7)
+    waits_s = [batching.patience_s(sessions) for sessions in range(CROWD + 3)]
+    assert waits_s[:2] == [0, 0]
+    assert waits_s[2] == pytest.approx(0.1)
+    assert waits_s == sorted(waits_s)
+    assert waits_s[CROWD:] == [0.7] * 3
+
+
+def test_work_from_within_speech_may_wait_and_that_of_silence_not() -> None:
+    segmenter, works = Segmenter(Rules()), []
+    segmenter.append(speak("do re mi fa so", gap_s=0.02, tail_s=1.5))
+    while (work := segmenter.work_to_do()) is not None:
+        works.append(work)
+        segmenter.work_done(Update((), 0, 0, 0), cast("State", None))
+    assert works[1].may_wait
+    assert works[-1].is_last
+    assert not works[-1].may_wait
+    assert not works[-2].may_wait
 
 
 def job(number: int, due_s: float, *, is_last: bool) -> Job:

@@ -189,12 +189,12 @@ async def test_closing_does_not_wait_for_a_recogniser_that_hangs() -> None:
 
 async def test_nobody_else_is_let_in_while_the_daemon_is_full() -> None:
     async with running(FakeRecogniser()) as engine:
-        engine.load.look(0.0, 0.0)
-        engine.load.look(2.0, 2.0)
+        engine.load.look(0.0, engine_s=0.0, loop_s=0.0)
+        engine.load.look(2.0, engine_s=2.0, loop_s=0.5)
         first = engine.admit("a")  # somebody always is
-        with pytest.raises(OverloadedError, match=r"less than 80% of the time taken, found 100%"):
+        with pytest.raises(OverloadedError, match=r"less than 95%, found 100% and 25%"):
             engine.admit("b")
-        engine.load.look(20.0, 2.0)
+        engine.load.look(20.0, engine_s=2.0, loop_s=1.0)
         engine.leave(first)
         engine.admit("b")
         engine.admit("c")
