@@ -3,7 +3,7 @@
     score = ln p(y | x) + λ ln p_LM(y) − μ ln p_internal(y) + ρ |y|
 
 Shallow fusion: Gulcehre et al. (2015); the internal language model's share: Meng et al. (2021) and,
-for the factorised joiner, Variani et al. (2020, eq. 11).
+for the factorised joiner, Variani et al. (2020).
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Begins the first piece of a word, as in SentencePiece (Kudo & Richardson 2018).
-WORD_BEGIN = "▁"
+from steno_models.text.bpe import WORD_BEGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The joiner: logits of tokens from an encoder step and the labels so far.
 
-    logits = W tanh(A encoder + B predictor)        (Graves et al. 2013, eq. 15–17)
+    logits = W tanh(A encoder + B predictor)        (Graves et al. 2013)
 
 With the encoder left out it tells what the transducer has learnt of its training texts, its
 internal language model; a search subtracts that where another language model is to speak.
@@ -35,7 +35,7 @@ class Joiner(nn.Module):
     def internal_log_probs(self, predictor: Tensor) -> Tensor:
         """Return (…, V) ln p(label | labels before) without sound; the blank's is 0.
 
-        Meng et al. (2021, arXiv:2011.01991, §3): the encoder's part is zero, the blank is left out.
+        Meng et al. (2021, arXiv:2011.01991): the encoder's part is zero, the blank is left out.
 
         Args:
             predictor: (…, J) projected outputs.
@@ -45,7 +45,7 @@ class Joiner(nn.Module):
 
 
 class FactorisedJoiner(Joiner):
-    """Decides about the blank first (Variani et al. 2020, hybrid autoregressive transducer, eq. 5).
+    """Decides about the blank first (Variani et al. 2020, hybrid autoregressive transducer).
 
     p(blank) = σ(z_0) and p(k) = (1 − p(blank)) softmax(z_1 …)_k. One softmax of all says the same
     when the blank's logit is z_0 + ln Σ exp(z_1 …), so losses and searches need not know.

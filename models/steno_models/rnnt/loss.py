@@ -1,4 +1,4 @@
-"""The transducer loss (Graves 2012, §2.4), its lattice swept one anti-diagonal at a time.
+"""The transducer loss (Graves 2012), its lattice swept one anti-diagonal at a time.
 
     α(t, u) = α(t−1, u) ∅(t−1, u) + α(t, u−1) y(t, u−1)        loss = −ln α(T, U)
 
@@ -67,7 +67,7 @@ def transducer_loss(
         targets: (B, U) token ids above 0, padded.
         lengths: (B,) encoder steps; an utterance without any counts nothing.
         target_lengths: (B,) labels.
-        fast_emit: λ of FastEmit (Yu et al. 2021, eq. 11): the gradient through labels counts
+        fast_emit: λ of FastEmit (Yu et al. 2021): the gradient through labels counts
             1 + λ times, so that they come early. The loss's value is without it.
 
     Raises:
@@ -121,15 +121,18 @@ def lattice_loss(lattice: Lattice) -> Tensor:
 
 @torch.no_grad()
 def occupancy(lattice: Lattice) -> Occupancy:
-    """Return the losses and the occupancy of each arc, by a sweep in either direction."""
+    """Return the losses and the occupancy of each arc, by a sweep in either direction.
+
+    The sweeps count in float64: an occupancy is what is left of numbers a thousand times larger.
+    """
     B, T, columns = lattice.blank.shape
     device = lattice.blank.device
     steps = torch.arange(T, device=device).view(1, T, 1)
     labels = torch.arange(columns, device=device).view(1, 1, columns)
     inside = steps < lattice.lengths.view(B, 1, 1)
     U = lattice.target_lengths.view(B, 1, 1)
-    blank = _skewed(lattice.blank.masked_fill(~(inside & (labels <= U)), _NEVER))
-    label = _skewed(lattice.label.masked_fill(~(inside & (labels < U)), _NEVER))
+    blank = _skewed(lattice.blank.double().masked_fill(~(inside & (labels <= U)), _NEVER))
+    label = _skewed(lattice.label.double().masked_fill(~(inside & (labels < U)), _NEVER))
     alpha = _forward(blank, label)
     # The end is one step after the last: cell (lengths, target_lengths).
     end = (lattice.lengths + lattice.target_lengths).long()
@@ -141,7 +144,10 @@ def occupancy(lattice: Lattice) -> Occupancy:
     after_blank = (scaled + blank[:-1] + beta[1:]).exp_()
     after_label = (scaled[:, :, :-1] + label[:-1, :, :-1] + beta[1:, :, 1:]).exp_()
     after_label = torch.nn.functional.pad(after_label, (0, 1))
-    return Occupancy(-log_p, _straight(after_blank, T), _straight(after_label, T))
+    dtype = lattice.blank.dtype
+    return Occupancy(
+        -log_p.to(dtype), _straight(after_blank.to(dtype), T), _straight(after_label.to(dtype), T)
+    )
 
 
 class _LatticeLoss(torch.autograd.Function):
@@ -154,7 +160,7 @@ class _LatticeLoss(torch.autograd.Function):
         return found.losses
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         blank, label = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = -gradient.view(-1, 1, 1)
@@ -187,7 +193,7 @@ class _WindowedLoss(torch.autograd.Function):
         return found.losses
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         logits, normaliser, tokens, blank, label = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = gradient.view(-1, 1, 1)

@@ -31,7 +31,7 @@ class Predictor(Protocol):
 
 
 class RecurrentPredictor(nn.Module):
-    """An embedding and an LSTM (Graves 2012, §2.2, as in Graves et al. 2013).
+    """An embedding and an LSTM (Graves 2012, its units those of Graves et al. 2013).
 
     A state is (K, 2, layers, D): outputs and cells.
 

@@ -27,10 +27,11 @@ class Simple:
     predictor: Tensor
 
     def lattice(self, targets: Tensor, lengths: Tensor, target_lengths: Tensor) -> Lattice:
-        """Return the lattice of `targets`, (B, U), in float32 or better (§3.1)."""
+        """Return the lattice of `targets`, (B, U), in float32 or better."""
         dtype = torch.promote_types(self.encoder.dtype, torch.float32)
         encoder, predictor = self.encoder.to(dtype), self.predictor.to(dtype)
-        normaliser = _normaliser(encoder, predictor)
+        with torch.autocast(encoder.device.type, enabled=False):  # a sum of many needs all digits
+            normaliser = _normaliser(encoder, predictor)
         T, columns = normaliser.shape[1:]
         tokens = torch.nn.functional.pad(targets.long(), (0, 1))
         by_step = encoder.gather(-1, tokens.unsqueeze(1).expand(-1, T, -1))
@@ -92,7 +93,7 @@ def _normaliser(encoder: Tensor, predictor: Tensor) -> Tensor:
 
 
 def _likeliest(found: Occupancy, S: int) -> Tensor:
-    """Return (B, T) int64: where S columns keep most of what passes a step (eq. 16).
+    """Return (B, T) int64: where S columns keep most of what passes a step.
 
     Each way leaves a step by one blank. It is kept where that blank is within the window, unless
     the way came into the window from below at this very step.
@@ -103,7 +104,7 @@ def _likeliest(found: Occupancy, S: int) -> Tensor:
 
 
 def _monotone(begin: Tensor, lengths: Tensor, last: Tensor, S: int) -> Tensor:
-    """Return `begin`, (B, T), from 0 to `last`, (B,), with steps of 0 to S − 1 (§3.2.2)."""
+    """Return `begin`, (B, T), from 0 to `last`, (B,), with steps of 0 to S − 1."""
     steps = torch.arange(begin.shape[1], device=begin.device)
     limit = (S - 1) * steps
     ended = steps >= lengths.long().unsqueeze(1) - 1

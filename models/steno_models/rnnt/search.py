@@ -1,4 +1,4 @@
-"""Time-synchronous beam search of a transducer (Saon et al. 2020, §2.1), many streams at once.
+"""Time-synchronous beam search of a transducer (Saon et al. 2020), many streams at once.
 
 At each encoder step hypotheses may emit up to k labels; what emits the blank waits for the next
 step. Hypotheses with the same labels are one, their probabilities added, so with a beam that drops

@@ -1,6 +1,8 @@
 """The transducer's searches beside exhaustive ones."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -226,11 +228,18 @@ def test_pieces_spell_words_with_their_times() -> None:
     assert spelled_words([], symbols) == []
 
 
-@pytest.mark.parametrize("wrong", [{"beam": 0}, {"max_symbols": 0}, {"max_drop": -1.0}])
-def test_an_impossible_width_is_refused(wrong: dict[str, int]) -> None:
-    (name,) = wrong
-    with pytest.raises(ConfigError, match=f"expected {name} above 0"):
-        SearchOptions(**wrong)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("beam", partial(SearchOptions, beam=0)),
+        ("max_symbols", partial(SearchOptions, max_symbols=0)),
+        ("max_drop", partial(SearchOptions, max_drop=0.0)),
+        ("candidates", partial(SearchOptions, candidates=0)),
+    ],
+)
+def test_an_impossible_width_is_refused(name: str, options: Callable[[], SearchOptions]) -> None:
+    with pytest.raises(ConfigError, match=f"expected {name} above 0, found 0"):
+        options()
 
 
 def test_an_impossible_weight_is_refused() -> None:
