@@ -11,7 +11,7 @@ Secrets are in none of them.
 """
 
 import logging
-import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,7 +136,10 @@ def check(file: Path | None, overrides: Tables, load: LoadModel) -> Findings:
     settings = _configuration(found, file, overrides)
     if settings is None:
         return found
-    _exposure(found, settings)
+    tokens_are_known = not any("security.tokens" in finding.text for finding in found.all)
+    _encryption(found, settings)
+    if tokens_are_known:
+        _reach(found, settings)
     _directories(found, settings)
     _shutdown(found, settings)
     with found.looking_at("captions"):
@@ -158,23 +161,26 @@ def _configuration(found: Findings, file: Path | None, overrides: Tables) -> Con
     return None
 
 
-def _exposure(found: Findings, settings: Config) -> None:
-    """Look at who can connect: address, tokens, certificate, web pages."""
+def _encryption(found: Findings, settings: Config) -> None:
+    """Look at the certificate, and at the web pages that may connect."""
     place = settings.server
-    tls = keyring = None
     with found.looking_at("certificate"):
-        tls = Tls.of(place)
-        found.ok("certificate", _of_certificate(tls, place.certificate))
+        found.ok("certificate", _of_certificate(Tls.of(place), place.certificate))
+    with found.looking_at("origins"):
+        Origins(place.origins)
+
+
+def _reach(found: Findings, settings: Config) -> None:
+    """Look at who can connect: tokens and address."""
+    place, keyring = settings.server, None
     with found.looking_at("tokens"):
         keyring = Keyring.of(settings.security)
         found.ok("tokens", ", ".join(map(_of_token, keyring.grants.values())) or "none needed")
-    with found.looking_at("origins"):
-        Origins(place.origins)
     with found.looking_at("address"):
         server.bind(place.host, 0, reuse_port=place.reuse_port).close()
         if keyring is not None:
             check_exposure(place.host, keyring, tls=place.certificate is not None)
-        scheme = "wss" if tls else "ws"
+        scheme = "wss" if place.certificate else "ws"
         reach = "this machine alone" if is_loopback(place.host) else "the network"
         found.ok("address", f"{scheme}://{place.host}:{place.port}, reached from {reach}")
 
@@ -210,12 +216,12 @@ def _directories(found: Findings, settings: Config) -> None:
 def _fault_of_directory(directory: Path) -> str | None:
     """Return why a folder cannot be written or made, None if it can; nothing is left behind."""
     there = next(one for one in (directory, *directory.absolute().parents) if one.exists())
-    if not there.is_dir():
-        return f"{there}, which is a file"
-    if os.access(there, os.W_OK | os.X_OK):
-        return None
-    what = "" if there == directory else f"{directory}, which is not there, in "
-    return f"{what}{there}, which this user may not write"
+    try:
+        with tempfile.TemporaryDirectory(dir=there, prefix="stenod-check-"):
+            return None
+    except OSError as error:
+        what = "" if there == directory else f"{directory}, which is not there, in "
+        return f"{what}{there}: {error.strerror}"
 
 
 def _shutdown(found: Findings, settings: Config) -> None:

@@ -170,6 +170,7 @@ class Config(_Section, frozen=True, kw_only=True):
     log: LogConfig = LogConfig()
 
 
+HASH = "64 hexadecimal digits in small letters, as `stenod --hash-token` prints them"
 Tables = Mapping[str, Mapping[str, object]]
 
 
@@ -233,7 +234,8 @@ def _complaint(tables: dict[str, object], error: msgspec.ValidationError) -> str
     # People write the token itself where its hash belongs.
     is_secret = fault.where.startswith("security.tokens.") and "a field" not in fault.found
     found = "something else" if is_secret else fault.found
-    return f"{where}expected {fault.expected}, found {found}"
+    expected = HASH if fault.where.endswith(".sha256") else fault.expected
+    return f"{where}expected {expected}, found {found}"
 
 
 def _tables(path: Path | None, overrides: Tables | None) -> dict[str, object]:
