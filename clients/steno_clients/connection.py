@@ -9,7 +9,7 @@ import socket as sockets
 import ssl
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
@@ -50,6 +50,7 @@ TIMEOUT_S = 30.0
 logger = logging.getLogger(__name__)
 
 Tls: TypeAlias = ssl.SSLContext | str | os.PathLike[str]
+Answer = TypeVar("Answer", Ready, Resumed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,55 +197,33 @@ def is_local(url: str) -> bool:
         return False
 
 
-async def begin(socket: ClientConnection, start: Start, timeout_s: float) -> Ready:
-    """Return the daemon's answer to `start`.
+async def ask(
+    socket: ClientConnection, opening: Start | Resume, answer: type[Answer], timeout_s: float
+) -> Answer:
+    """Return the daemon's answer to the first message: `Ready` to `Start`, `Resumed` to `Resume`.
 
     Raises:
         ServerError: it refuses; it says why.
         DeadlineError: it says nothing.
         ProtocolError: it says something else.
     """
-    event = await _ask(socket, start, timeout_s)
-    if isinstance(event, Ready):
-        return event
-    raise ProtocolError(f"expected `ready`, found `{_name(event)}`")
-
-
-async def take_up(socket: ClientConnection, resume: Resume, timeout_s: float) -> Resumed:
-    """Return the daemon's answer to `resume`.
-
-    Raises:
-        ServerError: it refuses; it says why.
-        DeadlineError: it says nothing.
-        ProtocolError: it says something else.
-    """
-    event = await _ask(socket, resume, timeout_s)
-    if isinstance(event, Resumed):
-        return event
-    raise ProtocolError(f"expected `resumed`, found `{_name(event)}`")
-
-
-async def _ask(
-    socket: ClientConnection, opening: Start | Resume, timeout_s: float
-) -> ServerMessage:
-    """Return the answer to the first message."""
     try:
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionClosed):  # receiving says it better
                 await socket.send(encode(opening))
             event = await receive(socket)
     except TimeoutError:
-        wanted = "ready" if isinstance(opening, Start) else "resumed"
         raise DeadlineError(
-            f"expected `{wanted}` from the daemon within {timeout_s:g} s, found silence"
+            f"expected `{_name(answer)}` from the daemon within {timeout_s:g} s, found silence"
         ) from None
     match event:
         case Error():  # fatal or not: this session is not the one that was wanted
             raise ServerError(event)
         case Closed():
             raise SessionEndedError(event.reason)
-        case _:
-            return event
+    if isinstance(event, answer):
+        return event
+    raise ProtocolError(f"expected `{_name(answer)}`, found `{_name(type(event))}`")
 
 
 async def receive(socket: ClientConnection) -> ServerMessage:
@@ -270,6 +249,6 @@ async def receive(socket: ClientConnection) -> ServerMessage:
         raise ProtocolError(str(error)) from error
 
 
-def _name(event: ServerMessage) -> str:
-    """Return the name of an event on the wire."""
-    return str(type(event).__struct_config__.tag)
+def _name(kind: type[ServerMessage]) -> str:
+    """Return the name that events of a kind have on the wire."""
+    return str(kind.__struct_config__.tag)

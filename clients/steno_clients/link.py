@@ -13,7 +13,7 @@ from enum import StrEnum
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from steno_clients.connection import Door, open_connection, receive, take_up
+from steno_clients.connection import Door, ask, open_connection, receive
 from steno_clients.errors import (
     ConnectionLostError,
     DeadlineError,
@@ -34,6 +34,7 @@ from steno_daemon.wire import (
     Pong,
     Ready,
     Resume,
+    Resumed,
     ServerMessage,
     Start,
     Stop,
@@ -241,7 +242,7 @@ class Link:
         socket = await open_connection(dataclasses.replace(self._door, timeout_s=timeout_s))
         try:
             resume = Resume(token=self._token or "", seq=self.inbox.seq)
-            self.log.rewind(await take_up(socket, resume, timeout_s))
+            self.log.rewind(await ask(socket, resume, Resumed, timeout_s))
         except BaseException:
             socket.transport.abort()
             raise

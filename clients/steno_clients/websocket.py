@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Self, TypedDict, Unpack
 
-from steno_clients.connection import DEFAULT_URL, TIMEOUT_S, Door, Tls, begin, open_connection
+from steno_clients.connection import DEFAULT_URL, TIMEOUT_S, Door, Tls, ask, open_connection
 from steno_clients.encoding import Samples, block_bytes, pack
 from steno_clients.errors import ProtocolError
 from steno_clients.link import Link, LinkState
@@ -144,7 +144,7 @@ class StenoClient:
         door = Door(url=url, token=token, tls=tls, timeout_s=timeout_s)
         socket = await open_connection(door)
         try:
-            ready = await begin(socket, start, timeout_s)
+            ready = await ask(socket, start, Ready, timeout_s)
             link = Link(door, start, ready, resumption=policy, notice=notice)
         except BaseException:
             await socket.close()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from steno_clients.connection import is_local
+from steno_clients.connection import Door, ask, is_local, open_connection
 from steno_clients.errors import (
     AudioError,
     ConnectionFailedError,
@@ -200,9 +200,9 @@ async def test_silence_instead_of_ready_is_a_deadline(serve: "Serve") -> None:
     async def silent(socket: ServerConnection) -> None:
         await socket.wait_closed()
 
-    with pytest.raises(DeadlineError, match=r"expected `ready` .* within 0\.05 s"):
-        async with StenoClient.connect(await serve(silent), timeout_s=0.05):
-            pass
+    async with await open_connection(Door(url=await serve(silent))) as socket:
+        with pytest.raises(DeadlineError, match=r"expected `ready` .* within 0\.05 s"):
+            await ask(socket, Start(), Ready, 0.05)
 
 
 async def test_a_refused_session_says_why(serve: "Serve") -> None:
