@@ -14,14 +14,14 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from steno_daemon.talkers import Listener, Talk, speak
+from steno_daemon.talkers import Cue, Listener, Talk, speak
 from steno_models.errors import DataError
 from steno_models.types import FloatArray
 
@@ -29,6 +29,10 @@ TERMINATE_S = 10.0
 ANSWER_S = 60.0
 SAMPLE_S = 0.25
 """Between two looks at the daemon's memory."""
+RAMP_S = 1.0
+"""Between two clients that come until one is refused."""
+REST_S = 6.0
+"""Before each level, so that the daemon knows nothing of the one before."""
 SHARE = 0.8
 """Of the most sessions that are let in: up to there delays are promised."""
 ENGINE = ("steno_batch_size_count", "steno_batch_size_sum", "steno_engine_busy_seconds_total")
@@ -78,7 +82,7 @@ class Capacity:
     """What was measured.
 
     Attributes:
-        limit: how many sessions the daemon lets in.
+        limit: how many sessions the daemon let in before it refused one, or says that it lets in.
         levels: in the order in which they were measured.
     """
 
@@ -100,7 +104,7 @@ def measure(
     Args:
         bundle: that it serves.
         recordings: what clients say, each (N,) float32 at 16 kHz.
-        sessions: how many at once; without any the daemon's own limit says.
+        sessions: how many at once; without any, what follows from where the daemon refuses one.
         audio_s: how long each client speaks.
         config: of the daemon.
         report: hears of each level once it is measured.
@@ -122,8 +126,11 @@ async def measure_levels(
 ) -> Capacity:
     """Return what a running daemon carries."""
     limit = await limit_of(target)
+    if not sessions:
+        limit = await refusal_point(target, talk, most=limit)
     levels = []
     for count in sessions or levels_up_to(limit):
+        await asyncio.sleep(REST_S / talk.speed)
         level = await measure_level(target, talk, count)
         report(level)
         levels.append(level)
@@ -134,6 +141,28 @@ def levels_up_to(limit: int) -> list[int]:
     """Return how many sessions to measure: powers of two, the share, the limit and twice that."""
     powers = [1 << power for power in range(limit.bit_length()) if 1 << power < limit]
     return sorted({*powers, max(1, int(SHARE * limit)), limit, 2 * limit})
+
+
+async def refusal_point(target: Target, talk: Talk, *, most: int) -> int:
+    """Return how many clients speak at once when the daemon refuses the next one.
+
+    One comes after the other, so that the daemon has time to see how busy it is; those who are in
+    speak on until one is refused, or `most` have come.
+    """
+    enough = asyncio.Event()
+    long = replace(talk, audio_s=(most + 1) * RAMP_S + talk.audio_s)
+    tasks: set[asyncio.Task[Listener]] = set()
+    over: set[asyncio.Task[Listener]] = set()
+    async with asyncio.TaskGroup() as clients:
+        while len(tasks) < most and not over:
+            cue = Cue(enough)
+            tasks.add(clients.create_task(speak(target.url, long, len(tasks), cue)))
+            await cue.answered.wait()
+            over, _ = await asyncio.wait(
+                tasks, timeout=RAMP_S / talk.speed, return_when=asyncio.FIRST_COMPLETED
+            )
+        enough.set()
+    return max(1, sum(task.result().refused_at_s is None for task in tasks))
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,38 +89,58 @@ class Listener:
         self._showing[kept:] = [(word, at_s) for word in words[kept:]]
 
 
-async def speak(url: str, talk: Talk, number: int) -> Listener:
-    """Speak as the client of that number, and return what it heard.
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """When a client was answered for the first time, and when it has said enough."""
+
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def speak(url: str, talk: Talk, number: int, cue: Cue | None = None) -> Listener:
+    """Speak as the client of that number until all is said, and return what it heard.
+
+    A client with a `cue` begins at once, and ends when that says so.
 
     Raises:
         TimeoutError: the daemon does not answer.
     """
     listener = Listener(talk.speed)
     loop = asyncio.get_running_loop()
-    await asyncio.sleep(random.Random(number).uniform(0, STAGGER_S) / talk.speed)
+    if cue is None:
+        cue = Cue()
+        await asyncio.sleep(random.Random(number).uniform(0, STAGGER_S) / talk.speed)
     asked_s = loop.time()
     async with asyncio.timeout(talk.audio_s / talk.speed + PATIENCE_S):
         try:
             async with connect(
-                url, compression=None, max_size=None, ping_interval=None, proxy=None
+                url,
+                compression=None,
+                max_size=None,
+                open_timeout=None,
+                ping_interval=None,
+                proxy=None,
             ) as socket:
-                await _converse(socket, listener, _sound(talk, number))
+                await _converse(socket, listener, _sound(talk, number), cue)
         except InvalidStatus:  # no more connections
             listener.refused_at_s = loop.time() - asked_s
+            cue.answered.set()
     return listener
 
 
-async def _converse(socket: ClientConnection, listener: Listener, sound: bytes) -> None:
+async def _converse(socket: ClientConnection, listener: Listener, sound: bytes, cue: Cue) -> None:
     """Begin a session, speak while listening, end it, and hear its last word."""
     loop = asyncio.get_running_loop()
     asked_s = loop.time()
     await socket.send(wire.encode(wire.Start(word_times=True)))
     first = wire.decode_server(await socket.recv())
     listener.hear(first, loop.time() - asked_s)
+    cue.answered.set()
     if not isinstance(first, wire.Ready):
         return
     began_s = loop.time()
-    mouth = asyncio.create_task(_send(socket, sound, began_s, listener.speed))
+    blocks = _blocks(sound, began_s, listener.speed, cue.enough)
+    mouth = asyncio.create_task(_send(socket, blocks))
     try:
         async for message in socket:
             listener.hear(wire.decode_server(message), loop.time() - began_s)
@@ -129,19 +149,29 @@ async def _converse(socket: ClientConnection, listener: Listener, sound: bytes) 
         await asyncio.wait([mouth])
 
 
-async def _send(socket: ClientConnection, sound: bytes, began_s: float, speed: float) -> None:
-    """Send each block at the moment when a microphone would have its last sample."""
-    loop = asyncio.get_running_loop()
-    size = 2 * SAMPLE_RATE * BLOCK_MS // 1000
+async def _send(socket: ClientConnection, blocks: AsyncIterator[bytes]) -> None:
+    """Send blocks as they come, and that there are no more."""
     try:
-        for begin in range(0, len(sound), size):
-            block = sound[begin : begin + size]
-            spoken_s = (begin + len(block)) / (2 * SAMPLE_RATE)
-            await asyncio.sleep(began_s + spoken_s / speed - loop.time())
+        async for block in blocks:
             await socket.send(block)
         await socket.send(wire.encode(wire.Stop()))
     except ConnectionClosed:
         return
+
+
+async def _blocks(
+    sound: bytes, began_s: float, speed: float, enough: asyncio.Event
+) -> AsyncIterator[bytes]:
+    """Yield each block at the moment when a microphone would have its last sample."""
+    loop = asyncio.get_running_loop()
+    size = 2 * SAMPLE_RATE * BLOCK_MS // 1000
+    for begin in range(0, len(sound), size):
+        block = sound[begin : begin + size]
+        spoken_s = (begin + len(block)) / (2 * SAMPLE_RATE)
+        await asyncio.sleep(began_s + spoken_s / speed - loop.time())
+        if enough.is_set():
+            return
+        yield block
 
 
 def _sound(talk: Talk, number: int) -> bytes:

@@ -1,7 +1,7 @@
 """What recognition costs: its parts on one core, or a whole daemon under many sessions.
 
     steno-models bench [--bundle en] [--audio FILE…]
-    steno-models bench --sessions 1 2 4 8 [--seconds 30] [--plot capacity.png] [--json]
+    steno-models bench --sessions [1 2 4 8] [--seconds 30] [--plot capacity.png] [--json]
 
 Every figure of the parts is a ratio to real time (the sound's own duration) or to the bare encoder,
 so that it says the same on a busy machine as on an idle one. A daemon is measured in real time, and
@@ -120,7 +120,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         nargs="*",
         metavar="N",
-        help="sessions at once; without a number 1, 2, 4, … to twice of what the daemon lets in",
+        help="sessions at once; without a number clients come until one is refused, and 1, 2, 4, "
+        "… are measured, to twice as many as were let in",
     )
     sessions.add_argument(
         "--seconds", type=float, default=30.0, help="speech of each session (default: 30)"

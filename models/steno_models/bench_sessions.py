@@ -1,6 +1,9 @@
 """How many concurrent sessions a daemon carries: delays, CPU time and memory, drawn and in a table.
 
-    steno-models bench --sessions 1 2 4 8 [--seconds 30] [--plot capacity.png] [--json]
+    steno-models bench --sessions [1 2 4 8] [--seconds 30] [--plot capacity.png] [--json]
+
+Without numbers clients come until one is refused; then what was promised is measured: the cost of
+eight, the delays up to 80 % of so many, and what becomes of twice as many.
 
 An installed daemon measures itself (see `capacity.py` there): a real process, and clients that
 speak recordings in real time. Here its figures become readable.
@@ -25,6 +28,8 @@ SHARE = 0.8
 """Of the most sessions that are let in: up to there delays are promised."""
 PROMISED_S = 0.5
 """At most so long after an endpoint its final comes, in 95 of 100 cases."""
+REFUSED_S = 1.0
+"""At most so long after it asked a client hears that there is no room."""
 EIGHT, ONE, PROMISED_TIMES = 8, 1, 4.0
 """So many sessions cost at most so many times the CPU time of one."""
 
@@ -82,7 +87,7 @@ class Capacity(Protocol):
 
     @property
     def limit(self) -> int:
-        """How many sessions it lets in."""
+        """How many sessions it let in before it refused one, or says that it lets in."""
 
     @property
     def levels(self) -> Sequence[Level]:
@@ -216,10 +221,21 @@ def verdicts(capacity: Capacity) -> list[str]:
             f"p95 of finals up to {100 * SHARE:.0f} % of the limit: {1000 * worst_s:.0f} ms after "
             f"the endpoint (promised: at most {1000 * PROMISED_S:.0f} ms; {kept})"
         )
-    refusals = [delay for level in capacity.levels for delay in level.refusal_delays_s]
-    if refusals:
-        lines.append(f"refused after {1000 * max(refusals):.0f} ms at the latest")
-    return lines
+    return lines + [_refusal(level) for level in capacity.levels if level.refusal_delays_s]
+
+
+def _refusal(level: Level) -> str:
+    """Return what became of those who were refused, and of the others."""
+    latest_s = max(level.refusal_delays_s)
+    finals = level.final_delays_s
+    others_s = float(np.percentile(finals, 95)) if finals else None
+    kept = latest_s <= REFUSED_S and (others_s is None or others_s <= PROMISED_S)
+    others = "–" if others_s is None else f"{1000 * others_s:.0f} ms"
+    return (
+        f"of {level.sessions} sessions {level.refused} refused, after {1000 * latest_s:.0f} ms at "
+        f"the latest; p95 of finals of the others {others} (promised: at most "
+        f"{1000 * REFUSED_S:.0f} and {1000 * PROMISED_S:.0f} ms; {'kept' if kept else 'not kept'})"
+    )
 
 
 def plot(capacity: Capacity, path: Path) -> None:

@@ -9,7 +9,15 @@ from tests.daemon.fakes import FakeRecogniser, speak
 from tests.daemon.serving import serving
 
 from steno_daemon import capacity, wire
-from steno_daemon.capacity import Level, Target, levels_up_to, measure_level, measure_levels
+from steno_daemon.capacity import (
+    Level,
+    Target,
+    levels_up_to,
+    measure_level,
+    measure_levels,
+    refusal_point,
+)
+from steno_daemon.load import Load
 from steno_daemon.talkers import Listener, Talk, _sound
 from steno_daemon.wire import EndpointReason
 from steno_models.errors import DataError
@@ -105,6 +113,31 @@ async def test_levels_are_reported_one_after_the_other() -> None:
     assert found.limit == 2
     assert seen == [level.sessions for level in found.levels] == [1, 2, 4]
     assert [level.refused for level in found.levels] == [0, 0, 2]
+
+
+async def test_clients_come_until_one_is_refused_and_then_have_said_enough() -> None:
+    async with serving(FakeRecogniser(), max_sessions=3) as served:
+        target = Target(served.url, os.getpid())
+        assert await refusal_point(target, talk(60.0), most=20) == 3
+        await served.nobody_is_left()
+        assert await refusal_point(target, talk(60.0), most=2) == 2
+
+
+class Full(Load):
+    """Has no time left, whatever is looked at."""
+
+    def look(self, now_s: float, *, engine_s: float, loop_s: float) -> None:
+        super().look(now_s, engine_s=engine_s, loop_s=loop_s)
+        self.is_full = True
+
+
+async def test_a_daemon_that_is_full_refuses_below_its_limit() -> None:
+    async with serving(FakeRecogniser(), max_sessions=10) as served:
+        served.daemon.engine.load = Full()
+        served.daemon.engine.load.look(0.0, engine_s=0.0, loop_s=0.0)
+        target = Target(served.url, os.getpid())
+        found = await refusal_point(target, talk(60.0), most=10)
+    assert found == 1
 
 
 def test_levels_follow_from_the_limit() -> None:

@@ -82,9 +82,28 @@ def test_the_verdicts_name_the_promises_that_were_kept() -> None:
     assert cost == "8 sessions cost 3.60 times one (promised: at most 4; kept)"
     assert "p95 of finals up to 80 % of the limit: 432 ms" in delay
     assert "kept" in delay
-    assert refusal == "refused after 50 ms at the latest"
+    assert refusal == (
+        "of 20 sessions 10 refused, after 50 ms at the latest; p95 of finals of the others – "
+        "(promised: at most 1000 and 500 ms; kept)"
+    )
     assert "not kept" in verdicts(Found(20, LEVELS))[1]
     assert verdicts(Found(1, LEVELS[2:3])) == []
+
+
+@pytest.mark.parametrize(
+    ("finals_s", "refusals_s", "verdict"),
+    [
+        ((0.1, 0.4), (0.2,), "; kept)"),
+        ((0.1, 0.9), (0.2,), "; not kept)"),
+        ((0.1, 0.4), (0.2, 1.2), "; not kept)"),
+    ],
+)
+def test_those_who_are_let_in_keep_their_delay_and_the_others_soon_know(
+    finals_s: tuple[float, ...], refusals_s: tuple[float, ...], verdict: str
+) -> None:
+    level = Measured(20, refused=10, final_delays_s=finals_s, refusal_delays_s=refusals_s)
+    [line] = verdicts(Found(10, (level,)))
+    assert line.endswith(verdict)
 
 
 @dataclass

@@ -115,9 +115,8 @@ def test_the_end_of_the_stream_ends_speech_and_only_speech() -> None:
     assert decision.end() is None
     for _ in range(4):
         decision.hear(candidate=True, loud=True)
-    assert decision.speaking
-    assert decision.end() == SpeechEnd(4 * FRAME)
-    assert not decision.speaking
+    spoken, event = decision.speaking, decision.end()
+    assert (spoken, event, decision.speaking) == (True, SpeechEnd(4 * FRAME), False)
     assert decision.speech_fraction == 0
 
 
