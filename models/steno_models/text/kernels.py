@@ -239,6 +239,84 @@ def _keep(
     return kept[:count]
 
 
+class Hypotheses(NamedTuple):
+    """What a word's letters so far may sound like.
+
+    Attributes:
+        node: (K,) the history of each in the n-gram.
+        sound: (K,) a hash of its phones.
+        score: (K,) its ln p(g, p).
+    """
+
+    node: IntArray
+    sound: HashArray
+    score: DoubleArray
+
+
+@numba.njit(nogil=True, cache=True)
+def _extend(
+    lm: Automaton, graphones: Graphones, letter: int, live: Hypotheses, beam: float
+) -> tuple[Hypotheses, IntArray, IntArray, float]:
+    """Return all hypotheses with one letter more, the parent and the token of each, and a floor.
+
+    Whatever scores below the floor, `beam` under the best, need not be kept.
+    """
+    begin, end = graphones.begin[letter], graphones.begin[letter + 1]
+    space = live.node.size * (end - begin)
+    longer = Hypotheses(np.empty(space, np.int32), np.empty(space, np.uint64), np.empty(space))
+    parent = np.empty(space, np.int32)
+    made = np.empty(space, np.int32)
+    count = 0
+    best = -np.inf
+    for k in range(live.node.size):
+        if live.score[k] < best - beam:
+            break
+        for token in range(begin, end):
+            log_prob, after = advance(lm, live.node[k], token, best - beam - live.score[k])
+            total = live.score[k] + log_prob
+            if total < best - beam or total == -np.inf:
+                continue
+            best = max(best, total)
+            mixed = live.sound[k]
+            if graphones.first[token]:
+                mixed = mixed * _MIX + np.uint64(graphones.first[token])
+            if graphones.second[token]:
+                mixed = mixed * _MIX + np.uint64(graphones.second[token])
+            longer.node[count] = after
+            longer.sound[count] = mixed
+            longer.score[count] = total
+            parent[count] = k
+            made[count] = token
+            count += 1
+    found = Hypotheses(longer.node[:count], longer.sound[:count], longer.score[:count])
+    return found, parent[:count], made[:count], best - beam
+
+
+@numba.njit(nogil=True, cache=True)
+def _spell(graphones: Graphones, back: IntArray, made: IntArray, at: int) -> IntArray:
+    """Return the phones of hypothesis `at` after the last letter, (2 L,) filled up with 0.
+
+    Args:
+        graphones: what the tokens sound.
+        back: (L + 1, K) the parent of each hypothesis after so many letters.
+        made: (L + 1, K) its last token.
+        at: its row.
+    """
+    L = back.shape[0] - 1
+    phones = np.zeros(2 * L, np.int32)
+    length = 2 * L
+    for i in range(L, 0, -1):
+        token = made[i, at]
+        if graphones.second[token]:
+            length -= 1
+            phones[length] = graphones.second[token]
+        if graphones.first[token]:
+            length -= 1
+            phones[length] = graphones.first[token]
+        at = back[i, at]
+    return np.roll(phones, -length)
+
+
 @numba.njit(nogil=True, cache=True)
 def decode(
     letters: IntArray, lm: Automaton, graphones: Graphones, width: int, beam: float
@@ -259,60 +337,17 @@ def decode(
     L = letters.size
     back = np.zeros((L + 1, width), np.int32)
     made = np.zeros((L + 1, width), np.int32)
-    node = np.ones(1, np.int32)
-    sound = np.ones(1, np.uint64)
-    score = np.zeros(1)
+    live = Hypotheses(np.ones(1, np.int32), np.ones(1, np.uint64), np.zeros(1))
     for i in range(L):
-        begin, end = graphones.begin[letters[i]], graphones.begin[letters[i] + 1]
-        space = node.size * (end - begin)
-        new_node = np.empty(space, np.int32)
-        new_sound = np.empty(space, np.uint64)
-        new_score = np.empty(space)
-        parent = np.empty(space, np.int32)
-        token_of = np.empty(space, np.int32)
-        count = 0
-        best = -np.inf
-        for k in range(node.size):
-            if score[k] < best - beam:
-                break
-            for token in range(begin, end):
-                log_prob, after = advance(lm, node[k], token, best - beam - score[k])
-                total = score[k] + log_prob
-                if total < best - beam or total == -np.inf:
-                    continue
-                best = max(best, total)
-                mixed = sound[k]
-                if graphones.first[token]:
-                    mixed = mixed * _MIX + np.uint64(graphones.first[token])
-                if graphones.second[token]:
-                    mixed = mixed * _MIX + np.uint64(graphones.second[token])
-                new_node[count] = after
-                new_sound[count] = mixed
-                new_score[count] = total
-                parent[count] = k
-                token_of[count] = token
-                count += 1
-        kept = _keep(new_node[:count], new_sound[:count], new_score[:count], width, best - beam)
-        node, sound, score = new_node[kept], new_sound[kept], new_score[kept]
+        longer, parent, token, floor = _extend(lm, graphones, letters[i], live, beam)
+        kept = _keep(longer.node, longer.sound, longer.score, width, floor)
         # sums may have changed the order
-        order = np.argsort(-score)
-        node, sound, score = node[order], sound[order], score[order]
-        kept = kept[order]
+        kept = kept[np.argsort(-longer.score[kept])]
+        live = Hypotheses(longer.node[kept], longer.sound[kept], longer.score[kept])
         back[i + 1, : kept.size] = parent[kept]
-        made[i + 1, : kept.size] = token_of[kept]
-    out = np.zeros((node.size, 2 * L), np.int32)
-    for k in range(node.size):
-        score[k] += advance(lm, node[k], 0, -np.inf)[0]
-        at = k
-        length = 2 * L
-        for i in range(L, 0, -1):
-            token = made[i, at]
-            if graphones.second[token]:
-                length -= 1
-                out[k, length] = graphones.second[token]
-            if graphones.first[token]:
-                length -= 1
-                out[k, length] = graphones.first[token]
-            at = back[i, at]
-        out[k] = np.roll(out[k], -length)
-    return out, score
+        made[i + 1, : kept.size] = token[kept]
+    out = np.zeros((live.node.size, 2 * L), np.int32)
+    for k in range(live.node.size):
+        live.score[k] += advance(lm, live.node[k], 0, -np.inf)[0]
+        out[k] = _spell(graphones, back, made, k)
+    return out, live.score
