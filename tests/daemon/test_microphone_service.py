@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,10 +86,11 @@ class Running:
 async def listening(
     *found: FakeEar | MicrophoneError,
     microphone: MicrophoneConfig | None = None,
+    server: ServerConfig | None = None,
     limits: LimitsConfig | None = None,
     max_sessions: int = 10,
 ) -> AsyncIterator[Running]:
-    config = Config(server=ServerConfig(resume_s=0), limits=limits or LimitsConfig())
+    config = Config(server=server or ServerConfig(resume_s=0), limits=limits or LimitsConfig())
     attic = Attic(list(found))
     async with serving(FakeRecogniser(), config=config, max_sessions=max_sessions) as served:
         service = MicrophoneService(
@@ -289,3 +291,23 @@ async def test_a_service_that_is_aborted_leaves_nothing_behind() -> None:
         await running.served.nobody_is_left()
         assert running.served.daemon.engine.sessions == 0
         assert running.task.done()
+
+
+async def test_a_microphone_says_its_last_words_where_sessions_are_left_to_the_next_daemon(
+    tmp_path: Path,
+) -> None:
+    server = ServerConfig(resume_s=PATIENCE_S, state_directory=tmp_path)
+    async with listening(FakeEar(sound("do mi", tail_s=0.3), fault=None), server=server) as running:
+        _, viewer = await running.viewer()
+        await events_until(viewer, wire.Partial)
+        await running.served.stop()
+        events = await events_until(viewer, wire.Closed)
+        assert texts(events)
+        closed = events[-1]
+        assert isinstance(closed, wire.Closed)
+        assert closed.reason is CloseReason.SHUTDOWN
+    assert not _files(tmp_path)
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
