@@ -21,7 +21,7 @@ import numpy as np
 
 from steno_models.errors import DataError
 from steno_models.hmm.system import Acoustics
-from steno_models.hmm.topology import EDGE, PHONE_IDS, Pronunciation, Units
+from steno_models.hmm.topology import EDGE, PHONE_IDS, SILENCE, Pronunciation, Units
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.search.options import SearchOptions
 from steno_models.search.search import BeamSearch
@@ -114,13 +114,13 @@ class HmmDecoder:
             DataError: the silence of `system` is more than one state, which the search cannot do.
         """
         units = system.units
-        silence = list(units.states(EDGE, 0, EDGE))
-        if silence != [0]:
+        silence = list(units.states(EDGE, SILENCE, EDGE))
+        if silence != [SILENCE]:
             raise DataError(f"expected silence to be the state 0, found states {silence}")
         search = BeamSearch(
             LexiconTree.build(spelled_in_states(dictionary.pronunciations, units)),
             dictionary.model.arrays,
-            topology=hmm(system.stay_probs.astype(np.float32), silence=0),
+            topology=hmm(system.stay_probs.astype(np.float32), silence=SILENCE),
             start_state=dictionary.model.start_state,
             end_word=dictionary.model.end_word,
             unknown_word=dictionary.model.unknown_word,

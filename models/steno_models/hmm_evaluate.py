@@ -18,8 +18,8 @@ from steno_models import bundle
 from steno_models.errors import DataError
 from steno_models.hmm.config import read_config
 from steno_models.hmm.recipe import ADAPTED, BEFORE_ADAPTED, STAGES, SUBSPACE, model_path
+from steno_models.hmm.speakers import speaker_frames
 from steno_models.hmm.speech import Recording, read_recordings
-from steno_models.hmm.stages import speaker_frames
 from steno_models.hmm.subspace import load_subspace_system
 from steno_models.hmm.system import Acoustics, System, load_system
 from steno_models.hmm_decoder import ACOUSTIC_SCALE, Dictionary, HmmDecoder
@@ -70,24 +70,25 @@ def decode_adapted(
         replace(recording, words=[ways[word] for word in words])
         for recording, words in zip(speech, guesses, strict=True)
     ]
-    paths = [_path(first, recording) for recording in supposed]
+    states = [_states(first, second, recording) for recording in supposed]
     base = [second.front_end(recording.cepstra) for recording in speech]
     decoder, found = setting.decoder(second), []
-    for frames in speaker_frames(second, supposed, base, paths):
+    for frames in speaker_frames(second.model.gmm, speech, base, states):
         found.append(decoder.decode(frames))
         tick()
     return found
 
 
-def _path(system: System, recording: Recording) -> IntArray | None:
-    """Return the node of each frame on the best path through the words; None if they do not fit."""
+def _states(first: System, second: System, recording: Recording) -> IntArray | None:
+    """Return the states of `second` on the best path of `first`; None if the words do not fit."""
     if not recording.words:
         return None
-    frames: FloatArray = system.front_end(recording.cepstra)
+    frames: FloatArray = first.front_end(recording.cepstra)
     try:
-        return system.model.best_path(frames, recording.graph(system.units))
+        path = first.model.best_path(frames, recording.graph(first.units))
     except DataError:
         return None
+    return recording.graph(second.units).states[path]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 
 from steno_models.errors import ConfigError
-from steno_models.hmm import fmllr
 from steno_models.hmm.frames import FrontEnd
 from steno_models.hmm.gmm import DiagonalGmm, shares
 from steno_models.hmm.kernels import F64
 from steno_models.hmm.model import PhoneModel
 from steno_models.hmm.semitied import FullStatistics, semi_tied
-from steno_models.hmm.speech import Recording, of_speakers
+from steno_models.hmm.speakers import speaker_frames
+from steno_models.hmm.speech import Recording
 from steno_models.hmm.topology import Graph, Units
 from steno_models.hmm.train import (
     VARIANCE_FLOOR,
@@ -70,7 +70,7 @@ class Course:
         base: (T, D) frames of each recording.
         frames: those after the speaker's map; the same where no speaker has one.
         model: as trained so far.
-        maps: (D, D + 1) for each speaker in the order of `of_speakers`; none before the first.
+        log_likelihood: of a frame, on the best paths or over all, when it was last measured.
     """
 
     speech: Sequence[Recording]
@@ -80,7 +80,6 @@ class Course:
     base: list[FloatArray]
     frames: list[FloatArray]
     model: PhoneModel
-    maps: list[F64] = field(default_factory=list)
     log_likelihood: float = float("nan")
     _parts: list[FloatArray] = field(init=False)
 
@@ -148,17 +147,9 @@ class Course:
 
     def adapt(self) -> None:
         """Estimate the map of every speaker from the features without one."""
-        gmm, frames = self.model.gmm, list(self.base)
-        self.maps = []
-        for places in of_speakers(self.speech):
-            own = np.concatenate([self.base[i] for i in places])
-            states = np.concatenate([self.graphs[i].states[self.paths[i]] for i in places])
-            parts = by_state(own, states, gmm.num_states)
-            W = fmllr.fmllr(fmllr.FmllrStatistics.of(gmm, parts))
-            self.maps.append(W)
-            for i in places:
-                frames[i] = fmllr.applied(W, self.base[i])
-        self.frames = frames
+        pairs = zip(self.graphs, self.paths, strict=True)
+        states = [graph.states[path] for graph, path in pairs]
+        self.frames = speaker_frames(self.model.gmm, self.speech, self.base, states)
         self._regroup()
 
     def _regroup(self) -> None:

@@ -43,7 +43,8 @@ class Pool:
             white = (frames - self.means[i]) @ whitener.T
             found[:, i] = -0.5 * (white**2).sum(axis=1)
         D = self.means.shape[1]
-        return found + (self.log_weights - half_logdets - 0.5 * D * np.log(2.0 * np.pi))
+        constants = self.log_weights - half_logdets - 0.5 * D * np.log(2.0 * np.pi)
+        return np.asarray(found + constants)
 
     def select(self, frames: FloatArray, count: int = SELECTED) -> LongArray:
         """Return (T, min(count, G)) the Gaussians that fit each of `frames` best."""

@@ -14,11 +14,11 @@ from steno_models.errors import DataError
 from steno_models.hmm.config import Lda, Mono, Sat, Tri
 from steno_models.hmm.contexts import Triphones, context_statistics
 from steno_models.hmm.course import Course, Report, Schedule, first_model
-from steno_models.hmm.fmllr import FmllrStatistics, applied, fmllr
 from steno_models.hmm.frames import FrontEnd
 from steno_models.hmm.lda import LdaStatistics, splice
 from steno_models.hmm.questions import articulation, clustered
-from steno_models.hmm.speech import Recording, of_speakers
+from steno_models.hmm.speakers import speaker_frames
+from steno_models.hmm.speech import Recording
 from steno_models.hmm.system import System
 from steno_models.hmm.topology import Monophones, shortest_path
 from steno_models.hmm.train import Example, Stage, by_state, train
@@ -102,34 +102,12 @@ def train_tri3(
     """Return triphones on the features of `before`, mapped for each speaker."""
     front_end = before.system.front_end
     base = [front_end(recording.cepstra) for recording in speech]
-    frames = speaker_frames(before.system, speech, base, before.paths)
-    start = _Start(before.paths, front_end, base, frames, before.system.units.states_per_phone)
+    units = before.system.units
+    pairs = zip(speech, before.paths, strict=True)
+    states = [recording.graph(units).states[path] for recording, path in pairs]
+    frames = speaker_frames(before.system.model.gmm, speech, base, states)
+    start = _Start(before.paths, front_end, base, frames, units.states_per_phone)
     return _triphones(speech, start, options, report)
-
-
-def speaker_frames(
-    system: System,
-    speech: Sequence[Recording],
-    base: Sequence[FloatArray],
-    paths: Sequence[IntArray | None],
-) -> list[FloatArray]:
-    """Return `base`, (T, D) for each recording, mapped so that `system` likes each speaker best.
-
-    Recordings whose path is None do not count for the map, but go through it as the others do.
-    """
-    frames = list(base)
-    gmm = system.model.gmm
-    for places in of_speakers(speech):
-        known = [(i, path) for i in places if (path := paths[i]) is not None]
-        if not known:
-            continue
-        states = [speech[i].graph(system.units).states[path] for i, path in known]
-        own = np.concatenate([base[i] for i, _ in known])
-        parts = by_state(own, np.concatenate(states), gmm.num_states)
-        W = fmllr(FmllrStatistics.of(gmm, parts))
-        for i in places:
-            frames[i] = applied(W, base[i])
-    return frames
 
 
 @dataclass(frozen=True, slots=True)

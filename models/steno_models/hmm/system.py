@@ -11,7 +11,7 @@ from steno_models.hmm.frames import FrontEnd
 from steno_models.hmm.gmm import DiagonalGmm
 from steno_models.hmm.kernels import F64
 from steno_models.hmm.model import PhoneModel
-from steno_models.hmm.topology import Monophones, Units
+from steno_models.hmm.topology import EDGE, SILENCE, Monophones, Units
 from steno_models.hmm.tree import TiedStates
 from steno_models.types import FloatArray
 
@@ -65,7 +65,7 @@ class System:
     def save(self, path: Path) -> None:
         """Write the system as one `.npz` file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        tied = isinstance(self.units, TiedStates)
+        units = self.units
         matrix = self.front_end.matrix
         gmm = self.model.gmm
         # What cannot be told from a half-written file is written beside it first.
@@ -73,9 +73,9 @@ class System:
         with partial.open("wb") as file:
             np.savez(
                 file,
-                table=self.units.table if tied else np.zeros(0, np.int32),
-                states_per_phone=np.int32(self.units.states_per_phone),
-                silence_states=np.int32(1 if tied else self.units.silence_states),
+                table=units.table if isinstance(units, TiedStates) else np.zeros(0, np.int32),
+                states_per_phone=np.int32(units.states_per_phone),
+                silence_states=np.int32(len(units.states(EDGE, SILENCE, EDGE))),
                 matrix=np.zeros((0, 0)) if matrix is None else matrix,
                 adapted=np.bool_(self.adapted),
                 offsets=gmm.offsets,

@@ -13,10 +13,10 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.hmm.config import Lda, Mono, Sat, Sgmm, Tri, read_config
 from steno_models.hmm.course import Course
 from steno_models.hmm.frames import FrontEnd
+from steno_models.hmm.speakers import speaker_frames
 from steno_models.hmm.speech import Recording
 from steno_models.hmm.stages import (
     Trained,
-    speaker_frames,
     train_mono,
     train_tri1,
     train_tri2,
@@ -123,7 +123,10 @@ def test_a_map_for_each_speaker_makes_the_speech_likelier(
     tri3 = train_tri3(speech, tri2, options, _silent)
     assert tri3.system.adapted
     base = [tri3.system.front_end(recording.cepstra) for recording in speech]
-    mapped = speaker_frames(tri3.system, speech, base, tri3.paths)
+    units = tri3.system.units
+    pairs = zip(speech, tri3.paths, strict=True)
+    states = [recording.graph(units).states[path] for recording, path in pairs]
+    mapped = speaker_frames(tri3.system.model.gmm, speech, base, states)
     assert _fit(tri3, speech, mapped) > _fit(tri3, speech, base) + 0.2
 
 

@@ -23,7 +23,9 @@ def _aligned(rng: np.random.Generator, tokens: int) -> tuple[FloatArray, IntArra
     """
     frames, names = [], []
     for _ in range(tokens):
-        phone, left, right = int(rng.integers(1, 4)), *rng.integers(0, 7, 2).tolist()
+        phone, left, right = (
+            int(rng.integers(low, high)) for low, high in ((1, 4), (0, 7), (0, 7))
+        )
         for state in TRIPHONES.states(left, phone, right):
             mean = np.full(D, float(phone))
             mean[0] += 5.0 * (phone == 1 and right in {4, 5})
@@ -142,7 +144,9 @@ def test_phones_that_sound_alike_are_one_question() -> None:
     sums, squares = np.zeros((NUM_PHONES, 1)), np.zeros((NUM_PHONES, 1))
     for phone, mean in {1: 0.0, 2: 0.1, 3: 4.0, 4: 4.1}.items():
         counts[phone], sums[phone], squares[phone] = 100.0, 100.0 * mean, 100.0 * (mean**2 + 1.0)
-    found = {tuple(np.flatnonzero(question)) for question in clustered(counts, sums, squares)}
+    found = {
+        tuple(np.flatnonzero(question).tolist()) for question in clustered(counts, sums, squares)
+    }
     assert found == {(1, 2), (3, 4)}
 
 
