@@ -17,6 +17,7 @@ const CLOSED = {
   failed: "The recogniser failed, several times in a row.",
   refused: "The daemon refused the session.",
   limit: "The session came to a limit.",
+  withdrawn: "Your token was taken back.",
 };
 
 const STATUS = {
