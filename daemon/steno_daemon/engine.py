@@ -33,7 +33,7 @@ FRAME_S = 0.01
 CROWD = 8
 """So many sessions are worth waiting for as long as may be."""
 LIVE_S = 0.2
-"""Audio that is not spoken yet by more than this comes from a file, which can wait."""
+"""Audio that is not spoken yet by more than this comes from a file."""
 
 
 class HasChunk(Protocol):
@@ -107,6 +107,16 @@ class Job:
     decoding: Decoding = field(compare=False)
     deliver: Callable[[Outcome], None] = field(compare=False)
     came_s: float = field(default_factory=time.monotonic, compare=False)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its audio had been spoken when it came; a file's is there ahead of time."""
+        return self.due_s <= self.came_s + LIVE_S
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it may wait for others; a file gets on by not waiting."""
+        return self.work.may_wait and self.is_live
 
 
 def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, State]:
@@ -313,7 +323,7 @@ class Engine:
         return (
             self._closing
             or len(self._jobs) >= min(self._batching.most, self._transcripts)
-            or not all(job.work.may_wait for job in self._jobs)
+            or not all(job.may_wait for job in self._jobs)
         )
 
     def _patience_s(self) -> float:
@@ -338,8 +348,7 @@ class Engine:
         began_s = time.monotonic()
         results = self._recogniser.step(chunks)
         busy_s = time.monotonic() - began_s
-        live = sum(job.due_s <= began_s + LIVE_S for job in batch)
-        self.worked_s += busy_s * live / len(batch)
+        self.worked_s += busy_s * sum(job.is_live for job in batch) / len(batch)
         self._metrics.batch(
             len(batch),
             busy_s=busy_s,

@@ -87,6 +87,18 @@ async def test_a_piece_with_silence_at_its_end_waits_for_nobody() -> None:
     assert recogniser.batches == [1]
 
 
+def test_a_file_waits_for_nobody() -> None:
+    work = Work(np.zeros((4, 80), np.float32), None, is_last=False, position=0, may_wait=True)
+    live, ahead = (
+        Job(due_s, 0, Seat("a"), work, Decoding(), lambda _: None, came_s=100.0)
+        for due_s in (99.9, 107.0)
+    )
+    assert live.is_live
+    assert live.may_wait
+    assert not ahead.is_live
+    assert not ahead.may_wait
+
+
 def test_the_more_sessions_the_longer_it_is_worth_waiting() -> None:
     batching = Batching(wait_s=0.7)
     waits_s = [batching.patience_s(sessions) for sessions in range(CROWD + 3)]
