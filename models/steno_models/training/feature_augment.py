@@ -57,8 +57,7 @@ def warp_tempo(features: FloatArray, factor: float) -> FloatArray:
 def tempo_positions(frames: int, factor: float) -> NDArray[np.float64]:
     """Return where each frame of `warp_tempo` was found among `frames`, (frames / factor,)."""
     kept = max(min(frames, 1), int(frames / factor))
-    positions: NDArray[np.float64] = np.minimum(np.arange(kept) * factor, frames - 1)
-    return positions
+    return np.asarray(np.minimum(np.arange(kept) * factor, frames - 1), np.float64)
 
 
 def warp_frequency(features: FloatArray, factor: float) -> FloatArray:
