@@ -264,17 +264,17 @@ class Recogniser:
     def _update(self, state: State, *, is_last: bool) -> Update:
         language_model = self._language_model(state.options)
         search = language_model.search
-        words: tuple[Word, ...] = ()
         alternatives: tuple[Alternative, ...] = ()
-        stable = 0
-        if state.is_speech and is_last:
+        if is_last:
             found = search.finish(state.search, max(1, state.options.n_best))
             alternatives = tuple(self._alternative(one, language_model.words) for one in found)
             words = alternatives[0].words if alternatives else ()
             stable = len(words)
-        elif state.is_speech:
+        else:
             words = self._alternative(search.best(state.search), language_model.words).words
             stable = min(len(words), search.stable_words(state.search))
+        if not state.is_speech:  # looked for all the same: a first look compiles, and costs count
+            words, alternatives, stable = (), (), 0
         return Update(
             words,
             stable,
