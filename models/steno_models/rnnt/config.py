@@ -106,8 +106,8 @@ class Loss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     pruned: Amount = 1.0
     simple: Amount = 0.5
-    ctc: Amount = 0.3
-    middle_ctc: Amount = 0.2
+    ctc: Amount = 0.5
+    middle_ctc: Amount = 0.3
     columns: Annotated[int, Meta(ge=2)] = 5
     fast_emit: Share = 0.0
     warm_share: Share = 0.1

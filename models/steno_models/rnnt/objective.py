@@ -28,8 +28,8 @@ class Weights:
 
     pruned: float = 1.0
     simple: float = 0.5
-    ctc: float = 0.3
-    middle_ctc: float = 0.2
+    ctc: float = 0.5
+    middle_ctc: float = 0.3
 
     def warming(self, share: float) -> "Weights":
         """Return the weights after this `share` of the warm-up."""

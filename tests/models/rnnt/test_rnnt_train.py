@@ -189,15 +189,15 @@ def test_the_pruned_loss_comes_in_while_the_simple_one_steps_back() -> None:
 
 def test_a_small_model_learns_two_utterances_by_heart(tmp_path: Path) -> None:
     targets = [np.array([3, 1, 2, 2], np.int32), np.array([2, 3, 1], np.int32)]
-    spectra = np.random.default_rng(0).normal(0, 1.5, (4, 80)).astype(np.float32)
+    spectra = np.random.default_rng(0).normal(0, 3, (4, 80)).astype(np.float32)
     rows = [np.concatenate([[0], *([p, 0] for p in target)]) for target in targets]
-    memory = Memory(*(spectra[np.repeat(row, 12)] for row in rows))
+    memory = Memory(*(spectra[np.repeat(row, 8)] for row in rows))
     plain = Plain(UNTOUCHED)
     torch.manual_seed(0)
     options = TransducerOptions(encoder=SMALL, predictor_width=16, joiner_width=16, dropout=0.0)
     task = TransducerTask(
         TrainingTransducer(TransducerModel(options, 4), columns=3),
-        Course(weights=Weights(), warm_batches=10),
+        Course(weights=Weights(ctc=1.0, middle_ctc=0.5), warm_batches=10),
         Contexts(dev=Context(8, 8), unlimited_share=0.0, chunk_steps=(8,), left_steps=(8,)),
         {"both": BucketedBatches(memory, targets, BatchOptions(), augment=plain)},
         Letters(),
@@ -205,15 +205,15 @@ def test_a_small_model_learns_two_utterances_by_heart(tmp_path: Path) -> None:
     batches = BucketedBatches(memory, targets, BatchOptions(), augment=plain)
     fit_options = FitOptions(
         folder=tmp_path,
-        optim=OptimOptions(0.02, warmup_steps=5, total_steps=100, clip_norm=2.0),
+        optim=OptimOptions(0.01, warmup_steps=5, total_steps=120, clip_norm=2.0),
         show_progress=False,
         draw_curves=False,
-        report_every=10,
+        report_every=20,
     )
     assert dict(fit(task, batches, fit_options).dev) == {"error": 0.0, "error_both": 0.0}
     reports = read_run_log(tmp_path / "log.jsonl")
     assert set(reports[-1].metrics) == set(Weights.__slots__)
-    assert (reports[-1].metrics["pruned"] or 9) < 0.2 * (reports[0].metrics["pruned"] or 0)
+    assert (reports[-1].metrics["pruned"] or 9) < 0.1 * (reports[0].metrics["pruned"] or 0)
 
 
 # --- the encoder to begin with
