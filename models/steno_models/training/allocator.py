@@ -1,9 +1,9 @@
 """How the C library deals with the memory that a training takes and gives back at every step.
 
-Batches differ in length, so hardly two tensors are of one size. By default glibc maps every large
-one anew and unmaps it afterwards, and the kernel fills each page with zeros first: on a CPU that
-costs up to half of the training's time. Told to keep what was freed, it costs nothing, at the
-price of as much memory as the largest step takes.
+Batches differ in length, so hardly two tensors are of one size. By default glibc maps the large
+ones anew and unmaps them afterwards, and every page of them is a fault that the kernel answers with
+zeros. Told to keep what was freed, it has no such faults once the largest step was taken, at the
+price of as much memory as that one needs.
 """
 
 import ctypes
