@@ -51,10 +51,9 @@ PIECE_SAMPLES = 8 * SAMPLE_RATE
 SYNTHETIC_PIECES = 96
 # How much louder the speech is than the noise behind it.
 SNR_DB = (0.0, 20.0)
-IN_NOISE = " in noise"
 STEP_S = 0.04
-# How far the odds may be moved, in nats, so that no recording of speech stays shut.
-LENIENCE = 1.0
+# Nats by which speech must be likelier: words that come a look later harm less than wrong ones.
+CAUTION = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def speech(manifest: Path, noises: Sequence[Sound]) -> Iterator[Sound]:
         choice = [noise.samples for noise in noises if noise.half == half]
         noise = choice[int(rng.integers(len(choice)))]
         noisy = add_noise(samples, noise, rng.uniform(*SNR_DB), rng)
-        yield Sound(f"{group}{IN_NOISE}", half, noisy)
+        yield Sound(f"{group} in noise", half, noisy)
 
 
 def heard(recogniser: Recogniser, sound: Sound, *, is_speech: bool) -> Piece:
@@ -149,9 +148,6 @@ def heard(recogniser: Recogniser, sound: Sound, *, is_speech: bool) -> Piece:
 def fit(pieces: Sequence[Piece]) -> SpeechGate:
     """Return the gate that tells the windows of speech from those of `pieces` without.
 
-    Between rare words in noise and lost words of speech it leans towards the first: the bias is
-    raised, by up to LENIENCE, until the gate opens for every piece of speech without added noise.
-
     Raises:
         DataError: no phone is heard in one of the two.
     """
@@ -162,11 +158,8 @@ def fit(pieces: Sequence[Piece]) -> SpeechGate:
             f"expected windows with phones in speech and in what has no words, found "
             f"{int(truth.sum())} and {int((~truth).sum())}"
         )
-    gate = SpeechGate(*logistic.fit(features(np.concatenate(rows)), truth))
-    clean = [piece for piece in pieces if piece.is_speech and not piece.group.endswith(IN_NOISE)]
-    highest = [float(gate.log_odds(piece.windows).max(initial=-np.inf)) for piece in clean]
-    missing = -min((odds for odds in highest if np.isfinite(odds)), default=0.0)
-    return SpeechGate(gate.weights, gate.bias + min(max(missing + 1e-3, 0.0), LENIENCE))
+    weights, bias = logistic.fit(features(np.concatenate(rows)), truth)
+    return SpeechGate(weights, bias - CAUTION)
 
 
 def outcomes(gate: SpeechGate, pieces: Sequence[Piece]) -> list[Outcome]:
