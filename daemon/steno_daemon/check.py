@@ -151,14 +151,14 @@ def check(file: Path | None, overrides: Tables, load: LoadModel) -> Findings:
 
 def _configuration(found: Findings, file: Path | None, overrides: Tables) -> Config | None:
     """Return the configuration without what is wrong in it, None where it cannot be read."""
+    settings = None
     with found.looking_at("configuration"):
         settings, faults = config.load_what_is_right(file, overrides)
         for fault in faults:
             found.fault("configuration", fault)
         if not faults:
             found.ok("configuration", str(file) if file else "no file, everything by default")
-        return settings
-    return None
+    return settings
 
 
 def _encryption(found: Findings, settings: Config) -> None:

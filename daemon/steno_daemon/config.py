@@ -208,8 +208,10 @@ def load_what_is_right(
         section = right.setdefault(name, {})
         if option:
             known = section.get(option)
-            more = isinstance(known, list) and isinstance(value, list)
-            section[option] = [*known, *value] if more else value
+            if isinstance(known, list) and isinstance(value, list):
+                known.extend(value)
+            else:
+                section[option] = value
     return msgspec.convert(right, Config, dec_hook=_path), list(dict.fromkeys(faults))
 
 

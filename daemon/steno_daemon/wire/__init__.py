@@ -7,8 +7,8 @@ the stream.
 
 A client whose connection broke opens the next one with `resume`: the daemon answers with `resumed`,
 says again what the client has not seen, and takes the audio from the sample that `resumed` names.
-So does a client whose connection was closed with the code 1012: the daemon goes down and has left the
-session to the next one.
+So does a client whose connection was closed with the code 1012: the daemon goes down and has left
+the session to the next one.
 
 What a client sends is read strictly: an unknown field is an error that names it. What the daemon
 sends may grow fields, which older clients ignore. This package imports msgspec and the standard
