@@ -70,7 +70,8 @@ class Course:
         base: (T, D) frames of each recording.
         frames: those after the speaker's map; the same where no speaker has one.
         model: as trained so far.
-        log_likelihood: of a frame, on the best paths or over all, when it was last measured.
+        log_likelihood: of a frame, on the best paths or over all, when it was last measured;
+            None before.
     """
 
     speech: Sequence[Recording]
@@ -80,7 +81,7 @@ class Course:
     base: list[FloatArray]
     frames: list[FloatArray]
     model: PhoneModel
-    log_likelihood: float = float("nan")
+    log_likelihood: float | None = None
     _parts: list[FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,10 +105,10 @@ class Course:
             else:
                 gmm = refined(self.model.gmm, self._parts, rounds=1)
                 self.model = replace(self.model, gmm=gmm)
-            report(
-                number,
-                {"gaussians": len(self.model.gmm.means), "log_likelihood": self.log_likelihood},
-            )
+            told: dict[str, float] = {"gaussians": len(self.model.gmm.means)}
+            if self.log_likelihood is not None:
+                told["log_likelihood"] = self.log_likelihood
+            report(number, told)
 
     def align(self) -> None:
         """Find the best paths, and how long the states last on them."""

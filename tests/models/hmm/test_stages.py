@@ -142,6 +142,7 @@ def test_summing_over_all_paths_never_lowers_the_likelihood(
     found = []
     for _ in range(4):
         course.sum_over_paths()
+        assert course.log_likelihood is not None
         found.append(course.log_likelihood)
     assert (np.diff(found) >= -1e-4).all()
     assert found[-1] > found[0]
