@@ -247,8 +247,14 @@ class Engine:
         if self._thread.is_alive():
             logger.warning("the engine did not end within %s s, leaving it behind", timeout_s)
 
-    def admit(self, name: str, transcripts: int = 1) -> Seat:
+    def admit(self, name: str, transcripts: int = 1, *, is_resumed: bool = False) -> Seat:
         """Return a seat for a session that makes so many transcripts at once.
+
+        Args:
+            name: of the session.
+            transcripts: how many it makes.
+            is_resumed: whether it was let in before, by a daemon that is gone: then the work of
+                all that come back at once keeps nobody out.
 
         Raises:
             OverloadedError: there is no room for them.
@@ -259,7 +265,7 @@ class Engine:
                 f"found {self.sessions} and {transcripts} more",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if self.sessions and self.load.is_full:
+        if self.sessions and self.load.is_full and not is_resumed:
             shares = self.load.shares
             raise OverloadedError(
                 f"the daemon is busy: expected its engine to work less than {FULL.engine:.0%} of "

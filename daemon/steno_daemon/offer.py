@@ -1,6 +1,7 @@
 """What a session is offered, how it is decoded, and what is left of it elsewhere: plain values."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
@@ -62,3 +63,14 @@ class Snapshot:
     start: wire.Start
     checkpoints: tuple[Checkpoint, ...]
     events: tuple[wire.ServerMessage, ...]
+
+
+class Admit(Protocol):
+    """Finds room for a session, or raises `OverloadedError`."""
+
+    def __call__(self, transcripts: int, /, *, is_resumed: bool) -> None:
+        """Take room for so many transcripts; one that is resumed was let in before."""
+
+
+def always_room(_transcripts: int, *, is_resumed: bool) -> None:  # noqa: ARG001
+    """Admit everybody."""

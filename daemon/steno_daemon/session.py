@@ -23,7 +23,7 @@ from steno_daemon.errors import OverloadedError, UnknownModelError, WireError
 from steno_daemon.happenings import Work
 from steno_daemon.intake import Intake
 from steno_daemon.lanes import Lanes
-from steno_daemon.offer import STEP_MS, Decoding, Offer, Snapshot
+from steno_daemon.offer import STEP_MS, Admit, Decoding, Offer, Snapshot, always_room
 from steno_daemon.outbox import Outbox
 from steno_daemon.replies import Replies
 from steno_daemon.states import TRANSITIONS, Input, State
@@ -32,10 +32,6 @@ from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
     from steno_models import recogniser
-
-
-def always_room(_channels: int) -> None:
-    """Admit everybody."""
 
 
 def nobody(_content: wire.ServerMessage | wire.ClientMessage | bytes) -> None:
@@ -60,7 +56,7 @@ class Session:
         self,
         name: str,
         offer: Offer,
-        admit: Callable[[int], None] = always_room,
+        admit: Admit = always_room,
         *,
         observe: Callable[[wire.ServerMessage], None] = nobody,
         note: Callable[[wire.ClientMessage | bytes], None] = nobody,
@@ -92,7 +88,7 @@ class Session:
         start = snapshot.start
         over = bool(snapshot.events) and isinstance(snapshot.events[-1], wire.Closed)
         if not over:
-            self._admit(len(snapshot.checkpoints))
+            self._admit(len(snapshot.checkpoints), is_resumed=True)
         self._take_form(start)
         needed = min(checkpoint.position for checkpoint in snapshot.checkpoints)
         self._intake = Intake.resumed(start, needed)
@@ -143,7 +139,7 @@ class Session:
             return
         try:
             self._offer.domains.check(start.language_model)
-            self._admit(_transcripts(start))
+            self._admit(_transcripts(start), is_resumed=False)
         except UnknownModelError as error:
             self.complain(
                 WireError(

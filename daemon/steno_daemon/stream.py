@@ -269,7 +269,7 @@ class Stream:
             deliver=partial(self._take, work.channel),
         )
 
-    def _take_seat(self, transcripts: int) -> None:
+    def _take_seat(self, transcripts: int, *, is_resumed: bool) -> None:
         """Sit down with the engine, if the client may and there is room."""
         grant, metrics = self.identity.grant, self._house.metrics
         self._make_room(grant, transcripts)
@@ -279,7 +279,9 @@ class Stream:
             metrics.refused(ErrorCode.LIMIT_EXCEEDED.value)
             raise OverloadedError(str(error), retry_after_s=60.0) from error
         try:
-            self._seat = self._house.engine.admit(self.identity.name, transcripts)
+            self._seat = self._house.engine.admit(
+                self.identity.name, transcripts, is_resumed=is_resumed
+            )
         except OverloadedError:
             grant.leave()
             metrics.refused(ErrorCode.OVERLOADED.value)

@@ -194,6 +194,7 @@ async def test_nobody_else_is_let_in_while_the_daemon_is_full() -> None:
         first = engine.admit("a")  # somebody always is
         with pytest.raises(OverloadedError, match=r"less than 95%, found 100% and 25%"):
             engine.admit("b")
+        engine.leave(engine.admit("resumed", is_resumed=True))
         engine.load.look(20.0, engine_s=2.0, loop_s=1.0)
         engine.leave(first)
         engine.admit("b")

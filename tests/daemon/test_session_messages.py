@@ -185,7 +185,8 @@ def test_an_unknown_language_model_is_named_and_the_client_may_try_again() -> No
 
 
 def test_a_full_daemon_refuses_and_says_when_to_come_back() -> None:
-    def full(_transcripts: int) -> None:
+    def full(_transcripts: int, *, is_resumed: bool) -> None:
+        assert not is_resumed
         raise OverloadedError("the daemon is busy", retry_after_s=5.0)
 
     session = Session("test", Offer(), admit=full)
