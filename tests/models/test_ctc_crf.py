@@ -59,7 +59,7 @@ def test_its_gradient_is_that_of_finite_differences() -> None:
 def test_posteriors_sum_to_one_at_each_step_and_vanish_behind_the_end() -> None:
     log_probs = _log_probs(2, 50, 9).requires_grad_()
     lengths = torch.tensor([50, 31])
-    log_partition(log_probs, lengths, _lm(_table(9, 2))).sum().backward()
+    log_partition(log_probs, lengths, _lm(_table(9, 2))).sum().backward()  # type: ignore[no-untyped-call]
     assert log_probs.grad is not None
     live = torch.arange(50)[None] < lengths[:, None]
     torch.testing.assert_close(log_probs.grad.sum(-1), live.double())
@@ -68,7 +68,7 @@ def test_posteriors_sum_to_one_at_each_step_and_vanish_behind_the_end() -> None:
 def test_long_recordings_neither_underflow_nor_overflow() -> None:
     log_probs = (_log_probs(1, 3000, 5).float() * 8).requires_grad_()
     total = log_partition(log_probs, torch.tensor([3000]), LabelLm.of_table(_table(5, 3)))
-    total.sum().backward()
+    total.sum().backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(total).all()
     assert log_probs.grad is not None
     assert torch.isfinite(log_probs.grad).all()

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
@@ -274,8 +274,9 @@ async def _kept_alive(
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(messages))
+            both: set[asyncio.Future[Any]] = {waiting, withdrawal}
             done, _ = await asyncio.wait(
-                [waiting, withdrawal],
+                both,
                 timeout=KEEP_ALIVE_S,
                 return_when=asyncio.FIRST_COMPLETED,
             )

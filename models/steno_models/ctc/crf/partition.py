@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from steno_models.ctc.crf_kernels import backward, forward
+from steno_models.ctc.crf.kernels import backward, forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def log_partition(log_probs: Tensor, lengths: Tensor, lm: LabelLm) -> Tensor:
         lengths: (B,) steps; those behind count nothing.
         lm: of the same labels.
     """
-    total: Tensor = _LogPartition.apply(log_probs, lengths, lm)
+    total: Tensor = _LogPartition.apply(log_probs, lengths, lm)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -87,5 +87,5 @@ class _LogPartition(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """Return the posteriors times the gradient of ln Z."""
-        (posteriors,) = ctx.saved_tensors
+        (posteriors,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return posteriors * gradients[0][:, None, None], None, None

@@ -1,4 +1,4 @@
-"""The forward and backward recursion of `crf`, compiled, one recording at a time.
+"""The forward and backward recursion of `partition`, compiled, one recording at a time.
 
 States are pairs (b, a): b the last label, a the one before. Each stands twice: after the label
 itself, and after a blank that followed. Of the V² pairs few hold any weight at a step; those below
@@ -25,7 +25,7 @@ def forward(
 
     Args:
         y: (S, V) weights of the labels, the blank at 0.
-        other: (V, V, V) [b, a, q]; see `crf.LabelLm`.
+        other: (V, V, V) [b, a, q]; see `partition.LabelLm`.
         again: (V, V) [b, a]; likewise.
         label: (S + 1, V, V) [s, b, a], to fill: before step s, after a label.
         blank: (S + 1, V, V) likewise after a blank.
