@@ -1,12 +1,13 @@
 """CTC-CRF's partition function, against the enumeration of all paths and finite differences."""
 
+from collections.abc import Iterator
 from itertools import groupby, product
 
 import pytest
 import torch
 from torch import Tensor
 
-from steno_models.ctc.crf import LabelLm, log_partition
+from steno_models.ctc.crf import LabelLm, log_partition, transcribe
 
 
 def _table(V: int, seed: int) -> Tensor:
@@ -23,17 +24,20 @@ def _lm(table: Tensor) -> LabelLm:
     return LabelLm(lm.other.double(), lm.again.double())
 
 
-def _enumerated(log_probs: Tensor, table: Tensor) -> Tensor:
-    """Return ln Z of one recording, (S, V), by going through its V ** S paths."""
+def _paths(log_probs: Tensor, table: Tensor) -> Iterator[tuple[list[int], Tensor]]:
+    """Yield the labels and the weight of each of the V ** S paths of one recording, (S, V)."""
     S, V = log_probs.shape
-    total = torch.zeros((), dtype=torch.float64)
     for path in product(range(V), repeat=S):
         p = log_probs[range(S), list(path)].sum().exp()
-        a = b = 0
-        for label in (label for label, _ in groupby(path) if label):
-            p, a, b = p * table[a, b, label], b, label
-        total = total + p
-    return total.log()
+        labels = [label for label, _ in groupby(path) if label]
+        for a, b, label in zip([0, 0, *labels], [0, *labels], labels, strict=False):
+            p = p * table[a, b, label]
+        yield labels, p
+
+
+def _enumerated(log_probs: Tensor, table: Tensor) -> Tensor:
+    """Return ln Z of one recording, (S, V), by going through its V ** S paths."""
+    return torch.stack([p for _, p in _paths(log_probs, table)]).sum().log()
 
 
 def _log_probs(B: int, S: int, V: int) -> Tensor:
@@ -83,3 +87,22 @@ def test_whatever_is_certain_costs_its_language_model_alone() -> None:
     found = log_partition(log_probs, torch.tensor([len(path)]), _lm(table))
     wanted = (table[0, 0, 1] * table[0, 1, 1] * table[1, 1, 2]).log()
     torch.testing.assert_close(found[0], wanted, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_likeliest_path_is_the_best_of_all(seed: int) -> None:
+    """Labels may win by one path where others have more weight in all: Viterbi, not the sum."""
+    log_probs, table = _log_probs(2, 5, 4) * (1 + seed), _table(4, seed).float().double()
+    lengths = torch.tensor([5, 3])
+    found = transcribe(log_probs, lengths, _lm(table))
+    for labels, one, n in zip(found, log_probs, lengths, strict=True):
+        paths = list(_paths(one[:n], table))
+        best = max(float(p) for _, p in paths)
+        assert any(labels == wanted and p > best * (1 - 1e-9) for wanted, p in paths)
+
+
+def test_a_label_said_twice_needs_a_blank_between() -> None:
+    log_probs = torch.full((1, 5, 3), -40.0)
+    log_probs[0, range(5), [1, 1, 0, 1, 2]] = 0.0
+    lm = LabelLm.of_table(_table(3, 1))
+    assert transcribe(log_probs, torch.tensor([5]), lm) == [[1, 1, 2]]

@@ -8,6 +8,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from steno_models.ctc import crf
 from steno_models.ctc.crf import LabelLm
 from steno_models.ctc.data import split_labels
 from steno_models.ctc.loss import Targets, TrainingCtc, Weights, parts, weighted
@@ -124,7 +125,7 @@ class CtcTask:
         return weighted(found, weights), metrics
 
     def evaluate(self) -> Mapping[str, float]:
-        """Return the greedy phone error rate: of each held-out set, and of all as `error`."""
+        """Return the phone error rate: of each held-out set, and of all as `error`."""
         rates, wrong, spoken = {}, 0, 0
         for name, batches in self._dev.items():
             errors, length = self._errors(batches)
@@ -137,7 +138,7 @@ class CtcTask:
         device = self.model.frame_output.weight.device
         errors = length = 0
         for batch in batches.epoch(0):
-            found = transcribe(self.model, batch.to(device), self._contexts.dev)
+            found = transcribe(self.model, batch.to(device), self._contexts.dev, self._lm)
             for phones, target, U in zip(found, batch.targets, batch.target_lengths, strict=True):
                 alignment = align(_symbols(target[: int(U)].tolist()), _symbols(phones))
                 errors += alignment.errors
@@ -146,10 +147,18 @@ class CtcTask:
 
 
 @torch.no_grad()
-def transcribe(model: TrainingCtc, batch: Batch, context: Context) -> list[list[int]]:
-    """Return the tokens of each utterance's likeliest path, repeats and blanks taken out."""
+def transcribe(
+    model: TrainingCtc, batch: Batch, context: Context, lm: LabelLm | None = None
+) -> list[list[int]]:
+    """Return the tokens of each utterance's likeliest path, repeats and blanks taken out.
+
+    What was trained by CTC-CRF leaves a part of the work to its model of labels, `lm`.
+    """
     steps = steps_of_all(batch.feature_lengths)
-    best = model.model(batch.features, steps, context).argmax(dim=-1)
+    log_probs = model.model(batch.features, steps, context)
+    if lm is not None:
+        return crf.transcribe(log_probs, steps, lm)
+    best = log_probs.argmax(dim=-1)
     return [
         [token for token, _ in groupby(row[: int(S)].tolist()) if token]
         for row, S in zip(best, steps, strict=True)

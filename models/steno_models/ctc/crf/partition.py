@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from steno_models.ctc.crf.kernels import backward, forward
+from steno_models.ctc.crf.kernels import backward, best_labels, forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,18 @@ def log_partition(log_probs: Tensor, lengths: Tensor, lm: LabelLm) -> Tensor:
     """
     total: Tensor = _LogPartition.apply(log_probs, lengths, lm)  # type: ignore[no-untyped-call]
     return total
+
+
+def transcribe(log_probs: Tensor, lengths: Tensor, lm: LabelLm) -> list[list[int]]:
+    """Return the labels of each recording's likeliest path; see `log_partition`."""
+    found = log_probs.detach().cpu().double().numpy()
+    with np.errstate(divide="ignore"):
+        other, again = (np.log(part.cpu().double().numpy()) for part in (lm.other, lm.again))
+    texts = []
+    for one, steps in zip(found, lengths.tolist(), strict=True):
+        labels = np.empty(steps, np.int64)
+        texts.append(labels[: best_labels(one[:steps], other, again, labels)].tolist())
+    return texts
 
 
 class _LogPartition(torch.autograd.Function):
