@@ -172,4 +172,4 @@ def _trace(
             code = before_label[s, b, a]
             b, a, idle = a, code // 2, code % 2 == 1
     out[:found] = out[:found][::-1].copy()
-    return found
+    return int(found)
