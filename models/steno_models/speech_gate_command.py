@@ -37,12 +37,12 @@ from steno_models.training.recordings import read_samples
 from steno_models.training.wordless import KINDS, wordless
 from steno_models.types import FloatArray
 from steno_models.vad.speech_gate import (
-    LEAST_PHONES,
     LOOK_STEPS,
     SpeechGate,
     features,
     look,
     nothing_heard,
+    telling,
 )
 
 DoubleArray = NDArray[np.float64]
@@ -53,7 +53,7 @@ SYNTHETIC_PIECES = 96
 SNR_DB = (0.0, 20.0)
 STEP_S = 0.04
 # Nats by which speech must be likelier: words that come a look later harm less than wrong ones.
-CAUTION = 1.0
+CAUTION = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ def fit(pieces: Sequence[Piece]) -> SpeechGate:
     Raises:
         DataError: no phone is heard in one of the two.
     """
-    rows = [piece.windows[piece.windows[:, 0] >= LEAST_PHONES] for piece in pieces]
+    rows = [piece.windows[telling(piece.windows)] for piece in pieces]
     truth = np.repeat([piece.is_speech for piece in pieces], [len(windows) for windows in rows])
     if truth.all() or not truth.any():
         raise DataError(

@@ -26,6 +26,10 @@ WINDOW_STEPS = 32
 LOOK_STEPS = 4
 # Phones without which a window tells of no speech: a single one may be any sound.
 LEAST_PHONES = 2
+# Steps before which nothing is judged: the onset of any sound looks like two phones.
+LEAST_STEPS = 12
+# Share of the steps with sound from which more does not look more like speech: tones never pause.
+MOST_SOUND = 0.5
 
 # Sums over the window's steps; p is the posterior, q that of the phones alone (without blank).
 #   phones      how many phones begin: steps whose likeliest token is another one than before
@@ -86,10 +90,16 @@ class SpeechGate:
     def log_odds(self, windows: DoubleArray) -> DoubleArray:
         """Return (W,) ln(p(speech) / p(no speech)) of `windows`, (W, len(SUMS) + 1).
 
-        A window of less than LEAST_PHONES tells of no speech: -inf.
+        A window that is not `telling` tells of no speech: -inf.
         """
         odds = features(windows) @ np.array(self.weights) + self.bias
-        return np.where(windows[:, 0] >= LEAST_PHONES, odds, -np.inf)
+        return np.where(telling(windows), odds, -np.inf)
+
+
+def telling(windows: DoubleArray) -> NDArray[np.bool_]:
+    """Return (W,) which windows are long enough, and have phones enough, to be judged."""
+    enough: NDArray[np.bool_] = (windows[:, 0] >= LEAST_PHONES) & (windows[:, -1] >= LEAST_STEPS)
+    return enough
 
 
 def nothing_heard(num_tokens: int, blank: int) -> Evidence:
@@ -154,14 +164,14 @@ def features(windows: DoubleArray) -> DoubleArray:
     """Return (W, len(FEATURES)) what the regression sees of `windows`, (W, len(SUMS) + 1).
 
     certainty is the mean over phones; entropy, dynamism and energy are means over sound, and sound
-    and rate (of phones) means over steps.
+    (up to MOST_SOUND) and rate (of phones) means over steps.
     """
     phones, certainty, sound, entropy, dynamism, energy, steps = windows.T
     heard = np.maximum(sound, 1e-3)
     columns = {
         "ln_phones": np.log1p(phones),
         "certainty": certainty / np.maximum(phones, 1),
-        "sound": sound / steps,
+        "sound": np.minimum(sound / steps, MOST_SOUND),
         "entropy": entropy / heard,
         "dynamism": dynamism / heard,
         "energy": energy / heard,
