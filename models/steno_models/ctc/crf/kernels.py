@@ -146,7 +146,8 @@ def best_labels(
                     before_label[s, q, b] = _STAY
                 new_label[q, b] = max(label[q, b], best[q]) + log_y[s, q]
         label, new_label = new_label, label
-    return _trace(label, blank, before_label, after_blank, out)
+    found: int = _trace(label, blank, before_label, after_blank, out)
+    return found
 
 
 @njit(nogil=True, cache=True)
@@ -172,4 +173,4 @@ def _trace(
             code = before_label[s, b, a]
             b, a, idle = a, code // 2, code % 2 == 1
     out[:found] = out[:found][::-1].copy()
-    return int(found)
+    return found
