@@ -53,7 +53,7 @@ SYNTHETIC_PIECES = 96
 SNR_DB = (0.0, 20.0)
 STEP_S = 0.04
 # Nats by which speech must be likelier: words that come a look later harm less than wrong ones.
-CAUTION = 2.0
+CAUTION = 3.0
 
 
 @dataclass(frozen=True, slots=True)
