@@ -26,7 +26,6 @@ PAUSE_S = 1.0
 """Behind the sentence: long enough for an endpoint."""
 BLOCK_BYTES = 2 * SAMPLE_RATE * 40 // 1000
 """What comes at a time, as from a microphone."""
-MEASUREMENTS = 2
 SESSIONS_MAX = 1_000
 
 
@@ -53,12 +52,9 @@ def measure(
     """
     data = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes()
     _hear(recogniser, decoding, data)  # the first one compiles
-    tries_s = []
-    for _ in range(MEASUREMENTS):
-        began_s = clock()
-        _hear(recogniser, decoding, data)
-        tries_s.append(clock() - began_s)
-    return min(tries_s) * SAMPLE_RATE / len(samples)  # the least disturbed one
+    began_s = clock()
+    _hear(recogniser, decoding, data)
+    return (clock() - began_s) * SAMPLE_RATE / len(samples)
 
 
 def room(real_time_factor: float, *, headroom: float) -> int:
