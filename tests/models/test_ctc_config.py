@@ -101,8 +101,8 @@ def test_the_first_stage_begins_with_the_init_of_the_file(tmp_path: Path) -> Non
     ("old", "new", "message"),
     [
         ('name = "two"', 'name = "one"', r"stages of different names, found one, one"),
-        ('name = "two"', 'name = "../two"', r"name.* in stages"),
-        ("run = { seed", "runs = { seed", r"unknown field `runs`.* in stages"),
+        ('name = "two"', 'name = "../two"', r"stages: .*name"),
+        ("run = { seed", "runs = { seed", r"stages: .*unknown field `runs`"),
         ("{ mask_share = 0.6", "{ mask = 0.6", r"stage two: .*unknown field `mask`"),
         ("total_steps = 7", "total_steps = 0", r"stage two: .*total_steps"),
         ("mask_share = 0.3", "noise_snr_db = [9.0, 3.0]", r"low to high, found 9 and 3"),

@@ -22,9 +22,8 @@ from steno_models.ctc.data import (
     spoken,
 )
 from steno_models.ctc.loss import NO_LABEL
-from steno_models.ctc.task import steps_of_all
 from steno_models.ctc.variation import Changes, Plain, Varied
-from steno_models.encoders.subsampling import steps_of
+from steno_models.encoders.subsampling import steps_of, steps_of_all
 from steno_models.errors import DataError
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon

@@ -11,9 +11,10 @@ from steno_models.ctc import data
 from steno_models.ctc.data import UNKNOWN, LabelledFeatures
 from steno_models.ctc.loss import NO_LABEL, TrainingCtc, Weights
 from steno_models.ctc.model import CtcModel
-from steno_models.ctc.task import Contexts, Course, CtcTask
+from steno_models.ctc.task import Course, CtcTask
 from steno_models.ctc.variation import Changes, Varied
 from steno_models.encoders.conformer import ConformerOptions, Context
+from steno_models.training.contexts import Contexts
 from steno_models.training.data import Batch, BatchOptions, BucketedBatches
 from steno_models.training.loop import FitOptions, fit
 from steno_models.training.optim import OptimOptions

@@ -7,27 +7,25 @@ A training may have stages, one after the other, each beginning with the best we
 before. A stage says what is different in it; everything else is as outside of the stages.
 """
 
-import os
-import re
-import tomllib
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct, structs
 
 from steno_models.errors import ConfigError
 from steno_models.training.manifest import manifest_name
+from steno_models.training.sections import (
+    Amount,
+    Chunks,
+    Count,
+    Encoder,
+    Optim,
+    Run,
+    Share,
+)
+from steno_models.training.toml_file import Table, converted, read_table
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=1)]
-Amount = Annotated[float, Meta(ge=0)]
 Range = Annotated[float, Meta(ge=0, le=0.5)]
-
-Table = dict[str, object]
-
-_UNSET = re.compile(r"\$\{?(\w+)")
 
 
 class Corpus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,43 +100,6 @@ class LabelLm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     transcripts: Annotated[float, Meta(gt=0)] = 3.0
 
 
-class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The encoder's shape, field by field that of `ConformerOptions`; it hears 80 mel bins."""
-
-    width: Count = 256
-    layers: Count = 8
-    heads: Count = 4
-    feed_forward: Count = 768
-    kernel: Count = 15
-    subsampling_channels: Count = 32
-    dropout: Share = 0.1
-
-    def __post_init__(self) -> None:
-        """Check what the fields must be together."""
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"expected width to be a multiple of 2 x {self.heads} heads, found {self.width}"
-            )
-
-
-class Chunks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far the encoder looks, in steps of 40 ms.
-
-    Attributes:
-        dev_chunk: at a time, when the error is measured: what the bundle will have.
-        dev_left: before the chunk, likewise.
-        unlimited_share: of the batches, in which every step sees every other.
-        chunk: what the other batches draw from.
-        left: likewise.
-    """
-
-    dev_chunk: Count = 16
-    dev_left: Count = 64
-    unlimited_share: Share = 0.15
-    chunk: Annotated[tuple[Count, ...], Meta(min_length=1)] = (8, 12, 16, 16, 16, 24, 32)
-    left: Annotated[tuple[Count, ...], Meta(min_length=1)] = (32, 64, 64, 128)
-
-
 class Augment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens to features each time they are used, field by field that of `Changes`."""
 
@@ -178,43 +139,6 @@ class Loss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ramp_share: Share = 0.03
     early_share: Share = 0.15
     early_factor: Amount = 2.0
-
-
-class Optim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How weights are moved, field by field that of `OptimOptions`."""
-
-    total_steps: Count
-    learning_rate: float = 1e-3
-    warmup_steps: int = 200
-    final_share: Share = 0.01
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: Amount = 0.03
-    clip_norm: float = 2.0
-    ema_decay: float = 0.999
-
-
-class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the training runs.
-
-    Attributes:
-        frames_per_batch: most frames of a batch, all processes together.
-        accumulate: batches that make a step.
-        report_every: steps between two lines of the log.
-        evaluate_every: steps between two measurements on the held-out speech.
-        checkpoint_every: steps between two checkpoints.
-        bf16: whether to compute in bfloat16 where that is safe.
-        threads: how many prepare batches ahead.
-        seed: of everything random.
-    """
-
-    frames_per_batch: Count = 6400
-    accumulate: Count = 1
-    report_every: Count = 50
-    evaluate_every: Count = 1000
-    checkpoint_every: Count = 500
-    bf16: bool = True
-    threads: Annotated[int, Meta(ge=0)] = 1
-    seed: Annotated[int, Meta(ge=0)] = 1
 
 
 class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -270,21 +194,16 @@ def read_stages(path: Path) -> tuple[TrainConfig, ...]:
     Raises:
         ConfigError: it cannot be read, is not TOML, or says something else than expected.
     """
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-        stages = msgspec.convert(found.pop("stages", []), tuple[_Stage, ...])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"expected a TOML file at {path}, found: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_lower(str(error))} in stages") from error
+    found = read_table(path)
+    stages = converted(found.pop("stages", []), tuple[_Stage, ...], path, "stages")
     if not stages:
-        return (_converted(found, path, "the training"),)
+        return (converted(found, TrainConfig, path, "the training"),)
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
         raise ConfigError(f"{path}: expected stages of different names, found {', '.join(names)}")
     configs: list[TrainConfig] = []
     for stage in stages:
-        config = _converted(_merged(found, stage), path, f"stage {stage.name}")
+        config = converted(_merged(found, stage), TrainConfig, path, f"stage {stage.name}")
         before = {"init": configs[-1].folder} if configs else {}
         configs.append(structs.replace(config, folder=config.folder / stage.name, **before))
     return tuple(configs)
@@ -330,26 +249,3 @@ def _merged(found: Table, stage: _Stage) -> Table:
         if different and name != "name" and isinstance(outside, dict):
             merged[name] = {**outside, **different}
     return merged
-
-
-def _converted(found: Table, path: Path, what: str) -> TrainConfig:
-    base = path.resolve().parent
-    try:
-        return msgspec.convert(found, TrainConfig, dec_hook=partial(_located, base=base))
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {what}: {_lower(str(error))}") from error
-
-
-def _located(kind: type, value: object, *, base: Path) -> Path:
-    """Return the path that `value` writes, seen from the folder `base`."""
-    if kind is not Path or not isinstance(value, str):
-        raise ValueError(f"expected {kind.__name__}, found {value!r}")
-    filled = os.path.expandvars(value)
-    unset = _UNSET.search(filled)
-    if unset:
-        raise ValueError(f"expected the environment variable {unset[1]} to be set, found it unset")
-    return base / Path(filled).expanduser()
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]

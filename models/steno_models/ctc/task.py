@@ -1,6 +1,5 @@
 """The CTC model as a task of the training loop: loss, course of the losses, phone error rate."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -13,9 +12,10 @@ from steno_models.ctc.crf import LabelLm
 from steno_models.ctc.data import split_labels
 from steno_models.ctc.loss import Targets, TrainingCtc, Weights, parts, weighted
 from steno_models.encoders.conformer import Context
-from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR
+from steno_models.encoders.subsampling import steps_of_all
 from steno_models.text.tokens import TokenTable
 from steno_models.text.wer import align
+from steno_models.training.contexts import Contexts
 from steno_models.training.data import Batch, BucketedBatches
 
 
@@ -52,29 +52,6 @@ class Course:
             frame=frame * w.frame,
             middle_frame=frame * w.middle_frame,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contexts:
-    """How far steps may look: fixed when measured, drawn for each batch in training.
-
-    Attributes:
-        dev: when the error is measured.
-        unlimited_share: of the batches, in which every step sees every other.
-        chunk_steps: to draw from for the others.
-        left_steps: likewise.
-    """
-
-    dev: Context
-    unlimited_share: float = 0.15
-    chunk_steps: tuple[int, ...] = (8, 12, 16, 16, 16, 24, 32)
-    left_steps: tuple[int, ...] = (32, 64, 64, 128)
-
-    def draw(self) -> Context | None:
-        """Return a context by the generator that the training loop seeds for every step."""
-        if random.random() < self.unlimited_share:
-            return None
-        return Context(random.choice(self.chunk_steps), random.choice(self.left_steps))
 
 
 class CtcTask:
@@ -163,11 +140,6 @@ def transcribe(
         [token for token, _ in groupby(row[: int(S)].tolist()) if token]
         for row, S in zip(best, steps, strict=True)
     ]
-
-
-def steps_of_all(frames: Tensor) -> Tensor:
-    """Return how many encoder steps each of `frames`, (B,), completes: `steps_of` of a batch."""
-    return ((frames - CONTEXT_FRAMES) // FACTOR + 1).clamp(min=0)
 
 
 def _symbols(tokens: Sequence[int]) -> list[str]:

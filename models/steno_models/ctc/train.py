@@ -22,9 +22,9 @@ from steno_models.ctc.label_lm import count_phones, estimate, phones_of_text
 from steno_models.ctc.loss import TrainingCtc, Weights
 from steno_models.ctc.model import CtcModel
 from steno_models.ctc.start import CMVN, Start
-from steno_models.ctc.task import Contexts, Course, CtcTask
+from steno_models.ctc.task import Course, CtcTask
 from steno_models.ctc.variation import Changes, Plain, Varied
-from steno_models.encoders.conformer import ConformerOptions, Context
+from steno_models.encoders.conformer import ConformerOptions
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
@@ -40,11 +40,10 @@ from steno_models.training.feature_cache import (
     Variant,
     cached_features,
 )
-from steno_models.training.loop import FitOptions, Outcome, fit
+from steno_models.training.loop import Outcome, fit
 from steno_models.training.manifest import manifest_name, read_manifest
 from steno_models.training.music_folder import LONGEST_S as MUSIC_LONGEST_S
 from steno_models.training.music_folder import music_folder
-from steno_models.training.optim import OptimOptions
 from steno_models.training.utterance import Utterance
 
 # A batch's length is a multiple of so many frames: libraries prepare themselves for each shape.
@@ -55,7 +54,9 @@ _SPARE_FRAMES = 40
 
 def train(config: TrainConfig, ranks: Ranks) -> Outcome:
     """Train, or go on training, as `config` says; this process's share of it."""
-    fit_options = _fit_options(config)  # first, since its mistakes need no features to be seen
+    fit_options = config.run.fit_options(
+        config.folder, config.optim
+    )  # first, since its mistakes need no features to be seen
     start = _start(config)
     torch.manual_seed(config.run.seed)
     model = TrainingCtc(_model(config))
@@ -81,7 +82,7 @@ def train(config: TrainConfig, ranks: Ranks) -> Outcome:
     task = CtcTask(
         model,
         _course(config),
-        _contexts(config),
+        config.chunks.contexts(),
         {
             manifest_name(dev.manifest): _dev_batches(config, dev, sounds, cmvn)
             for dev in config.dev
@@ -244,27 +245,3 @@ def _course(config: TrainConfig) -> Course:
     weights = {name: settings.pop(name) for name in Weights.__slots__}
     batches = config.optim.total_steps * config.run.accumulate
     return Course(batches=batches, weights=Weights(**weights), **settings)
-
-
-def _contexts(config: TrainConfig) -> Contexts:
-    chunks = config.chunks
-    return Contexts(
-        dev=Context(chunks.dev_chunk, chunks.dev_left),
-        unlimited_share=chunks.unlimited_share,
-        chunk_steps=chunks.chunk,
-        left_steps=chunks.left,
-    )
-
-
-def _fit_options(config: TrainConfig) -> FitOptions:
-    run = config.run
-    return FitOptions(
-        folder=config.folder,
-        optim=OptimOptions(**msgspec.structs.asdict(config.optim)),
-        accumulate=run.accumulate,
-        report_every=run.report_every,
-        evaluate_every=run.evaluate_every,
-        checkpoint_every=run.checkpoint_every,
-        bf16=run.bf16,
-        seed=run.seed,
-    )

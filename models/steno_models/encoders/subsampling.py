@@ -13,6 +13,11 @@ def steps_of(frames: int) -> int:
     return max(0, (frames - CONTEXT_FRAMES) // FACTOR + 1)
 
 
+def steps_of_all(frames: Tensor) -> Tensor:
+    """Return how many encoder steps each of `frames`, (B,), completes: `steps_of` of a batch."""
+    return ((frames - CONTEXT_FRAMES) // FACTOR + 1).clamp(min=0)
+
+
 class Subsampling(nn.Module):
     """Maps features, (B, T, F), to (B, S, D) with S = (T − 7) // 4 + 1."""
 

@@ -4,25 +4,17 @@ Paths are relative to the file; `~` and `$VARIABLES` are filled in. Whatever has
 left out; whatever is not listed here is refused.
 """
 
-import os
-import re
-import tomllib
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
-from steno_models.errors import ConfigError
 from steno_models.hmm.course import Method
 from steno_models.hmm.sgmm_train import ROUND
+from steno_models.training.sections import Amount, Count
+from steno_models.training.toml_file import converted, read_table
 
-Count = Annotated[int, Meta(ge=1)]
-Amount = Annotated[float, Meta(ge=0)]
 Rounds = tuple[Count, ...]
-
-_UNSET = re.compile(r"\$\{?(\w+)")
 
 
 class Mono(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,23 +128,4 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         ConfigError: it cannot be read, is not TOML, or says something else than expected.
     """
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-        base = path.resolve().parent
-        return msgspec.convert(found, TrainConfig, dec_hook=partial(_located, base=base))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"expected a TOML file at {path}, found: {error}") from error
-    except msgspec.ValidationError as error:
-        message = str(error)
-        raise ConfigError(f"{path}: {message[:1].lower()}{message[1:]}") from error
-
-
-def _located(kind: type, value: object, *, base: Path) -> Path:
-    """Return the path that `value` writes, seen from the folder `base`."""
-    if kind is not Path or not isinstance(value, str):
-        raise ValueError(f"expected {kind.__name__}, found {value!r}")
-    filled = os.path.expandvars(value)
-    unset = _UNSET.search(filled)
-    if unset:
-        raise ValueError(f"expected the environment variable {unset[1]} to be set, found it unset")
-    return base / Path(filled).expanduser()
+    return converted(read_table(path), TrainConfig, path)

@@ -1,6 +1,5 @@
 """The transducer as a task of the training loop: losses, contexts, error rate of greedy search."""
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,36 +7,14 @@ import torch
 from torch import Tensor
 
 from steno_models.encoders.conformer import Context
-from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR
+from steno_models.encoders.subsampling import steps_of_all
 from steno_models.rnnt.greedy import GreedySearch
 from steno_models.rnnt.model import TransducerModel
 from steno_models.rnnt.objective import TrainingTransducer, Weights, Work, weighted
 from steno_models.rnnt.units import Units
 from steno_models.text.wer import align
+from steno_models.training.contexts import Contexts
 from steno_models.training.data import Batch, BucketedBatches
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contexts:
-    """How far steps may look: fixed when measured, drawn for each batch in training.
-
-    Attributes:
-        dev: when the error is measured.
-        unlimited_share: of the batches, in which every step sees every other.
-        chunk_steps: to draw from for the others.
-        left_steps: likewise.
-    """
-
-    dev: Context
-    unlimited_share: float = 0.15
-    chunk_steps: tuple[int, ...] = (8, 12, 16, 16, 16, 24, 32)
-    left_steps: tuple[int, ...] = (32, 64, 64, 128)
-
-    def draw(self) -> Context | None:
-        """Return a context by the generator that the training loop seeds for every step."""
-        if random.random() < self.unlimited_share:
-            return None
-        return Context(random.choice(self.chunk_steps), random.choice(self.left_steps))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +96,3 @@ def transcribe(model: TransducerModel, batch: Batch, context: Context) -> list[l
         [(x[: int(S)], search.start()) for x, S in zip(encoded, steps, strict=True)]
     )
     return [[token.token for token in state.tokens] for state in states]
-
-
-def steps_of_all(frames: Tensor) -> Tensor:
-    """Return how many encoder steps each of `frames`, (B,), completes: `steps_of` of a batch."""
-    return ((frames - CONTEXT_FRAMES) // FACTOR + 1).clamp(min=0)

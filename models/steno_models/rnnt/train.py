@@ -7,7 +7,7 @@ import msgspec
 import torch
 from safetensors.torch import save_file
 
-from steno_models.encoders.conformer import ConformerOptions, Context
+from steno_models.encoders.conformer import ConformerOptions
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.rnnt.config import TrainConfig
@@ -15,7 +15,7 @@ from steno_models.rnnt.data import Changes, Material, Plain, Varied, measure_cmv
 from steno_models.rnnt.model import TransducerModel, TransducerOptions
 from steno_models.rnnt.objective import TrainingTransducer, Weights
 from steno_models.rnnt.start import CMVN, EncoderStart
-from steno_models.rnnt.task import Contexts, Course, TransducerTask
+from steno_models.rnnt.task import Course, TransducerTask
 from steno_models.rnnt.units import Phones, Subwords, Units
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
@@ -30,9 +30,8 @@ from steno_models.training.feature_cache import (
     Variant,
     cached_features,
 )
-from steno_models.training.loop import FitOptions, Outcome, fit
+from steno_models.training.loop import Outcome, fit
 from steno_models.training.manifest import read_manifest
-from steno_models.training.optim import OptimOptions
 from steno_models.training.utterance import Utterance
 
 TOKENS = "tokens.txt"
@@ -40,7 +39,9 @@ TOKENS = "tokens.txt"
 
 def train(config: TrainConfig, ranks: Ranks) -> Outcome:
     """Train, or go on training, as `config` says; this process's share of it."""
-    fit_options = _fit_options(config)  # first, since its mistakes need no features to be seen
+    fit_options = config.run.fit_options(
+        config.folder, config.optim
+    )  # first, since its mistakes need no features to be seen
     start = _start(config)
     corpora = [read_manifest(corpus.manifest) for corpus in config.corpora]
     units = _units(config, [each.text for corpus in corpora for each in corpus], ranks)
@@ -66,7 +67,7 @@ def train(config: TrainConfig, ranks: Ranks) -> Outcome:
     task = TransducerTask(
         TrainingTransducer(model, columns=loss.columns, fast_emit=loss.fast_emit),
         _course(config),
-        _contexts(config),
+        config.chunks.contexts(),
         _dev(config, units, cmvn),
         units,
     )
@@ -198,28 +199,4 @@ def _course(config: TrainConfig) -> Course:
             pruned=loss.pruned, simple=loss.simple, ctc=loss.ctc, middle_ctc=loss.middle_ctc
         ),
         warm_batches=round(loss.warm_share * batches),
-    )
-
-
-def _contexts(config: TrainConfig) -> Contexts:
-    chunks = config.chunks
-    return Contexts(
-        dev=Context(chunks.dev_chunk, chunks.dev_left),
-        unlimited_share=chunks.unlimited_share,
-        chunk_steps=chunks.chunk,
-        left_steps=chunks.left,
-    )
-
-
-def _fit_options(config: TrainConfig) -> FitOptions:
-    run = config.run
-    return FitOptions(
-        folder=config.folder,
-        optim=OptimOptions(**msgspec.structs.asdict(config.optim)),
-        accumulate=run.accumulate,
-        report_every=run.report_every,
-        evaluate_every=run.evaluate_every,
-        checkpoint_every=run.checkpoint_every,
-        bf16=run.bf16,
-        seed=run.seed,
     )

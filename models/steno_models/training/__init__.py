@@ -4,6 +4,7 @@
 them, `augment` and `degrade` make others of them, `feature_cache` stores their features once,
 `data` cuts shuffled, resumable batches. `optim` has AdamW, schedules and averaged weights,
 `checkpoint` all that a run needs to go on, `distributed` joins processes, `stepper` takes one step
-and `loop` all of them, `runlog` writes down and draws what happened. A family brings a
+and `loop` all of them, `runlog` writes down and draws what happened. `toml_file` and `sections`
+read what a user asks for, `contexts` draws how far a streaming encoder looks. A family brings a
 `loop.Task`: a model, its loss and its evaluation.
 """

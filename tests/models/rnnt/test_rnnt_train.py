@@ -15,7 +15,7 @@ from tests.models.rnnt import tiny_transducer as tiny
 from steno_models import recogniser
 from steno_models.bundle import BUNDLES
 from steno_models.encoders.conformer import Conformer, ConformerOptions, Context
-from steno_models.encoders.subsampling import steps_of
+from steno_models.encoders.subsampling import steps_of, steps_of_all
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.rnnt import data
@@ -26,13 +26,14 @@ from steno_models.rnnt.loss import transducer_loss
 from steno_models.rnnt.model import TransducerModel, TransducerOptions
 from steno_models.rnnt.objective import TrainingTransducer, Weights, Work, weighted
 from steno_models.rnnt.start import EncoderStart
-from steno_models.rnnt.task import Contexts, Course, TransducerTask, steps_of_all
+from steno_models.rnnt.task import Course, TransducerTask
 from steno_models.rnnt.train import options_of
 from steno_models.rnnt.units import Phones, Subwords
 from steno_models.text.bpe import Bpe
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
 from steno_models.text.tokens import TokenTable
+from steno_models.training.contexts import Contexts
 from steno_models.training.data import BatchOptions, BucketedBatches
 from steno_models.training.loop import FitOptions, fit
 from steno_models.training.manifest import Utterance, write_manifest
