@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import glu, pad
 
 from steno_models.encoders.attention import ChunkAttention, chunk_mask, rotary
+from steno_models.encoders.protocol import Context as Context  # noqa: PLC0414 - its old home
+from steno_models.encoders.protocol import Encoder, Grid
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, Subsampling, steps_of
 
 
@@ -28,14 +30,6 @@ class ConformerOptions:
     kernel: int = 15
     subsampling_channels: int = 32
     dropout: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """How far a step may look: within its chunk, and `left` steps before the chunk."""
-
-    chunk_steps: int
-    left_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +141,12 @@ class ConformerBlock(nn.Module):
         return self.norm(x), seen
 
 
-class Conformer(nn.Module):
+class Conformer(Encoder[ConformerState]):
     """Normalised features to encoder steps."""
+
+    streaming = True
+    grid = Grid(FACTOR, CONTEXT_FRAMES)
+    delay_frames = 0
 
     def __init__(self, options: ConformerOptions) -> None:
         super().__init__()
@@ -158,6 +156,11 @@ class Conformer(nn.Module):
         )
         self.dropout = ChannelDropout(options.dropout)
         self.blocks = nn.ModuleList(ConformerBlock(options) for _ in range(options.layers))
+
+    @property
+    def width(self) -> int:
+        """D, the width of a step."""
+        return self.options.width
 
     @property
     def head_width(self) -> int:
@@ -188,15 +191,6 @@ class Conformer(nn.Module):
             x, _ = block(x, angles, mask, (None, past))
             outputs.append(x)
         return outputs
-
-    def lay_out(self) -> None:
-        """Lay the weights out as products of a few rows with them read them fastest.
-
-        MKL reads a matrix of (in, out) in its order, where of (out, in) it makes a copy first.
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                module.weight.data = module.weight.data.t().contiguous().t()
 
     def start(self, context: Context) -> ConformerState:
         """Return the state of a stream that has heard nothing."""
