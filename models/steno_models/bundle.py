@@ -244,15 +244,15 @@ def load_language_model(
     """
     from steno_models.lm.ngram.model import NgramModel  # noqa: PLC0415
     from steno_models.search.options import SearchOptions  # noqa: PLC0415
+    from steno_models.search.pronunciations import Pronunciations  # noqa: PLC0415
     from steno_models.search.search import BeamSearch  # noqa: PLC0415
     from steno_models.search.topology import ctc  # noqa: PLC0415
     from steno_models.search.tree import LexiconTree  # noqa: PLC0415
 
     model = NgramModel.open(folder / f"{name}.bin")
-    ids = {symbol: i for i, symbol in enumerate(symbols)}
     words = model.vocabulary[:-3]
     search = BeamSearch(
-        LexiconTree.build(_pronunciations(folder / f"{name}.lexicon.txt", words, ids)),
+        LexiconTree.build(Pronunciations.read(folder / f"{name}.lexicon.txt", words, symbols)),
         model.arrays,
         topology=ctc(len(symbols)),
         start_state=model.start_state,
@@ -260,19 +260,3 @@ def load_language_model(
         options=SearchOptions(**msgspec.structs.asdict(section)),
     )
     return LanguageModel(search, words)
-
-
-def _pronunciations(
-    file: Path, words: tuple[str, ...], ids: Mapping[str, int]
-) -> list[list[list[int]]]:
-    """Return the pronunciations of each of `words` as token ids, from the lexicon in `file`."""
-    found: dict[str, list[list[int]]] = {word: [] for word in words}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        word, *phones = line.split()
-        try:
-            found[word].append([ids[phone] for phone in phones])
-        except KeyError as error:
-            raise DataError(
-                f"expected words and phones of the bundle at {file}:{number}, found {error}"
-            ) from error
-    return list(found.values())

@@ -1,6 +1,5 @@
 """The pronunciations of a vocabulary as a prefix tree in flat arrays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -8,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import DataError
+from steno_models.search.pronunciations import Pronunciations, Spelled
 from steno_models.types import ByteArray, IntArray, LongArray
 
-# word id -> its pronunciations, the primary one first, each a sequence of token ids
-Pronunciations = Sequence[Sequence[Sequence[int]]]
+_Matrix = NDArray[np.uint16]
 
-_Matrix = NDArray[np.int32]
+
+_MOST = np.iinfo(np.uint16).max
 
 
 # A node of the tree; nodes are numbered by depth, 0 is the root.
@@ -78,14 +78,16 @@ class LexiconTree:
         return len(self.arrays.nodes)
 
     @classmethod
-    def build(cls, pronunciations: Pronunciations) -> Self:
-        """Return the tree of `pronunciations`, one list of token sequences for each word id.
+    def build(cls, pronunciations: Pronunciations | Spelled) -> Self:
+        """Return the tree of `pronunciations`; a list has token sequences for each word id.
 
         A topology of several states a phone is spelled out: its tokens are the states.
         """
-        words, ranks, spelled = _rows(pronunciations)
+        if not isinstance(pronunciations, Pronunciations):
+            pronunciations = Pronunciations.of(pronunciations)
+        words, first_ways, spelled = _rows(pronunciations)
         levels = _Levels.of(spelled)
-        primary = _primary_in_order(words, ranks, spelled)
+        primary = _primary_in_order(words, first_ways, spelled)
         first, last = levels.word_ranges(words, primary)
         extra_begin, extra = levels.extra_words(words[~primary], ~primary, (first, last))
         by_node = np.argsort(levels.end, kind="stable")
@@ -104,38 +106,40 @@ class LexiconTree:
         )
         for array in arrays:
             array.setflags(write=False)
-        return cls(arrays, len(pronunciations), int(spelled.max(initial=0)) + 1)
+        return cls(arrays, pronunciations.num_words, int(spelled.max(initial=0)) + 1)
 
 
-def _rows(pronunciations: Pronunciations) -> tuple[LongArray, LongArray, _Matrix]:
-    """Return (P,) words, (P,) ranks (0: primary) and (P, U) tokens, 0-padded, sorted by tokens."""
-    entries = [
-        (word, rank, tuple(tokens))
-        for word, several in enumerate(pronunciations)
-        for rank, tokens in enumerate(dict.fromkeys(map(tuple, several)))
-    ]
-    lengths = np.array([len(tokens) for _, _, tokens in entries], np.int64)
-    flat = np.array([token for _, _, tokens in entries for token in tokens], np.int32)
-    if not entries or lengths.min() == 0 or flat.min() <= 0:
+def _rows(found: Pronunciations) -> tuple[LongArray, NDArray[np.bool_], _Matrix]:
+    """Return (P,) words, (P,) whether primary, and (P, U) tokens, 0-padded, sorted by tokens."""
+    words, lengths, tokens = found.words, found.lengths, found.tokens
+    if not len(words) or lengths.min() == 0 or tokens.min() <= 0:
         raise DataError(
             "expected pronunciations of at least one token each, token ids from 1 on, found "
-            + (f"an empty one or id {flat.min()}" if len(flat) else "none")
+            + (f"an empty one or id {tokens.min()}" if len(tokens) else "none")
         )
-    spelled = np.zeros((len(entries), int(lengths.max())), np.int32)
-    spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = flat
-    # The sort is stable, so that homophones stay in the order of their ids.
-    order = np.lexsort(spelled.T[::-1])
-    words = np.array([word for word, _, _ in entries], np.int64)
-    ranks = np.array([rank for _, rank, _ in entries], np.int64)
-    return words[order], ranks[order], spelled[order]
+    if tokens.max() > _MOST:
+        raise DataError(f"expected token ids of at most {_MOST}, found {tokens.max()}")
+    spelled = np.zeros((len(words), int(lengths.max())), np.uint16)
+    spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = tokens
+    first_ways = np.concatenate([[True], words[1:] != words[:-1]])
+    # The sort is stable, so that homophones stay in the order of their ids. Big-endian rows of
+    # bytes are in the order of their numbers.
+    row_bytes = spelled.astype(">u2").view(f"S{2 * spelled.shape[1]}").ravel()
+    order = np.argsort(row_bytes, kind="stable")
+    words, first_ways, spelled = words[order], first_ways[order], spelled[order]
+    twice = (words[1:] == words[:-1]) & (spelled[1:] == spelled[:-1]).all(axis=1)
+    once = np.concatenate([[True], ~twice])
+    return words[once], first_ways[once], spelled[once]
 
 
-def _primary_in_order(words: LongArray, ranks: LongArray, spelled: _Matrix) -> NDArray[np.bool_]:
+def _primary_in_order(
+    words: LongArray, first_ways: NDArray[np.bool_], spelled: _Matrix
+) -> NDArray[np.bool_]:
     """Return (P,) whether the row is a primary pronunciation that keeps the order of ids."""
     # Equal pronunciations share a place.
     differs = (spelled[1:] != spelled[:-1]).any(axis=1)
     place = np.concatenate([[0], np.cumsum(differs)])
-    rows = np.flatnonzero(ranks == 0)
+    rows = np.flatnonzero(first_ways)
     rows = rows[np.argsort(words[rows], kind="stable")]
     primary = np.zeros(len(words), bool)
     primary[rows] = place[rows] == np.maximum.accumulate(place[rows])
