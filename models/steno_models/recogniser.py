@@ -83,13 +83,14 @@ class DecodeOptions:
     Attributes:
         n_best: how many alternatives at the end of a segment.
         chunk_steps: encoder steps decoded at a time; the recogniser's own where None.
-        language_model: the name of one that is loaded.
+        language_model: the name of one of the recogniser's own, or one that it never heard of: who
+            decodes with it keeps it in memory, and nobody else.
         beam_scale: factor on the beam; below 1 is faster and worse.
     """
 
     n_best: int = 1
     chunk_steps: int | None = None
-    language_model: str = "general"
+    language_model: "str | LanguageModel" = "general"
     beam_scale: float = 1.0
 
 
@@ -102,6 +103,8 @@ class State:
         frames: (t, F) normalised frames that wait for their chunk.
         encoder: the encoder's state.
         search: the search's state.
+        log_probs: what the search took since the start of the segment, each (S, V), for another
+            language model to take.
         evidence: whether it is speech; None where nobody asks.
         trailing_blank_steps: see `Update`.
     """
@@ -110,6 +113,7 @@ class State:
     frames: FloatArray
     encoder: ConformerState
     search: SearchState
+    log_probs: tuple[FloatArray, ...] = ()
     evidence: Evidence | None = None
     trailing_blank_steps: int = 0
 
@@ -175,8 +179,25 @@ class Recogniser:
             np.zeros((0, len(self.cmvn.mean)), np.float32),
             self.acoustic.start(self._context(options)),
             search.start(),
-            nothing_heard(search.num_tokens, self.blank) if self.speech_gate else None,
+            evidence=(nothing_heard(search.num_tokens, self.blank) if self.speech_gate else None),
         )
+
+    def rescored(self, state: State, language_model: str | LanguageModel) -> State:
+        """Return `state` as if its segment had been decoded with another language model.
+
+        What the encoder made of the sound goes through the other search from the start, so nothing
+        is left of the old one.
+
+        Raises:
+            ConfigError: no such language model.
+        """
+        options = replace(state.options, language_model=language_model)
+        search = self._language_model(options).search
+        searched = search.start()
+        if state.log_probs:
+            log_probs = np.concatenate(state.log_probs)
+            searched = search.step(log_probs, searched, beam_scale=options.beam_scale)
+        return replace(state, options=options, search=searched)
 
     def step(self, work: Sequence[Work]) -> list[tuple[Update, State]]:
         """Return what is known of each stream after its new features, and its next state.
@@ -251,6 +272,7 @@ class Recogniser:
         return replace(
             state,
             search=search.step(log_probs, state.search, beam_scale=state.options.beam_scale),
+            log_probs=(*state.log_probs, log_probs.copy()),
             evidence=self._weighed(state.evidence, log_probs),
             trailing_blank_steps=blanks + (0 if len(spoken) else state.trailing_blank_steps),
         )
@@ -293,6 +315,8 @@ class Recogniser:
         return Alternative(words, hypothesis.log_score)
 
     def _language_model(self, options: DecodeOptions) -> LanguageModel:
+        if isinstance(options.language_model, LanguageModel):
+            return options.language_model
         try:
             return self.language_models[options.language_model]
         except KeyError:
