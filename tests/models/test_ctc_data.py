@@ -23,6 +23,7 @@ from steno_models.ctc.data import (
 )
 from steno_models.ctc.loss import NO_LABEL
 from steno_models.ctc.variation import Changes, Plain, Varied
+from steno_models.encoders.conformer import Conformer
 from steno_models.encoders.subsampling import steps_of, steps_of_all
 from steno_models.errors import DataError
 from steno_models.text.g2p import G2P
@@ -88,14 +89,14 @@ def test_a_step_has_the_label_of_its_middle_frame_and_none_after_the_end() -> No
     batch = torch.zeros(2, 31, 3)
     batch[0, :, 2] = torch.arange(31)
     batch[1, :18, 2] = torch.arange(18)
-    features, labels = split_labels(batch, steps_of_all(frames))
+    features, labels = split_labels(batch, steps_of_all(frames), Conformer.grid)
     assert features.shape == (2, 31, 2)
     assert labels.tolist() == [[3, 7, 11, 15, 19, 23, 27], [3, 7, 11, *[NO_LABEL] * 4]]
 
 
 def test_a_batch_longer_than_its_utterances_has_labels_for_all_its_steps() -> None:
     batch = torch.ones(1, 40, 3)
-    features, labels = split_labels(batch, steps_of_all(torch.tensor([20])))
+    features, labels = split_labels(batch, steps_of_all(torch.tensor([20])), Conformer.grid)
     assert features.shape == (1, 40, 2)
     assert labels.tolist() == [[1] * 4 + [NO_LABEL] * 5]
 

@@ -17,11 +17,13 @@ from steno_models.training.manifest import manifest_name
 from steno_models.training.sections import (
     Amount,
     Chunks,
+    ConformerSection,
     Count,
     Encoder,
     Optim,
     Run,
     Share,
+    with_encoder_kind,
 )
 from steno_models.training.toml_file import Table, converted, read_table
 
@@ -166,7 +168,7 @@ class TrainConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     music: Music | None = None
     label_lm: LabelLm = LabelLm()
     speeds: Annotated[tuple[Annotated[float, Meta(ge=0.5, le=2)], ...], Meta(min_length=1)] = (1.0,)
-    encoder: Encoder = Encoder()
+    encoder: Encoder = ConformerSection()
     chunks: Chunks = Chunks()
     augment: Augment = Augment()
     loss: Loss = Loss()
@@ -194,7 +196,7 @@ def read_stages(path: Path) -> tuple[TrainConfig, ...]:
     Raises:
         ConfigError: it cannot be read, is not TOML, or says something else than expected.
     """
-    found = read_table(path)
+    found = with_encoder_kind(read_table(path))
     stages = converted(found.pop("stages", []), tuple[_Stage, ...], path, "stages")
     if not stages:
         return (converted(found, TrainConfig, path, "the training"),)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steno_models.ctc.loss import NO_LABEL
-from steno_models.encoders.subsampling import FACTOR, steps_of
+from steno_models.encoders.protocol import Grid
 from steno_models.errors import DataError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.text.lexicon import Lexicon, Pronouncer
@@ -34,8 +34,6 @@ Labels = NDArray[np.int8]
 
 SILENT: Labels = np.zeros(1, np.int8)
 UNKNOWN: Labels = np.full(1, NO_LABEL, np.int8)
-
-_LABEL_STEP = FACTOR - 1  # step s sees the frames 4s … 4s + 6, so 4s + 3 is its middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +176,17 @@ class LabelledFeatures:
         return np.column_stack([features, labels[at].astype(np.float32)])
 
 
-def split_labels(batch: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+def split_labels(batch: Tensor, steps: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
     """Return a batch's features, (B, T, F), and the label of each encoder step, (B, S) int64.
 
     Args:
         batch: (B, T, F + 1), the last column the labels of frames.
         steps: (B,) encoder steps of each utterance; there are no labels beyond them.
+        grid: where the steps lie; the label of each is that of its middle frame.
     """
     features, column = batch[..., :-1], batch[..., -1]
-    S = steps_of(batch.shape[1])
-    labels = column[:, _LABEL_STEP::FACTOR][:, :S].long()
+    S = grid.steps_of(batch.shape[1])
+    labels = column[:, grid.middle_frame :: grid.factor][:, :S].long()
     beyond = labels.new_ones(S).cumsum(0) > steps.unsqueeze(1)
     return features, labels.masked_fill(beyond, NO_LABEL)
 

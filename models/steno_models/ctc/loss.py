@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from steno_models.ctc.crf import LabelLm, log_partition
 from steno_models.ctc.model import CtcModel
-from steno_models.encoders.conformer import Context
+from steno_models.encoders.protocol import Context
 
 NO_LABEL = -100  # PyTorch's own mark of a step that counts nothing in a cross-entropy
 

@@ -5,21 +5,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from steno_models.encoders.conformer import Conformer, ConformerOptions, ConformerState, Context
+from steno_models.encoders.build import EncoderOptions, build_encoder
+from steno_models.encoders.protocol import AnyState, Context
 
 
 class CtcModel(nn.Module):
-    """A chunked Conformer and a linear layer to the tokens, the blank first.
+    """An encoder and a linear layer to the tokens, the blank first.
 
     Attributes:
         encoder: the encoder.
         output: (D → V).
     """
 
-    def __init__(self, options: ConformerOptions, tokens: int) -> None:
+    def __init__(self, options: EncoderOptions, tokens: int) -> None:
         super().__init__()
-        self.encoder = Conformer(options)
-        self.output = nn.Linear(options.width, tokens)
+        self.encoder = build_encoder(options)
+        self.output = nn.Linear(self.encoder.width, tokens)
 
     def forward(self, features: Tensor, lengths: Tensor, context: Context | None = None) -> Tensor:
         """Return (B, S, V) log probabilities of whole utterances.
@@ -27,7 +28,7 @@ class CtcModel(nn.Module):
         Args:
             features: (B, T, F) normalised, padded at the end.
             lengths: (B,) encoder steps of each.
-            context: the chunk mask; without one every step sees every other.
+            context: how far a step may look; see `Encoder.forward`.
         """
         steps = self.encoder(features, lengths, context)[-1]
         return self.log_probs(steps)
@@ -36,16 +37,21 @@ class CtcModel(nn.Module):
         """Return (…, V) log probabilities of encoder steps, (…, D)."""
         return torch.log_softmax(self.output(steps).float(), dim=-1)
 
-    def start(self, context: Context) -> ConformerState:
+    def start(self, context: Context) -> AnyState:
         """Return the state of a stream that has heard nothing."""
         return self.encoder.start(context)
 
     @torch.inference_mode()
     def step(
-        self, work: Sequence[tuple[Tensor, ConformerState]], context: Context
-    ) -> list[tuple[Tensor, ConformerState]]:
+        self, work: Sequence[tuple[Tensor, AnyState]], context: Context
+    ) -> list[tuple[Tensor, AnyState]]:
         """Return each stream's log probabilities, (S, V), of its new steps, and its next state.
 
-        Args and errors are those of `Conformer.step`.
+        Args and errors are those of `Encoder.step`.
         """
         return [(self.log_probs(steps), state) for steps, state in self.encoder.step(work, context)]
+
+    @torch.inference_mode()
+    def finish(self, states: Sequence[AnyState], context: Context) -> list[Tensor]:
+        """Return each stream's log probabilities, (S, V), of what still waited for more sound."""
+        return [self.log_probs(steps) for steps in self.encoder.finish(states, context)]

@@ -11,8 +11,7 @@ from steno_models.ctc import crf
 from steno_models.ctc.crf import LabelLm
 from steno_models.ctc.data import split_labels
 from steno_models.ctc.loss import Targets, TrainingCtc, Weights, parts, weighted
-from steno_models.encoders.conformer import Context
-from steno_models.encoders.subsampling import steps_of_all
+from steno_models.encoders.protocol import Context
 from steno_models.text.tokens import TokenTable
 from steno_models.text.wer import align
 from steno_models.training.contexts import Contexts
@@ -90,8 +89,9 @@ class CtcTask:
 
     def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, float]]:
         """Return the weighted loss, (), and its parts."""
-        steps = steps_of_all(batch.feature_lengths)
-        features, labels = split_labels(batch.features, steps)
+        grid = self.model.model.encoder.grid
+        steps = grid.steps_of_all(batch.feature_lengths)
+        features, labels = split_labels(batch.features, steps, grid)
         weights = self._course.weights_at(self.model.count_batch())
         logits = self.model(features, steps, self._contexts.draw())
         targets = Targets(
@@ -131,7 +131,7 @@ def transcribe(
 
     What was trained by CTC-CRF leaves a part of the work to its model of labels, `lm`.
     """
-    steps = steps_of_all(batch.feature_lengths)
+    steps = model.model.encoder.grid.steps_of_all(batch.feature_lengths)
     log_probs = model.model(batch.features, steps, context)
     if lm is not None:
         return crf.transcribe(log_probs, steps, lm)

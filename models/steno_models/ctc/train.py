@@ -24,7 +24,6 @@ from steno_models.ctc.model import CtcModel
 from steno_models.ctc.start import CMVN, Start
 from steno_models.ctc.task import Course, CtcTask
 from steno_models.ctc.variation import Changes, Plain, Varied
-from steno_models.encoders.conformer import ConformerOptions
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
@@ -236,8 +235,7 @@ def _dev_batches(
 
 
 def _model(config: TrainConfig) -> CtcModel:
-    options = ConformerOptions(**msgspec.structs.asdict(config.encoder))
-    return CtcModel(options, len(TokenTable.phones()))
+    return CtcModel(config.encoder.options(), len(TokenTable.phones()))
 
 
 def _course(config: TrainConfig) -> Course:

@@ -146,4 +146,5 @@ class Encoder(nn.Module, ABC, Generic[State]):
 
 
 # What a stream carries is the encoder's own business: callers only hand it back.
-AnyEncoder: TypeAlias = Encoder[Any]
+AnyState: TypeAlias = Any
+AnyEncoder: TypeAlias = Encoder[AnyState]

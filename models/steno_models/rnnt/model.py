@@ -7,7 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from steno_models.encoders.conformer import Conformer, ConformerOptions, ConformerState, Context
+from steno_models.encoders.build import EncoderOptions, build_encoder
+from steno_models.encoders.conformer import ConformerOptions
+from steno_models.encoders.protocol import AnyState, Context
 from steno_models.errors import ConfigError
 from steno_models.rnnt.joiner import FactorisedJoiner, Joiner
 from steno_models.rnnt.predictor import RecurrentPredictor, StatelessPredictor
@@ -29,7 +31,7 @@ class TransducerOptions:
         dropout: of the predictor.
     """
 
-    encoder: ConformerOptions = field(default_factory=ConformerOptions)
+    encoder: EncoderOptions = field(default_factory=ConformerOptions)
     predictor: Literal["stateless", "recurrent"] = "stateless"
     predictor_width: int = 256
     predictor_layers: int = 1
@@ -45,7 +47,7 @@ class TransducerOptions:
 
 
 class TransducerModel(nn.Module):
-    """A chunked Conformer, a predictor and a joiner.
+    """An encoder, a predictor and a joiner.
 
     Args:
         options: its shape.
@@ -61,7 +63,7 @@ class TransducerModel(nn.Module):
 
     def __init__(self, options: TransducerOptions, tokens: int) -> None:
         super().__init__()
-        self.encoder = Conformer(options.encoder)
+        self.encoder = build_encoder(options.encoder)
         match options.predictor:
             case "recurrent":
                 self.predictor = RecurrentPredictor(
@@ -79,7 +81,7 @@ class TransducerModel(nn.Module):
                 )
         joiner = {"softmax": Joiner, "factorised": FactorisedJoiner}[options.joiner]
         self.joiner = joiner(
-            encoder=options.encoder.width,
+            encoder=self.encoder.width,
             predictor=options.predictor_width,
             width=options.joiner_width,
             tokens=tokens,
@@ -94,7 +96,7 @@ class TransducerModel(nn.Module):
             features: (B, T, F) normalised, padded at the end.
             lengths: (B,) encoder steps of each.
             targets: (B, U) token ids, padded.
-            context: the chunk mask; without one every step sees every other.
+            context: how far a step may look; see `Encoder.forward`.
         """
         steps = self.encoder(features, lengths, context)[-1]
         predicted = self.predictor(targets)
@@ -103,16 +105,21 @@ class TransducerModel(nn.Module):
         )
         return logits
 
-    def start(self, context: Context) -> ConformerState:
+    def start(self, context: Context) -> AnyState:
         """Return the state of a stream that has heard nothing."""
         return self.encoder.start(context)
 
     @torch.inference_mode()
     def step(
-        self, work: Sequence[tuple[Tensor, ConformerState]], context: Context
-    ) -> list[tuple[Tensor, ConformerState]]:
+        self, work: Sequence[tuple[Tensor, AnyState]], context: Context
+    ) -> list[tuple[Tensor, AnyState]]:
         """Return each stream's new encoder steps, (S, D), for a search, and its next state.
 
-        Args and errors are those of `Conformer.step`.
+        Args and errors are those of `Encoder.step`.
         """
         return self.encoder.step(work, context)
+
+    @torch.inference_mode()
+    def finish(self, states: Sequence[AnyState], context: Context) -> list[Tensor]:
+        """Return each stream's last encoder steps, (S, D): what still waited for more sound."""
+        return self.encoder.finish(states, context)

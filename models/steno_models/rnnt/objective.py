@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from steno_models.encoders.conformer import Context
+from steno_models.encoders.protocol import Context
 from steno_models.rnnt.loss import windowed_loss
 from steno_models.rnnt.model import TransducerModel
 from steno_models.rnnt.pruned import Simple, prune, simple_loss, take_columns
@@ -71,7 +71,7 @@ class TrainingTransducer(nn.Module):
         self.model = model
         self._columns = columns
         self._fast_emit = fast_emit
-        width, tokens = model.encoder.options.width, model.joiner.output.out_features
+        width, tokens = model.encoder.width, model.joiner.output.out_features
         self.simple_encoder = nn.Linear(width, tokens)
         self.simple_predictor = nn.Linear(model.predictor.width, tokens, bias=False)
         self.ctc_output = nn.Linear(width, tokens)

@@ -7,7 +7,7 @@ weights serves many delays.
 import random
 from dataclasses import dataclass
 
-from steno_models.encoders.conformer import Context
+from steno_models.encoders.protocol import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

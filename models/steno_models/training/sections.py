@@ -6,33 +6,31 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from steno_models.encoders.conformer import Context
+from steno_models.encoders.protocol import Context
 from steno_models.training.contexts import Contexts
+from steno_models.training.encoder_section import (
+    ConformerSection,
+    Count,
+    Encoder,
+    Share,
+    with_encoder_kind,
+)
 from steno_models.training.loop import FitOptions
 from steno_models.training.optim import OptimOptions
 
-Share = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=1)]
+__all__ = [
+    "Amount",
+    "Chunks",
+    "ConformerSection",
+    "Count",
+    "Encoder",
+    "Optim",
+    "Run",
+    "Share",
+    "with_encoder_kind",
+]
+
 Amount = Annotated[float, Meta(ge=0)]
-
-
-class Encoder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The encoder's shape, field by field that of `ConformerOptions`; it hears 80 mel bins."""
-
-    width: Count = 256
-    layers: Count = 8
-    heads: Count = 4
-    feed_forward: Count = 768
-    kernel: Count = 15
-    subsampling_channels: Count = 32
-    dropout: Share = 0.1
-
-    def __post_init__(self) -> None:
-        """Check what the fields must be together."""
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"expected width to be a multiple of 2 x {self.heads} heads, found {self.width}"
-            )
 
 
 class Chunks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
