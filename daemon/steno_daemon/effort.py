@@ -15,10 +15,11 @@ import numpy as np
 from steno_daemon import wire
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.engine import Recogniser, perform
+from steno_daemon.engine import perform
 from steno_daemon.offer import STEP_MS, Decoding, Offer
 from steno_daemon.session import Session
 from steno_models.audio import read_file
+from steno_models.recogniser import Recogniser
 from steno_models.types import FloatArray
 
 SPEECH = Path(__file__).parent / "speech.flac"
@@ -67,7 +68,9 @@ def room(real_time_factor: float, *, headroom: float) -> int:
 def _hear(recogniser: Recogniser, decoding: Decoding, data: bytes) -> None:
     """Do all that a session of this audio needs, and throw away what it says."""
     model = decoding.language_model
-    session = Session("measured", Offer(Domains((model,)), decoding.chunk_steps * STEP_MS))
+    chunk_ms = decoding.chunk_steps * STEP_MS
+    offer = Offer(Domains((model,)), chunk_ms, features=recogniser.features)
+    session = Session("measured", offer)
     session.receive_start(wire.Start(language_model=model, word_times=True))
     session.degrade(decoding.degraded, lag_ms=0)
     for begin in range(0, len(data), BLOCK_BYTES):

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
@@ -21,7 +21,7 @@ from steno_daemon.ladder import Ladder
 from steno_daemon.load import FULL, Load
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import STEP_MS, Decoding
-from steno_models.recogniser import DecodeOptions, State, Update
+from steno_models.recogniser import DecodeOptions, Recogniser, State, Update
 from steno_models.recogniser import Work as Chunk
 
 logger = logging.getLogger(__name__)
@@ -34,28 +34,6 @@ CROWD = 8
 """So many sessions are worth waiting for as long as may be."""
 LIVE_S = 0.2
 """Audio that is not spoken yet by more than this comes from a file."""
-
-
-class HasChunk(Protocol):
-    """How much a recogniser decodes at a time."""
-
-    @property
-    def chunk_steps(self) -> int:
-        """Encoder steps of a chunk."""
-
-
-class Recogniser(Protocol):
-    """What the engine needs of `steno_models.recogniser.Recogniser`."""
-
-    @property
-    def context(self) -> HasChunk:
-        """The chunk of streams that wish none."""
-
-    def start(self, options: DecodeOptions) -> State:
-        """Return the state before the first frame of a segment."""
-
-    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
-        """Return what is known after each piece of work, and the state after it."""
 
 
 def own_chunk_ms(recogniser: Recogniser) -> int:

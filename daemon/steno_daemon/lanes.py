@@ -10,6 +10,7 @@ from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.endpoint import Rules
 from steno_daemon.happenings import Finalized, Work
 from steno_daemon.narrator import Narrator
+from steno_daemon.offer import Hearing
 from steno_daemon.outbox import Outbox
 from steno_daemon.segmenter import Segmenter
 from steno_models.types import FloatArray
@@ -31,14 +32,17 @@ class Lanes:
 
     Args:
         count: how many.
-        rules: of the endpoint, at the start.
+        hearing: how they are heard.
         start: what the client asked for.
         outbox: of the session.
     """
 
-    def __init__(self, count: int, rules: Rules, start: wire.Start, outbox: Outbox) -> None:
+    def __init__(self, count: int, hearing: Hearing, start: wire.Start, outbox: Outbox) -> None:
         self._lanes = [
-            _Lane(Segmenter(rules), Narrator(outbox, start, channel=channel))
+            _Lane(
+                Segmenter(hearing.rules, features=hearing.features),
+                Narrator(outbox, start, channel=channel),
+            )
             for channel in range(count)
         ]
         self._finalized: Counter[int] = Counter()
@@ -47,7 +51,7 @@ class Lanes:
     def restored(
         cls,
         checkpoints: Sequence[Checkpoint],
-        rules: Rules,
+        hearing: Hearing,
         start: wire.Start,
         outbox: Outbox,
         *,
@@ -58,16 +62,16 @@ class Lanes:
 
         Args:
             checkpoints: one a channel.
-            rules: where a checkpoint has none.
+            hearing: how they are heard; its rules where a checkpoint has none.
             start: what the client asked for.
             outbox: of the session.
             announced: how many segments of each channel the client has heard of.
             first: 16 kHz position from which on audio comes.
         """
-        lanes = cls(0, rules, start, outbox)
+        lanes = cls(0, hearing, start, outbox)
         lanes._lanes = [
             _Lane(
-                Segmenter(rules, checkpoint, first=first),
+                Segmenter(hearing.rules, checkpoint, first=first, features=hearing.features),
                 Narrator(outbox, start, channel=channel, announced=told),
             )
             for channel, (checkpoint, told) in enumerate(zip(checkpoints, announced, strict=True))

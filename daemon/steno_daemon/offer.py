@@ -1,5 +1,6 @@
 """What a session is offered, how it is decoded, and what is left of it elsewhere: plain values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,8 +9,23 @@ from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.domains import GENERAL, Domains
 from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.happenings import STEP_SAMPLES
+from steno_models.features.extractor import StreamingExtractor
+from steno_models.features.fbank import StreamingFbank
 
 STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How a channel is heard.
+
+    Attributes:
+        rules: of the endpoint, at the start.
+        features: makes what turns the samples of a segment into the recogniser's features.
+    """
+
+    rules: Rules
+    features: Callable[[], StreamingExtractor] = StreamingFbank
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +39,7 @@ class Offer:
         session_s: audio after which a session is ended.
         resume_s: how long a session waits for a client that lost its connection.
         shares_port: whether other daemons answer at the same address, too.
+        features: makes what turns the samples of a segment into the recogniser's features.
     """
 
     domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
@@ -31,6 +48,11 @@ class Offer:
     session_s: float = float("inf")
     resume_s: float = 0.0
     shares_port: bool = False
+    features: Callable[[], StreamingExtractor] = StreamingFbank
+
+    def hearing(self, rules: Rules) -> Hearing:
+        """Return how channels are heard by these rules."""
+        return Hearing(rules, self.features)
 
 
 @dataclass(frozen=True, slots=True)

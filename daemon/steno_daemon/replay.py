@@ -15,11 +15,12 @@ from steno_daemon import wire
 from steno_daemon.capture import Capture, Command, read_capture
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.engine import Recogniser, own_chunk_ms, perform
+from steno_daemon.engine import own_chunk_ms, perform
 from steno_daemon.errors import UnknownModelError
 from steno_daemon.offer import STEP_MS, Offer
 from steno_daemon.session import Session
 from steno_models.errors import ConfigError
+from steno_models.recogniser import Recogniser
 from steno_models.types import FloatArray
 
 Savings = dict[tuple[int, int], int]
@@ -72,7 +73,9 @@ def replay(
     wish = msgspec.structs.replace(
         start or wire.Start(), encoding=wire.Encoding.PCM_F32LE, rate=SAMPLE_RATE, channels=1
     )
-    session = Session("replay", Offer(chunk_ms=own_chunk_ms(recogniser)))
+    session = Session(
+        "replay", Offer(chunk_ms=own_chunk_ms(recogniser), features=recogniser.features)
+    )
     session.receive_start(wish)
     data = samples.astype("<f4")
     for begin in range(0, len(data), block_samples):
@@ -122,7 +125,8 @@ def replay_capture(
         domains.check(start.language_model)
     except UnknownModelError as error:
         raise ConfigError(f"{path}: {error}") from error
-    session = Session("replay", Offer(domains, header.chunk_ms, header.rules))
+    offer = Offer(domains, header.chunk_ms, header.rules, features=recogniser.features)
+    session = Session("replay", offer)
     session.receive_start(start)
     now = tuple(_decoded(capture, session, recogniser))
     then = _comparable(capture.sent, until=None)

@@ -11,6 +11,7 @@ speed of the engine and the cutting of the input change nothing in what is heard
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from steno_daemon.endpoint import (
 from steno_daemon.happenings import STEP_SAMPLES, Ended, Finalized, Happening, Heard, Opened, Work
 from steno_daemon.tape import Tape
 from steno_daemon.wire import EndpointReason
+from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
 from steno_models.types import FloatArray
 from steno_models.vad.decision import SpeechStart, VadOptions
@@ -62,6 +64,7 @@ class _Segment:
     Attributes:
         origin: its first sample.
         fed: sample up to which features went out.
+        extractor: makes the features.
         number: None as long as nobody heard of it: it continues another, and may stay silent.
         update: the newest one.
         features: that went out with no work yet, each (T, F).
@@ -71,8 +74,8 @@ class _Segment:
 
     origin: int
     fed: int
+    extractor: StreamingExtractor
     number: int | None = None
-    fbank: StreamingFbank = field(default_factory=StreamingFbank)
     state: "State | None" = None
     update: "Update | None" = None
     features: list[FloatArray] = field(default_factory=list)
@@ -98,13 +101,20 @@ class Segmenter:
         rules: of the endpoint.
         checkpoint: where to take up a stream whose earlier samples were heard before.
         first: position of the first sample that will be appended, the checkpoint's at the latest.
+        features: makes what turns the samples of a segment into features.
     """
 
     def __init__(
-        self, rules: Rules, checkpoint: Checkpoint | None = None, *, first: int = 0
+        self,
+        rules: Rules,
+        checkpoint: Checkpoint | None = None,
+        *,
+        first: int = 0,
+        features: Callable[[], StreamingExtractor] = StreamingFbank,
     ) -> None:
         begin = checkpoint or Checkpoint()
         self._rules = begin.rules or rules
+        self._features = features
         self._tape = Tape(first)
         self._commands: deque[_Command] = deque()
         self._vad = _detector(self._rules, begin.vad)
@@ -202,7 +212,9 @@ class Segmenter:
 
     def _hear(self, segment: _Segment) -> None:
         """Compute the features up to the cursor."""
-        segment.features.append(segment.fbank.accept(self._tape.read(segment.fed, self._cursor)))
+        segment.features.append(
+            segment.extractor.accept(self._tape.read(segment.fed, self._cursor))
+        )
         segment.fed = self._cursor
 
     def _is_enough(self, segment: _Segment) -> bool:
@@ -288,7 +300,7 @@ class Segmenter:
         self._announce(segment, self._turned)
 
     def _open(self, origin: int) -> _Segment:
-        self._segment = _Segment(origin=origin, fed=origin)
+        self._segment = _Segment(origin, fed=origin, extractor=self._features())
         self._next_decision = self._cursor + DECISION_SAMPLES
         return self._segment
 

@@ -27,7 +27,7 @@ from steno_daemon.config import CaptionsConfig, Config, EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.effort import measure, room, sentence
 from steno_daemon.endpoint import Rules
-from steno_daemon.engine import Batching, Engine, Recogniser, own_chunk_ms
+from steno_daemon.engine import Batching, Engine, own_chunk_ms
 from steno_daemon.errors import ConfigError, StenoDaemonError
 from steno_daemon.exposure import Exposure
 from steno_daemon.journal import Journal, directory_of
@@ -44,6 +44,7 @@ from steno_daemon.transports.microphone import GRANT as MICROPHONE
 from steno_daemon.transports.microphone import MicrophoneService
 from steno_daemon.transports.terms import Terms
 from steno_daemon.watchdog import Rhythm, keep_watch
+from steno_models.recogniser import Recogniser
 
 logger = logging.getLogger(__name__)
 
@@ -271,6 +272,7 @@ class Daemon:
             session_s=config.limits.session_s,
             resume_s=config.server.resume_s,
             shares_port=config.server.reuse_port,
+            features=self._model.recogniser.features,
         )
 
     def _terms(self) -> Terms:

@@ -74,7 +74,7 @@ class Session:
         self._outbox = Outbox(observe)
         self._replies = Replies(self._outbox)
         self._intake = Intake(self.start)
-        self._lanes = Lanes(1, self._rules, self.start, self._outbox)
+        self._lanes = Lanes(1, offer.hearing(self._rules), self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
         self._finalizing: dict[int, int] = {}  # the client's samples at each position
         self._resumed = False
@@ -99,7 +99,7 @@ class Session:
         self._rules = snapshot.checkpoints[0].rules or self._rules
         self._lanes = Lanes.restored(
             snapshot.checkpoints,
-            self._rules,
+            self._offer.hearing(self._rules),
             start,
             self._outbox,
             announced=told,
@@ -347,7 +347,8 @@ class Session:
     def _begin(self, start: wire.Start) -> None:
         self._take_form(start)
         self._intake = Intake(start)
-        self._lanes = Lanes(_transcripts(start), self._rules, start, self._outbox)
+        hearing = self._offer.hearing(self._rules)
+        self._lanes = Lanes(_transcripts(start), hearing, start, self._outbox)
         self.state = TRANSITIONS[self.state, Input.START]
         self._outbox.add(
             wire.Ready(

@@ -26,8 +26,8 @@ from steno_models import bench_sessions, bundle
 from steno_models.audio import read_file
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR
 from steno_models.errors import DataError
-from steno_models.features.fbank import SAMPLE_RATE, fbank
-from steno_models.recogniser import DecodeOptions, Recogniser, Work
+from steno_models.features.fbank import SAMPLE_RATE
+from steno_models.recogniser import DecodeOptions, LexiconRecogniser, Recogniser, Work
 from steno_models.types import FloatArray
 
 _Result = TypeVar("_Result")
@@ -40,7 +40,7 @@ def timed(call: Callable[[], _Result]) -> tuple[_Result, float]:
     return result, time.process_time() - began
 
 
-def encode(recogniser: Recogniser, features: FloatArray) -> FloatArray:
+def encode(recogniser: LexiconRecogniser, features: FloatArray) -> FloatArray:
     """Return log probabilities, (S, V), of whole chunks of `features`, (T, F): the bare encoder."""
     context = recogniser.context
     state = recogniser.acoustic.start(context)
@@ -54,7 +54,7 @@ def encode(recogniser: Recogniser, features: FloatArray) -> FloatArray:
     return torch.cat(out).numpy()
 
 
-def search(recogniser: Recogniser, log_probs: FloatArray) -> None:
+def search(recogniser: LexiconRecogniser, log_probs: FloatArray) -> None:
     """Search `log_probs` in chunks, asking for the best words after each, as a stream does."""
     beam = recogniser.language_models["general"].search
     state = beam.start()
@@ -65,7 +65,7 @@ def search(recogniser: Recogniser, log_probs: FloatArray) -> None:
     beam.finish(state)
 
 
-def batch(recogniser: Recogniser, features: FloatArray, streams: int) -> None:
+def batch(recogniser: LexiconRecogniser, features: FloatArray, streams: int) -> None:
     """Encode `streams` equal streams together."""
     context = recogniser.context
     chunk = context.chunk_steps * FACTOR
@@ -79,21 +79,30 @@ def batch(recogniser: Recogniser, features: FloatArray, streams: int) -> None:
 
 
 def measure(recogniser: Recogniser, samples: FloatArray) -> dict[str, float]:
-    """Return ratios to real time by part, for `samples`, (N,), of at least a few seconds."""
+    """Return ratios to real time by part, for `samples`, (N,), of at least a few seconds.
+
+    Encoder and search are told apart where the model is a CTC model.
+    """
     audio_s = len(samples) / SAMPLE_RATE
-    whole = Work(fbank(samples), recogniser.start(DecodeOptions()), is_last=True)
+    features, features_s = timed(lambda: recogniser.features().accept(samples))
+    whole = Work(features, recogniser.start(DecodeOptions()), is_last=True)
     recogniser.step([whole])  # compiles what compiles
-    features, features_s = timed(lambda: fbank(samples))
+    _, whole_s = timed(lambda: recogniser.step([whole]))
+    ratios = {"features": features_s / audio_s, "recogniser, whole file": whole_s / audio_s}
+    if not isinstance(recogniser, LexiconRecogniser):
+        return ratios
+    return ratios | _parts(recogniser, features, audio_s)
+
+
+def _parts(recogniser: LexiconRecogniser, features: FloatArray, audio_s: float) -> dict[str, float]:
+    """Return ratios to real time of encoder and search for `features`, (T, F)."""
     log_probs, encoder_s = timed(lambda: encode(recogniser, features))
     _, search_s = timed(lambda: search(recogniser, log_probs))
-    _, whole_s = timed(lambda: recogniser.step([whole]))
     _, batch_s = timed(lambda: batch(recogniser, features, 8))
     return {
-        "features": features_s / audio_s,
         "encoder": encoder_s / audio_s,
         "encoder, each of 8 streams together": batch_s / 8 / audio_s,
         "search": search_s / audio_s,
-        "recogniser, whole file": whole_s / audio_s,
         "search / encoder": search_s / encoder_s,
     }
 

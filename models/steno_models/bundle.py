@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from steno_models.errors import BundleError, DataError
-from steno_models.recogniser import LanguageModel, Recogniser
+from steno_models.recogniser import BundledRecogniser, LanguageModel, LexiconRecogniser
 
 BUNDLES = Path(__file__).parent / "bundles"
 DESCRIPTION = "bundle.toml"
@@ -100,7 +100,7 @@ class Bundle:
 
     path: Path
     description: Description
-    recogniser: Recogniser
+    recogniser: BundledRecogniser
 
     @property
     def name(self) -> str:
@@ -198,7 +198,7 @@ def load(bundle: str | Path) -> Bundle:
         raise BundleError(f"bundle {path} does not fit together: {error}") from error
 
 
-def _load_ctc(path: Path, description: Description) -> Recogniser:
+def _load_ctc(path: Path, description: Description) -> LexiconRecogniser:
     from safetensors.torch import load_file  # noqa: PLC0415
 
     from steno_models.ctc.model import CtcModel  # noqa: PLC0415
@@ -215,7 +215,7 @@ def _load_ctc(path: Path, description: Description) -> Recogniser:
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     model.encoder.lay_out()
     streaming, gate = description.streaming, description.speech_gate
-    return Recogniser(
+    return LexiconRecogniser(
         acoustic=model,
         cmvn=GlobalCmvn.load(path / "cmvn.safetensors"),
         language_models={

@@ -22,13 +22,11 @@ from rich.progress import track
 
 from steno_models import bundle, bundle_command
 from steno_models.bundle import CalibrationSection
-from steno_models.features.fbank import fbank
-from steno_models.recogniser import DecodeOptions, Recogniser, Work
+from steno_models.recogniser import BundledRecogniser, DecodeOptions, Work
 from steno_models.search.confidence import (
     Calibration,
     ReliabilityBin,
     expected_calibration_error,
-    features,
     fit,
     reliability,
 )
@@ -50,18 +48,17 @@ class Judged:
     correct: Correct
 
 
-def judge(recogniser: Recogniser, utterances: Iterable[Utterance]) -> Judged:
+def judge(recogniser: BundledRecogniser, utterances: Iterable[Utterance]) -> Judged:
     """Return what the search knows of each word that it finds in `utterances`, and its truth."""
-    language_model = recogniser.language_models["general"]
     measured, correct = [], []
     for utterance in utterances:
-        work = Work(fbank(read_samples(utterance)), recogniser.start(DecodeOptions()), is_last=True)
+        features = recogniser.features().accept(read_samples(utterance))
+        work = Work(features, recogniser.start(DecodeOptions()), is_last=True)
         [(_, state)] = recogniser.step([work])
-        [hypothesis] = language_model.search.finish(state.search, 1)
-        found = [language_model.words[word.word] for word in hypothesis.words]
-        pairs = align(normalise(utterance.text).split(), found).pairs
+        found = recogniser.measured(state)
+        pairs = align(normalise(utterance.text).split(), list(found.words)).pairs
         correct.append([ours == theirs for theirs, ours in pairs if ours is not None])
-        measured.append(features(hypothesis.words))
+        measured.append(found.features)
     return Judged(np.concatenate(measured), np.concatenate(correct).astype(bool))
 
 

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from steno_models import bundle, evaluate_wordless
 from steno_models.audio import read_file
-from steno_models.features.fbank import SAMPLE_RATE, fbank
+from steno_models.features.fbank import SAMPLE_RATE
 from steno_models.peers import pocketsphinx
 from steno_models.recogniser import DecodeOptions, Recogniser, Work
 from steno_models.text.normalise import normalise
@@ -85,7 +85,8 @@ class Report:
 def hear_whole(recogniser: Recogniser, samples: FloatArray, options: DecodeOptions) -> Heard:
     """Return what is recognised in `samples`, (N,), decoded as one segment."""
     began = time.process_time()
-    work = Work(fbank(samples), recogniser.start(options), is_last=True)
+    features = recogniser.features().accept(samples)
+    work = Work(features, recogniser.start(options), is_last=True)
     [(update, _)] = recogniser.step([work])
     return Heard(" ".join(word.text for word in update.words), time.process_time() - began)
 

@@ -1,24 +1,30 @@
 """Features + encoder + search + language model for many streams at once.
 
-The daemon and the evaluation share it. State is a value: a stream owns its state, hands it in with
-its next features and gets the next state back; models are shared and immutable.
+The daemon and the evaluation share it: `Recogniser` is all that they know of a model, whatever its
+family. State is a value: a stream owns its state, hands it in with its next features and gets the
+next state back; models are shared and immutable. Here are also the values that go in and out, and
+the recogniser of CTC models; `transducer_recogniser.py` and `hmm_recogniser.py` have others.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from steno_models.ctc.model import CtcModel
-from steno_models.encoders.conformer import ConformerState, Context
+from steno_models.encoders.conformer import Context
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
+from steno_models.features.extractor import StreamingExtractor
+from steno_models.features.fbank import StreamingFbank
+from steno_models.search import confidence
 from steno_models.search.confidence import Calibration
 from steno_models.search.hypothesis import Hypothesis
 from steno_models.search.search import BeamSearch
-from steno_models.search.state import SearchState
 from steno_models.types import FloatArray
 from steno_models.vad.speech_gate import Evidence, SpeechGate, nothing_heard
 
@@ -29,6 +35,9 @@ FEATURE_LIMIT = 4.0
 # last phone's spike, which a streaming CTC model places late.
 TAIL_FRAMES = 32
 
+# What the parts of a recogniser carry from call to call: nobody else looks inside.
+AnyState: TypeAlias = Any
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -36,8 +45,8 @@ class Word:
 
     Attributes:
         text: as the lexicon spells it.
-        start_step: encoder step (since the start of the segment) at which it begins.
-        end_step: encoder step after its last one.
+        start_step: step of 40 ms (since the start of the segment) at which it begins.
+        end_step: step after its last one.
         confidence: 0 to 1, the calibrated probability that the word is right.
     """
 
@@ -62,7 +71,7 @@ class Update:
     Attributes:
         words: the best hypothesis so far, whole; none while the segment may hold no speech.
         stable_words: how many of its leading words can no longer change.
-        steps: encoder steps decoded so far in this segment.
+        steps: steps of 40 ms decoded so far in this segment.
         trailing_blank_steps: how many of the last steps the model called silence (blank).
         alternatives: the n-best list, best first; filled at the end of a segment only.
         missing_frames: features without which nothing more can be known, unless the segment ends.
@@ -111,8 +120,8 @@ class State:
 
     options: DecodeOptions
     frames: FloatArray
-    encoder: ConformerState
-    search: SearchState
+    encoder: AnyState
+    search: AnyState
     log_probs: tuple[FloatArray, ...] = ()
     evidence: Evidence | None = None
     trailing_blank_steps: int = 0
@@ -125,7 +134,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """New features of one stream: (T, F) log-mel energies, any T; `is_last` ends the segment."""
+    """New features of one stream, (T, F), any T; `is_last` ends the segment."""
 
     features: FloatArray
     state: State
@@ -140,9 +149,59 @@ class LanguageModel:
     words: Sequence[str]
 
 
+class HasChunk(Protocol):
+    """How much a recogniser decodes at a time."""
+
+    @property
+    def chunk_steps(self) -> int:
+        """Steps of 40 ms of a chunk."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Recognised words, and what tells how sure they are: (words, features)."""
+
+    words: tuple[str, ...]
+    features: NDArray[np.float64]
+
+
+class Recogniser(Protocol):
+    """A trained model of any family that decodes any number of streams, one call at a time.
+
+    Time is counted in frames of 10 ms on the way in and in steps of 40 ms on the way out.
+    """
+
+    @property
+    def context(self) -> HasChunk:
+        """The chunk of streams that wish none."""
+
+    def features(self) -> StreamingExtractor:
+        """Return what turns the samples of a segment into the features that `step` takes."""
+
+    def start(self, options: DecodeOptions) -> State:
+        """Return the state before the first frame of a segment.
+
+        Raises:
+            ConfigError: no such language model, or an impossible chunk.
+        """
+
+    def step(self, work: Sequence[Work]) -> Sequence[tuple[Update, State]]:
+        """Return what is known after each piece of work, and the state after it.
+
+        How a segment is cut into work makes no difference to what is known at its end.
+        """
+
+
+class BundledRecogniser(Recogniser, Protocol):
+    """What a bundle has: one whose confidences can be calibrated."""
+
+    def measured(self, state: State) -> Measured:
+        """Return the words of a segment that ended with `state`, for a calibration."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recogniser:
-    """A trained model that decodes any number of streams, one call at a time.
+class LexiconRecogniser:
+    """A CTC model and a search through a lexicon, frame by frame.
 
     Attributes:
         acoustic: log probabilities of tokens.
@@ -161,6 +220,10 @@ class Recogniser:
     calibration: Calibration
     blank: int = field(default=0)
     speech_gate: SpeechGate | None = None
+
+    def features(self) -> StreamingExtractor:
+        """Return the incremental filter bank."""
+        return StreamingFbank()
 
     def start(self, options: DecodeOptions) -> State:
         """Return the state at the start of a segment.
@@ -216,6 +279,13 @@ class Recogniser:
             (self._update(state, is_last=item.is_last), state)
             for item, state in zip(work, states, strict=True)
         ]
+
+    def measured(self, state: State) -> Measured:
+        """Return the words of a segment that ended with `state`, for a calibration."""
+        language_model = self._language_model(state.options)
+        [found] = language_model.search.finish(state.search, 1)
+        spelled = tuple(language_model.words[word.word] for word in found.words)
+        return Measured(spelled, confidence.features(found.words))
 
     @torch.inference_mode()
     def log_probs(self, features: FloatArray) -> FloatArray:

@@ -26,10 +26,10 @@ from rich.table import Table
 from steno_models import bundle, bundle_command, logistic
 from steno_models.audio import SAMPLE_RATE, read_file
 from steno_models.bundle import SpeechGateSection
-from steno_models.errors import DataError
+from steno_models.errors import ConfigError, DataError
 from steno_models.evaluate_wordless import ENDINGS
 from steno_models.features.fbank import fbank
-from steno_models.recogniser import Recogniser
+from steno_models.recogniser import LexiconRecogniser
 from steno_models.training.augment import add_noise
 from steno_models.training.degrade import find_recordings
 from steno_models.training.manifest import read_manifest
@@ -136,7 +136,7 @@ def speech(manifest: Path, noises: Sequence[Sound]) -> Iterator[Sound]:
         yield Sound(f"{group} in noise", half, noisy)
 
 
-def heard(recogniser: Recogniser, sound: Sound, *, is_speech: bool) -> Piece:
+def heard(recogniser: LexiconRecogniser, sound: Sound, *, is_speech: bool) -> Piece:
     """Return what the gate sees of `sound` as one segment."""
     log_probs = recogniser.log_probs(fbank(sound.samples))
     nothing = nothing_heard(log_probs.shape[1], recogniser.blank)
@@ -212,6 +212,10 @@ def main(arguments: Sequence[str]) -> int:
     torch.set_num_threads(asked.threads)
     path = bundle.find(asked.bundle)
     recogniser = bundle.load(path).recogniser
+    if not isinstance(recogniser, LexiconRecogniser):
+        raise ConfigError(
+            f"expected a bundle of the family ctc, whose posteriors a gate sees, found {path}"
+        )
     console = Console(stderr=True)
     without = list(sounds_without_words(asked.wordless))
     pieces = [

@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 
 from steno_daemon import wire
+from steno_models.features.fbank import StreamingFbank
 from steno_models.recogniser import Alternative, DecodeOptions, State, Update, Word
 from steno_models.recogniser import Work as Chunk
 from steno_models.types import FloatArray
@@ -85,6 +86,7 @@ class FakeRecogniser:
     """Hears notes; its states only pass for those of the real one."""
 
     context = FakeContext()
+    features = StreamingFbank
 
     def __init__(self) -> None:
         self.batches: list[int] = []

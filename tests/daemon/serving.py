@@ -11,9 +11,9 @@ from websockets.exceptions import ConnectionClosed
 
 from steno_daemon import wire
 from steno_daemon.config import Config, ServerConfig
-from steno_daemon.engine import Recogniser
 from steno_daemon.ladder import Ladder
 from steno_daemon.server import Daemon, Model, bind, url_of
+from steno_models.recogniser import Recogniser
 
 PATIENCE_S = 60
 

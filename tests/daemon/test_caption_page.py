@@ -27,10 +27,10 @@ from tests.daemon.showing import (
 from steno_daemon import wire
 from steno_daemon.auth import hash_token
 from steno_daemon.config import Config, SecurityConfig, ServerConfig, TokenConfig
-from steno_daemon.engine import Recogniser
 from steno_daemon.server import Model
 from steno_models import bundle
 from steno_models.audio import read_file
+from steno_models.recogniser import Recogniser
 
 pytestmark = needs_chromium
 

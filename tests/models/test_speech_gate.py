@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from steno_models import bundle
 from steno_models.errors import DataError
-from steno_models.recogniser import DecodeOptions, Recogniser, Update, Work
+from steno_models.recogniser import DecodeOptions, LexiconRecogniser, Update, Work
 from steno_models.types import FloatArray
 from steno_models.vad.speech_gate import (
     FEATURES,
@@ -106,11 +106,13 @@ def test_a_gate_needs_a_weight_for_each_feature() -> None:
 
 
 @pytest.fixture
-def recogniser(tiny_bundle: Path) -> Recogniser:
-    return bundle.load(tiny_bundle).recogniser
+def recogniser(tiny_bundle: Path) -> LexiconRecogniser:
+    found = bundle.load(tiny_bundle).recogniser
+    assert isinstance(found, LexiconRecogniser)
+    return found
 
 
-def updates(recogniser: Recogniser, frames: int = 400) -> list[Update]:
+def updates(recogniser: LexiconRecogniser, frames: int = 400) -> list[Update]:
     """Return what is known of a sound every 16 frames, and at its end."""
     rng = np.random.default_rng(3)
     slow = np.repeat(rng.normal(0, 3, (frames // 8 + 1, 80)), 8, axis=0)[:frames]
@@ -124,7 +126,7 @@ def updates(recogniser: Recogniser, frames: int = 400) -> list[Update]:
 
 
 def test_a_segment_without_speech_shows_no_words_and_ends_with_none(
-    recogniser: Recogniser,
+    recogniser: LexiconRecogniser,
 ) -> None:
     assert updates(recogniser)[-1].words
     for update in updates(replace(recogniser, speech_gate=NEVER)):
@@ -132,7 +134,7 @@ def test_a_segment_without_speech_shows_no_words_and_ends_with_none(
 
 
 def test_words_come_once_there_is_evidence_and_are_those_without_a_gate(
-    recogniser: Recogniser,
+    recogniser: LexiconRecogniser,
 ) -> None:
     free = updates(recogniser)
     # More than twelve phones: somewhere in the middle.

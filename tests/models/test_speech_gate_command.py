@@ -10,6 +10,7 @@ from steno_models import __main__ as program
 from steno_models import bundle, speech_gate_command
 from steno_models.audio import SAMPLE_RATE
 from steno_models.errors import DataError
+from steno_models.recogniser import LexiconRecogniser
 from steno_models.speech_gate_command import Piece, fit, outcomes, table
 from steno_models.training.wordless import KINDS
 from steno_models.vad.speech_gate import FEATURES, SUMS
@@ -65,7 +66,9 @@ def test_the_program_fits_a_bundle_and_seals_it(
     shown = capsys.readouterr().out
     assert "librivox/manifest in noise" in shown
     assert "synthetic music" in shown
-    gate = bundle.load(tiny_bundle).recogniser.speech_gate
+    recogniser = bundle.load(tiny_bundle).recogniser
+    assert isinstance(recogniser, LexiconRecogniser)
+    gate = recogniser.speech_gate
     assert gate is not None
     assert np.isfinite([*gate.weights, gate.bias]).all()
     assert program.main([*command, "--wordless", str(tmp_path / "nowhere")]) == 1
