@@ -15,11 +15,8 @@ the next step, a label stays at it, so that t + u grows by one with every arc of
     search.py      beam search for many streams
     fusion.py      language models beside the transducer
     hypothesis.py  what searches return, and the words that subwords spell
-    units.py       subwords or phones
     objective.py   all losses of a training, with CTC on the same encoder
-    data.py        features changed at random, with their tokens
     task.py        the losses over the course of a training, and the error rate of greedy search
     config.py      what a training's TOML file may say
-    start.py       the encoder to begin with
     train.py       from a configuration to weights; command.py is its command line
 """

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from steno_models.errors import ConfigError, DataError
-from steno_models.rnnt.fusion import Fusion, ScorerState
+from steno_models.rnnt.fusion import Fusion
 from steno_models.rnnt.hypothesis import Hypothesis, Token
 from steno_models.rnnt.memory import Rows, first_row, following_rows, joined
 from steno_models.rnnt.model import TransducerModel
+from steno_models.search.fusion import ScorerState
 
 _DoubleArray = NDArray[np.float64]
 

@@ -19,7 +19,8 @@ from steno_models.text.tokens import BLANK, TokenTable
 # Begins a word, as in SentencePiece (Kudo & Richardson 2018).
 WORD_BEGIN = "▁"
 _LETTERS = ("'", *"abcdefghijklmnopqrstuvwxyz")
-_SMALLEST = 2 + len(_LETTERS)
+# The blank, the marker and the letters: no unions.
+SMALLEST = 2 + len(_LETTERS)
 
 _Pair = tuple[str, str]
 
@@ -56,10 +57,10 @@ class Bpe:
         Raises:
             ConfigError: the letters alone are more.
         """
-        if size < _SMALLEST:
-            raise ConfigError(f"expected {_SMALLEST} subword units or more, found {size}")
+        if size < SMALLEST:
+            raise ConfigError(f"expected {SMALLEST} subword units or more, found {size}")
         counts = Counter(word for text in texts for word in normalise(text).split())
-        learnt = _learn(counts, size - _SMALLEST)
+        learnt = _learn(counts, size - SMALLEST)
         return cls(TokenTable((BLANK, WORD_BEGIN, *_LETTERS, *learnt)))
 
     def encode(self, text: str) -> list[int]:

@@ -16,12 +16,13 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
-from steno_models.rnnt.fusion import Fusion, NgramScorer
+from steno_models.rnnt.fusion import Fusion
 from steno_models.rnnt.greedy import GreedySearch
 from steno_models.rnnt.hypothesis import SpelledWord, Token, spelled_words
 from steno_models.rnnt.loss import transducer_loss
 from steno_models.rnnt.model import TransducerModel
 from steno_models.rnnt.search import SearchOptions, SearchState, TransducerSearch
+from steno_models.search.fusion import NgramScorer
 
 torch.set_num_threads(1)
 

@@ -18,27 +18,27 @@ from steno_models.encoders.conformer import Conformer, ConformerOptions, Context
 from steno_models.encoders.subsampling import steps_of, steps_of_all
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
-from steno_models.rnnt import data
 from steno_models.rnnt.command import main
 from steno_models.rnnt.config import read_config
-from steno_models.rnnt.data import Changes, Plain, Varied
 from steno_models.rnnt.loss import transducer_loss
 from steno_models.rnnt.model import TransducerModel, TransducerOptions
 from steno_models.rnnt.objective import TrainingTransducer, Weights, Work, weighted
-from steno_models.rnnt.start import EncoderStart
 from steno_models.rnnt.task import Course, TransducerTask
 from steno_models.rnnt.train import options_of
-from steno_models.rnnt.units import Phones, Subwords
 from steno_models.text.bpe import Bpe
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
 from steno_models.text.tokens import TokenTable
+from steno_models.text.units import Phones, Subwords
+from steno_models.training import varied
 from steno_models.training.contexts import Contexts
 from steno_models.training.data import BatchOptions, BucketedBatches
 from steno_models.training.loop import FitOptions, fit
 from steno_models.training.manifest import Utterance, write_manifest
 from steno_models.training.optim import OptimOptions
 from steno_models.training.runlog import read_run_log
+from steno_models.training.start import EncoderStart
+from steno_models.training.varied import Changes, Plain, Varied
 from steno_models.types import FloatArray, IntArray
 
 torch.set_num_threads(1)
@@ -97,8 +97,8 @@ def config_file(folder: Path, text: str = CONFIG) -> Path:
 
 
 def test_features_are_limited_as_the_recogniser_limits_them() -> None:
-    assert data.FEATURE_LIMIT == recogniser.FEATURE_LIMIT
-    assert data.TAIL_FRAMES == recogniser.TAIL_FRAMES
+    assert varied.FEATURE_LIMIT == recogniser.FEATURE_LIMIT
+    assert varied.TAIL_FRAMES == recogniser.TAIL_FRAMES
     loud = np.full((9, 80), -20, np.float32)
     plain = Plain(UNTOUCHED)(loud, np.random.default_rng(0))
     assert plain.shape == (9 + recogniser.TAIL_FRAMES, 80)

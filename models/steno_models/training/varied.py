@@ -1,4 +1,7 @@
-"""From manifests to what the transducer is trained on: features, changed at random, and tokens."""
+"""From manifests to what models that write are trained on: features, changed at random, and tokens.
+
+Features are normalised and limited as the recogniser does it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

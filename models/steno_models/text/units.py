@@ -1,4 +1,4 @@
-"""What a transducer writes: subwords, or phones of a dictionary."""
+"""What a model writes: subwords, characters, or phones of a dictionary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from steno_models.text.bpe import Bpe
+from steno_models.text.bpe import SMALLEST, Bpe
 from steno_models.text.lexicon import Lexicon, Pronouncer
 from steno_models.text.normalise import normalise
 from steno_models.text.tokens import TokenTable
@@ -41,6 +41,11 @@ class Subwords:
             path.parent.mkdir(parents=True, exist_ok=True)
             Bpe.learn(texts, size).table.write(path)
         return cls(Bpe(TokenTable.read(path)))
+
+    @classmethod
+    def characters(cls, path: Path) -> "Subwords":
+        """Return letters with a marker before each word, as they are written to `path`."""
+        return cls.of(path, (), SMALLEST)
 
     @property
     def table(self) -> TokenTable:

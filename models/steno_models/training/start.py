@@ -5,9 +5,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from steno_models.encoders.conformer import Conformer
 from steno_models.errors import ConfigError, DataError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.training.checkpoint import CheckpointFolder, read_checkpoint, weights_to_use
@@ -48,7 +47,7 @@ class EncoderStart:
                 return cls(weights, folder / CMVN)
         raise ConfigError(f"init_encoder: expected {CMVN} beside {weights}, found none")
 
-    def give(self, encoder: Conformer) -> None:
+    def give(self, encoder: nn.Module) -> None:
         """Put the weights into `encoder`.
 
         Raises:
