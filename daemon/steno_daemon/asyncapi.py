@@ -15,10 +15,11 @@ def document() -> dict[str, object]:
     """Return the document."""
     clients = get_args(wire.ClientMessage)
     servers = get_args(wire.ServerMessage)
-    _, schemas = msgspec.json.schema_components(
-        [*clients, *servers], ref_template="#/components/schemas/{name}"
-    )
-    names = [kind.__name__ for kind in (*clients, *servers)]
+    calls, answers = get_args(wire.AdminCall), get_args(wire.AdminAnswer)
+    kinds = [*clients, *servers, *calls, *answers]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    names = [kind.__name__ for kind in kinds]
+    streamed = [kind.__name__ for kind in (*clients, *servers)]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -33,14 +34,19 @@ def document() -> dict[str, object]:
             "stream": {
                 "address": "/",
                 "description": "One connection is one stream of audio.",
-                "messages": {
-                    name: {"$ref": f"#/components/messages/{name}"} for name in (*names, AUDIO)
-                },
-            }
+                "messages": _listed([*streamed, AUDIO]),
+            },
+            "admin": {
+                "address": "/admin",
+                "description": wire.admin.__doc__,
+                "messages": _listed([kind.__name__ for kind in (*calls, *answers)]),
+            },
         },
         "operations": {
             "receive": _operation("receive", [*(kind.__name__ for kind in clients), AUDIO]),
             "send": _operation("send", [kind.__name__ for kind in servers]),
+            "receiveCall": _operation("receive", [kind.__name__ for kind in calls], "admin"),
+            "sendAnswer": _operation("send", [kind.__name__ for kind in answers], "admin"),
         },
         "components": {
             "messages": {**{name: _message(schemas[name], name) for name in names}, **_audio()},
@@ -54,12 +60,17 @@ def text() -> str:
     return msgspec.json.format(msgspec.json.encode(document()), indent=2).decode() + "\n"
 
 
-def _operation(action: str, names: list[str]) -> dict[str, object]:
+def _listed(names: list[str]) -> dict[str, object]:
+    """Return the messages of a channel."""
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
+
+
+def _operation(action: str, names: list[str], channel: str = "stream") -> dict[str, object]:
     """Return what the daemon does with messages of these names."""
     return {
         "action": action,
-        "channel": {"$ref": "#/channels/stream"},
-        "messages": [{"$ref": f"#/channels/stream/messages/{name}"} for name in names],
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in names],
     }
 
 

@@ -14,7 +14,8 @@ def test_the_committed_document_is_current() -> None:
 def test_every_message_of_the_wire_is_in_the_document() -> None:
     components = asyncapi.document()["components"]
     assert isinstance(components, dict)
-    for message in (*get_args(wire.ClientMessage), *get_args(wire.ServerMessage)):
+    unions = (wire.ClientMessage, wire.ServerMessage, wire.AdminCall, wire.AdminAnswer)
+    for message in (kind for union in unions for kind in get_args(union)):
         assert message.__name__ in components["messages"]
         assert message.__name__ in components["schemas"]
 

@@ -33,7 +33,12 @@ client_messages = st.one_of(
         word_times=st.booleans(),
         chunk_ms=st.none() | st.integers(40, 5_000),
     ),
-    st.builds(wire.Configure, endpointing=endpointings),
+    st.builds(
+        wire.Configure,
+        endpointing=endpointings,
+        language_model=st.none() | st.text(min_size=1, max_size=100),
+        at=st.sampled_from(wire.When),
+    ),
     st.just(wire.Finalize()),
     st.just(wire.Stop()),
     st.builds(wire.Ping, id=st.integers(-(2**63), 2**63 - 1)),
@@ -111,7 +116,8 @@ def test_text_that_is_no_object_is_a_wire_error(text: str | bytes) -> None:
         ('{"type":"start","encoding":"mp3"}', "invalid_message", "encoding", "mulaw", '"mp3"'),
         ('{"type":"start","speed":2}', "invalid_message", "speed", "rate", "a field speed"),
         ('{"type":"stop","now":true}', "invalid_message", "now", "type", "a field now"),
-        ('{"type":"configure"}', "invalid_message", "the message", "a field endpointing", "conf"),
+        ('{"type":"resume"}', "invalid_message", "the message", "a field token", "resume"),
+        ('{"type":"configure","at":"once"}', "invalid_message", "at", "segment, now", "once"),
         (
             '{"type":"start","endpointing":{"vad_aggressiveness":7}}',
             "invalid_message",

@@ -11,11 +11,29 @@ So does a client whose connection was closed with the code 1012: the daemon goes
 the session to the next one.
 
 What a client sends is read strictly: an unknown field is an error that names it. What the daemon
-sends may grow fields, which older clients ignore. This package imports msgspec and the standard
+sends may grow fields, which older clients ignore. What administrators say has a place of its own,
+`/admin`, see `admin.py`. This package imports msgspec and the standard
 library alone, so that clients need nothing else.
 """
 
 from steno_daemon.errors import WireError
+from steno_daemon.wire.admin import (
+    AdminAnswer,
+    AdminCall,
+    Domain,
+    DomainLoaded,
+    DomainRetired,
+    Domains,
+    DomainState,
+    DomainSwapped,
+    ListDomains,
+    LoadDomain,
+    Refused,
+    RetireDomain,
+    Share,
+    ShowDomain,
+    SwapDomain,
+)
 from steno_daemon.wire.client import (
     ClientMessage,
     Configure,
@@ -27,6 +45,8 @@ from steno_daemon.wire.client import (
     Stop,
 )
 from steno_daemon.wire.codec import (
+    decode_answer,
+    decode_call,
     decode_client,
     decode_server,
     encode,
@@ -41,6 +61,7 @@ from steno_daemon.wire.names import (
     Encoding,
     EndpointReason,
     ErrorCode,
+    When,
 )
 from steno_daemon.wire.server import (
     Acknowledged,
@@ -57,6 +78,7 @@ from steno_daemon.wire.server import (
     Resumed,
     ServerMessage,
     SpeechStarted,
+    Switched,
     Word,
 )
 
@@ -67,11 +89,19 @@ __all__ = [
     "SAMPLE_RATE_MAX",
     "SAMPLE_RATE_MIN",
     "Acknowledged",
+    "AdminAnswer",
+    "AdminCall",
     "Alternative",
     "ClientMessage",
     "CloseReason",
     "Closed",
     "Configure",
+    "Domain",
+    "DomainLoaded",
+    "DomainRetired",
+    "DomainState",
+    "DomainSwapped",
+    "Domains",
     "Encoding",
     "Endpoint",
     "EndpointReason",
@@ -81,19 +111,30 @@ __all__ = [
     "Final",
     "Finalize",
     "Finalized",
+    "ListDomains",
     "Load",
+    "LoadDomain",
     "Partial",
     "Ping",
     "Pong",
     "Ready",
+    "Refused",
     "Resume",
     "Resumed",
+    "RetireDomain",
     "ServerMessage",
+    "Share",
+    "ShowDomain",
     "SpeechStarted",
     "Start",
     "Stop",
+    "SwapDomain",
+    "Switched",
+    "When",
     "WireError",
     "Word",
+    "decode_answer",
+    "decode_call",
     "decode_client",
     "decode_server",
     "encode",

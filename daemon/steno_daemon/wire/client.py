@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from steno_daemon.wire.names import CHANNELS_MAX, SAMPLE_RATE_MAX, SAMPLE_RATE_MIN, Encoding
+from steno_daemon.wire.names import CHANNELS_MAX, SAMPLE_RATE_MAX, SAMPLE_RATE_MIN, Encoding, When
 
 
 class Endpointing(
@@ -74,9 +74,14 @@ class Resume(_Client, frozen=True, kw_only=True, tag="resume"):
 
 
 class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
-    """Changes the rules of a running session, from the audio sent after it on."""
+    """Changes a running session, from the audio sent after it on."""
 
-    endpointing: Endpointing
+    endpointing: Endpointing = Endpointing()
+    language_model: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
+    """Another one; a `switched` follows where it begins to count. The name that the session has
+    brings the newest version of it."""
+    at: When = When.SEGMENT
+    """From when on; with "now" the open segment is scored again from its start."""
 
 
 class Finalize(_Client, frozen=True, kw_only=True, tag="finalize"):

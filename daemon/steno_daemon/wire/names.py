@@ -29,6 +29,15 @@ class Encoding(StrEnum):
         return self in {Encoding.WEBM_OPUS, Encoding.OGG_OPUS}
 
 
+class When(StrEnum):
+    """From when on a session has another language model."""
+
+    SEGMENT = "segment"
+    """From the next segment on."""
+    NOW = "now"
+    """From the open segment on: what was heard of it is scored again."""
+
+
 class EndpointReason(StrEnum):
     """Which rule ended an utterance."""
 
@@ -57,6 +66,11 @@ class ErrorCode(StrEnum):
     INVALID_AUDIO = "invalid_audio"
     TOO_LARGE = "too_large"
     UNKNOWN_LANGUAGE_MODEL = "unknown_language_model"
+    UNKNOWN_SESSION = "unknown_session"
+    LANGUAGE_MODEL_FAILED = "language_model_failed"
+    """It could not be loaded; what was loaded before stays."""
+    LANGUAGE_MODEL_FIXED = "language_model_fixed"
+    """It cannot be changed: it is the bundle's, or the bundle has no others."""
     OVERLOADED = "overloaded"
     LIMIT_EXCEEDED = "limit_exceeded"
     NOT_RESUMABLE = "not_resumable"

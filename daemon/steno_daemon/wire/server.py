@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from steno_daemon.wire.names import CloseReason, EndpointReason, ErrorCode
+from steno_daemon.wire.names import CloseReason, EndpointReason, ErrorCode, When
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,10 @@ class SpeechStarted(_Event, frozen=True, kw_only=True, tag="speech_started"):
 
 
 class Partial(_Event, frozen=True, kw_only=True, tag="partial"):
-    """The hypothesis so far; its first `stable_chars` characters never change again."""
+    """The hypothesis so far; its first `stable_chars` characters never change again.
+
+    Only a `switched` with "now" takes them back: whoever asks for that wants other words.
+    """
 
     segment: int
     channel: int = 0
@@ -100,6 +103,19 @@ class Endpoint(_Event, frozen=True, kw_only=True, tag="endpoint"):
     channel: int = 0
     time: float
     reason: EndpointReason
+
+
+class Switched(_Event, frozen=True, kw_only=True, tag="switched"):
+    """From `time` on the session has another language model, or another version of its own."""
+
+    channel: int = 0
+    time: float
+    language_model: str
+    version: int
+    at: When
+    segment: int | None = None
+    """The open segment, which is scored again from its start: what was said of it, stable or not,
+    no longer counts."""
 
 
 class Finalized(_Event, frozen=True, kw_only=True, tag="finalized"):
@@ -158,6 +174,7 @@ ServerMessage: TypeAlias = (
     | Partial
     | Final
     | Endpoint
+    | Switched
     | Finalized
     | Acknowledged
     | Load
