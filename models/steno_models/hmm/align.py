@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import DataError
-from steno_models.hmm.model import PhoneModel
 from steno_models.hmm.topology import Graph
-from steno_models.types import FloatArray
+from steno_models.types import FloatArray, IntArray
 
 PhoneLabels = NDArray[np.int8]
 """(T,) int8: the phone id of each 10 ms frame, 0 in silence."""
@@ -57,8 +57,15 @@ class Alignment:
         return list(spans.values())
 
 
-def align(model: PhoneModel, frames: FloatArray, graph: Graph) -> Alignment:
-    """Return the best alignment of `frames`, (T, 39), with the words of `graph`.
+class FindsPaths(Protocol):
+    """What forced alignment asks of a model, whatever its states emit from."""
+
+    def best_path(self, frames: FloatArray, graph: Graph) -> IntArray:
+        """Return (T,) int32: the node of `graph` at each of `frames`, (T, D), on the best path."""
+
+
+def align(model: FindsPaths, frames: FloatArray, graph: Graph) -> Alignment:
+    """Return the best alignment of `frames`, (T, D), with the words of `graph`.
 
     Raises:
         DataError: the words need more frames than there are.

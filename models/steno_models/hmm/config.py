@@ -33,22 +33,30 @@ class Mono(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hours: Annotated[float, Meta(gt=0)] = 2.0
 
 
-class Tri(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Triphones with tied states; field by field those of `TreeOptions` and `Schedule`.
+class Tree(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The tying of states, field by field that of `TreeOptions`.
 
     Attributes:
         leaves: tied states at most.
         min_gain: nats that a split must bring at least.
         min_frames: frames that each side of a split must have.
+    """
+
+    leaves: Count = 1000
+    min_gain: Amount = 200.0
+    min_frames: Amount = 150.0
+
+
+class Tri(Tree, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Triphones with tied states; field by field those of `Schedule`.
+
+    Attributes:
         gaussians: of all states together.
         rounds: of EM.
         align_at: the rounds before which the recordings are aligned anew.
         method: EM inside the states of the best path, or over all paths.
     """
 
-    leaves: Count = 1000
-    min_gain: Amount = 200.0
-    min_frames: Amount = 150.0
     gaussians: Count = 8000
     rounds: Count = 16
     align_at: Rounds = (4, 8, 12)

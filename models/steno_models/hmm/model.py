@@ -54,15 +54,7 @@ class PhoneModel:
         Raises:
             DataError: the graph needs more frames than there are.
         """
-        emissions, columns = self._emissions(frames, graph)
-        loops, arcs, finals = self._transitions(graph)
-        links = (graph.arc_offsets, graph.arc_sources, arcs)
-        path, total = kernels.viterbi(
-            emissions, columns, loops, *links, graph.start_log_probs, finals
-        )
-        if not np.isfinite(total):
-            raise DataError(f"expected frames for all words, found only {len(frames)} frames")
-        return np.asarray(path), float(total)
+        return viterbi(*self._emissions(frames, graph), self.stay_probs, graph)
 
     def posteriors(self, frames: FloatArray, graph: Graph) -> Posteriors:
         """Return the posteriors of all nodes of `graph` for `frames`, (T, D).
@@ -101,10 +93,38 @@ class PhoneModel:
         return self.gmm.log_likelihoods(frames, states), columns.astype(np.int32)
 
     def _transitions(self, graph: Graph) -> tuple[F64, F64, F64]:
-        """Return log probabilities of staying (N,), of each arc (E,) and of ending (N,)."""
-        leave = np.log1p(-self.stay_probs)[graph.states]
-        arcs = graph.arc_log_probs + leave[graph.arc_sources]
-        return np.log(self.stay_probs)[graph.states], arcs, graph.final_log_probs + leave
+        return transitions(self.stay_probs, graph)
+
+
+def transitions(stay_probs: F64, graph: Graph) -> tuple[F64, F64, F64]:
+    """Return log probabilities of staying (N,), of each arc (E,) and of ending (N,)."""
+    leave = np.log1p(-stay_probs)[graph.states]
+    arcs = graph.arc_log_probs + leave[graph.arc_sources]
+    return np.log(stay_probs)[graph.states], arcs, graph.final_log_probs + leave
+
+
+def viterbi(
+    emissions: FloatArray, columns: IntArray, stay_probs: F64, graph: Graph
+) -> tuple[IntArray, float]:
+    """Return (T,) int32, the node of `graph` at each frame of the best path, and its log score.
+
+    Args:
+        emissions: (T, C) log-likelihoods, whatever they come from.
+        columns: (N,) which of them is that of each node.
+        stay_probs: (S,) probability of each state's self loop.
+        graph: of the words.
+
+    Raises:
+        DataError: the graph needs more frames than there are.
+    """
+    if len(emissions) == 0:
+        raise DataError("expected frames for all words, found none")
+    loops, arcs, finals = transitions(stay_probs, graph)
+    links = (graph.arc_offsets, graph.arc_sources, arcs)
+    path, total = kernels.viterbi(emissions, columns, loops, *links, graph.start_log_probs, finals)
+    if not np.isfinite(total):
+        raise DataError(f"expected frames for all words, found only {len(emissions)} frames")
+    return np.asarray(path), float(total)
 
 
 def load_phone_model(path: Path) -> PhoneModel:

@@ -13,7 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from steno_models.errors import DataError
 from steno_models.hmm.config import TrainConfig, Tri, read_config
 from steno_models.hmm.course import Report
-from steno_models.hmm.speech import Recording, read_speech
+from steno_models.hmm.speech import (
+    Recording,
+    SpeakerFeatures,
+    read_speech,
+    speaker_cepstra,
+)
 from steno_models.hmm.stages import (
     Trained,
     train_mono,
@@ -65,16 +70,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def train(config: TrainConfig, progress: Progress, *, until: str = STAGES[-1]) -> None:
-    """Train what is not there yet, up to and with the stage `until`."""
+def train(
+    config: TrainConfig,
+    progress: Progress,
+    *,
+    until: str = STAGES[-1],
+    features: SpeakerFeatures = speaker_cepstra,
+) -> None:
+    """Train what is not there yet, up to and with the stage `until`, on such `features`."""
     wanted = STAGES[: STAGES.index(until) + 1]
     missing = [stage for stage in wanted if not _mark(config.folder, stage).is_file()]
     if not missing:
         return
-    speech = _read(config, progress)
+    speech = read_all(config, progress, features)
     for stage in missing:
         before = PREDECESSORS[stage]
-        trained = _load(config.folder, before, speech) if before else None
+        trained = load_trained(config.folder, before, speech) if before else None
         if stage == SUBSPACE and trained is not None:
             system = train_subspace(
                 speech, trained, config.sgmm, _report(stage, config.sgmm.rounds, config, progress)
@@ -136,12 +147,14 @@ def _report(stage: str, rounds: int, config: TrainConfig, progress: Progress) ->
     return report
 
 
-def _read(config: TrainConfig, progress: Progress) -> list[Recording]:
+def read_all(
+    config: TrainConfig, progress: Progress, features: SpeakerFeatures = speaker_cepstra
+) -> list[Recording]:
     """Return the recordings of all manifests that are long enough, the shortest first."""
     utterances = [u for manifest in config.manifests for u in read_manifest(manifest)]
     task = progress.add_task("reading", total=len(utterances))
     found = []
-    for recording in read_speech(utterances, Lexicon.from_cmudict(), G2P.load()):
+    for recording in read_speech(utterances, Lexicon.from_cmudict(), G2P.load(), features):
         found.append(recording)
         progress.advance(task)
     progress.update(task, completed=len(utterances))
@@ -157,7 +170,7 @@ def _save(folder: Path, stage: str, speech: Sequence[Recording], trained: Traine
     partial.replace(paths_path(folder, stage))
 
 
-def _load(folder: Path, stage: str, speech: Sequence[Recording]) -> Trained:
+def load_trained(folder: Path, stage: str, speech: Sequence[Recording]) -> Trained:
     """Return what `stage` left.
 
     Raises:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from steno_models.errors import DataError
 from steno_models.hmm.fmllr import FmllrStatistics, applied, fmllr
 from steno_models.hmm.gmm import DiagonalGmm
 from steno_models.hmm.speech import Recording, of_speakers
+from steno_models.hmm.system import System
 from steno_models.hmm.train import by_state
 from steno_models.types import FloatArray, IntArray
 
@@ -37,3 +39,26 @@ def speaker_frames(
         for i in places:
             frames[i] = applied(W, base[i])
     return frames
+
+
+def adapted_frames(first: System, second: System, speech: Sequence[Recording]) -> list[FloatArray]:
+    """Return the frames of `speech` that `second`, a model adapted to speakers, should see.
+
+    Which states the speakers' maps are estimated from says `first`, given the recordings' words
+    (two passes, as in Gales 1998).
+    """
+    states = [_states(first, second, recording) for recording in speech]
+    base = [second.front_end(recording.cepstra) for recording in speech]
+    return speaker_frames(second.model.gmm, speech, base, states)
+
+
+def _states(first: System, second: System, recording: Recording) -> IntArray | None:
+    """Return the states of `second` on the best path of `first`; None if the words do not fit."""
+    if not recording.words:
+        return None
+    frames: FloatArray = first.front_end(recording.cepstra)
+    try:
+        path = first.model.best_path(frames, recording.graph(first.units))
+    except DataError:
+        return None
+    return recording.graph(second.units).states[path]

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from steno_models.errors import DataError
@@ -17,6 +17,17 @@ from steno_models.types import FloatArray
 
 _log = logging.getLogger(__name__)
 
+SpeakerFeatures = Callable[[Sequence[FloatArray]], list[FloatArray]]
+"""From the samples of all of a speaker's recordings, (N,) each, to their features, (T, F) each."""
+
+
+def speaker_cepstra(recordings: Sequence[FloatArray]) -> list[FloatArray]:
+    """Return (T, 13) float32 cepstra of `recordings`, (N,) samples each, all of one speaker.
+
+    Their mean is 0 and their variance 1 over all of them together.
+    """
+    return normalised([mfcc(samples) for samples in recordings])
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -25,7 +36,8 @@ class Recording:
     Attributes:
         key: its name.
         speaker: number of the speaker among those read together.
-        cepstra: (T, 13) float32, mean 0 and variance 1 over all of the speaker's recordings.
+        cepstra: (T, 13) float32, mean 0 and variance 1 over all of the speaker's recordings; for
+            models of other features those, (T, F).
         words: for each word its pronunciations as phone ids; empty where the text is not known.
     """
 
@@ -39,19 +51,24 @@ class Recording:
         return utterance_graph(self.words, units=units)
 
 
-def read_recordings(utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Recording]]:
+def read_recordings(
+    utterances: Iterable[Utterance], features: SpeakerFeatures = speaker_cepstra
+) -> Iterator[tuple[Utterance, Recording]]:
     """Yield `utterances` with their recordings, speaker by speaker, words aside."""
     for speaker, group in enumerate(by_speaker(utterances)):
-        cepstra = normalised([mfcc(read_samples(utterance)) for utterance in group])
+        cepstra = features([read_samples(utterance) for utterance in group])
         for utterance, each in zip(group, cepstra, strict=True):
             yield utterance, Recording(utterance.key, speaker, each)
 
 
 def read_speech(
-    utterances: Iterable[Utterance], lexicon: Lexicon, fallback: Pronouncer | None = None
+    utterances: Iterable[Utterance],
+    lexicon: Lexicon,
+    fallback: Pronouncer | None = None,
+    features: SpeakerFeatures = speaker_cepstra,
 ) -> Iterator[Recording]:
     """Yield the utterances with words that can all be pronounced, speaker by speaker."""
-    for utterance, recording in read_recordings(utterances):
+    for utterance, recording in read_recordings(utterances, features):
         try:
             words = pronunciations(spoken_words(utterance), lexicon, fallback)
         except DataError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from steno_models.errors import DataError
-from steno_models.hmm.config import Lda, Mono, Sat, Tri
+from steno_models.hmm.config import Lda, Mono, Sat, Tree, Tri
 from steno_models.hmm.contexts import Triphones, context_statistics
 from steno_models.hmm.course import Course, Report, Schedule, first_model
 from steno_models.hmm.frames import FrontEnd
@@ -131,7 +131,7 @@ class _Start:
 
 def _triphones(speech: Sequence[Recording], start: _Start, options: Tri, report: Report) -> Trained:
     """Return triphones whose tree and first Gaussians are found on the frames of `start`."""
-    tied = _tied(speech, start, options)
+    tied = tied_states(speech, start.paths, start.frames, start.states_per_phone, options)
     graphs = [recording.graph(tied) for recording in speech]
     model = first_model(start.frames, graphs, start.paths, tied)
     course = Course(speech, graphs, start.paths, start.front_end, start.base, start.frames, model)
@@ -151,15 +151,29 @@ def _triphones(speech: Sequence[Recording], start: _Start, options: Tri, report:
     return Trained(system, course.paths)
 
 
-def _tied(speech: Sequence[Recording], start: _Start, options: Tri) -> TiedStates:
-    """Return the tied states of the triphones on the paths of `start`."""
-    units = Triphones(start.states_per_phone)
+def tied_states(
+    speech: Sequence[Recording],
+    paths: Sequence[IntArray],
+    frames: Sequence[FloatArray],
+    states_per_phone: int,
+    options: Tree,
+) -> TiedStates:
+    """Return the tied states of the triphones.
+
+    Args:
+        speech: the recordings.
+        paths: (T,) the node of each frame of each, in its graph of `states_per_phone`.
+        frames: (T, D) what the states are told apart by.
+        states_per_phone: of every phone but silence.
+        options: how many states there should be.
+    """
+    units = Triphones(states_per_phone)
     named = (
-        (frames, recording.graph(units).states[path])
-        for frames, recording, path in zip(start.frames, speech, start.paths, strict=True)
+        (each, recording.graph(units).states[path])
+        for each, recording, path in zip(frames, speech, paths, strict=True)
     )
     statistics = context_statistics(named, units)
-    D = start.frames[0].shape[1]
+    D = frames[0].shape[1]
     read_off = [
         clustered(moments[:, 0], moments[:, 1 : 1 + D], moments[:, 1 + D :])
         for moments in phone_moments(statistics)

@@ -1,5 +1,6 @@
 """An acoustic model as one file: its states, what they emit, and what the frames are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,8 +25,8 @@ class Acoustics(Protocol):
         """The states of the phones."""
 
     @property
-    def front_end(self) -> FrontEnd:
-        """From cepstra to frames."""
+    def front_end(self) -> Callable[[FloatArray], FloatArray]:
+        """From a recording's features, (T, F), to the frames that `log_likelihoods` is of."""
 
     @property
     def stay_probs(self) -> F64:
