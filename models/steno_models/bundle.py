@@ -19,11 +19,14 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
+from steno_models.bundle_sections import HmmSection, TransducerSection
 from steno_models.errors import BundleError, DataError
 from steno_models.recogniser import BundledRecogniser, LanguageModel, LexiconRecogniser
 
 BUNDLES = Path(__file__).parent / "bundles"
 DESCRIPTION = "bundle.toml"
+GENERAL = "general"
+"""The language model that a stream gets which names none."""
 
 
 class EncoderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,18 +76,23 @@ class SpeechGateSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 class Description(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What bundle.toml holds; without a speech gate every segment's words are shown."""
+    """What bundle.toml holds; without a speech gate every segment's words are shown.
+
+    The families ctc and rnnt have an encoder, rnnt and hmm a section of their name.
+    """
 
     name: str
     version: str
     language: str
     family: str
     language_models: tuple[str, ...]
-    encoder: EncoderSection
+    encoder: EncoderSection | None = None
     streaming: StreamingSection
     search: SearchSection
     calibration: CalibrationSection
     speech_gate: SpeechGateSection | None = None
+    transducer: TransducerSection | None = None
+    hmm: HmmSection | None = None
     files: dict[str, str]
 
 
@@ -114,8 +122,8 @@ class Bundle:
 
     @property
     def language_models(self) -> tuple[str, ...]:
-        """The names of its language models."""
-        return self.description.language_models
+        """The names of its language models; decoding without any has a name, too."""
+        return self.description.language_models or (GENERAL,)
 
 
 def find(bundle: str | Path) -> Path:
@@ -192,8 +200,18 @@ def load(bundle: str | Path) -> Bundle:
         match description.family:
             case "ctc":
                 return Bundle(path, description, _load_ctc(path, description))
+            case "rnnt":
+                from steno_models import bundle_transducer  # noqa: PLC0415
+
+                return Bundle(path, description, bundle_transducer.load(path, description))
+            case "hmm":
+                from steno_models import bundle_hmm  # noqa: PLC0415
+
+                return Bundle(path, description, bundle_hmm.load(path, description))
             case other:
-                raise BundleError(f"expected a model family of: ctc, found {other} in {path}")
+                raise BundleError(
+                    f"expected a model family of: ctc, hmm, rnnt, found {other} in {path}"
+                )
     except (DataError, RuntimeError, KeyError, ValueError) as error:
         raise BundleError(f"bundle {path} does not fit together: {error}") from error
 
@@ -208,6 +226,8 @@ def _load_ctc(path: Path, description: Description) -> LexiconRecogniser:
     from steno_models.text.tokens import TokenTable  # noqa: PLC0415
     from steno_models.vad.speech_gate import SpeechGate  # noqa: PLC0415
 
+    if description.encoder is None:
+        raise BundleError(f"expected a section [encoder] in the description of {path}, found none")
     tokens = TokenTable.read(path / "tokens.txt")
     encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
     model = CtcModel(encoder, len(tokens)).eval().requires_grad_(requires_grad=False)

@@ -7,7 +7,7 @@ the next step, a label stays at it, so that t + u grows by one with every arc of
 
     loss.py        the lattice, swept along its diagonals, and the exact gradient
     pruned.py      the loss on a few columns a step, found by a joiner that only adds
-    predictor.py   recurrent (LSTM) and stateless (the last labels)
+    predictor.py   recurrent (LSTM or GRU) and stateless (the last labels)
     joiner.py      one softmax, or the blank decided about first; the internal language model
     model.py       encoder, predictor, joiner, and their shape
     memory.py      the predictor's side of many hypotheses

@@ -20,6 +20,7 @@ class Transducer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     predictor: Literal["stateless", "recurrent"] = "stateless"
     predictor_width: Count = 256
     predictor_layers: Count = 1
+    cell: Literal["lstm", "gru"] = "lstm"
     context: Count = 2
     joiner: Literal["softmax", "factorised"] = "softmax"
     joiner_width: Count = 256

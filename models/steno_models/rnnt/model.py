@@ -12,7 +12,7 @@ from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import AnyState, Context
 from steno_models.errors import ConfigError
 from steno_models.rnnt.joiner import FactorisedJoiner, Joiner
-from steno_models.rnnt.predictor import RecurrentPredictor, StatelessPredictor
+from steno_models.rnnt.predictor import Cell, RecurrentPredictor, StatelessPredictor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class TransducerOptions:
         predictor: `stateless` sees the last `context` labels, `recurrent` all.
         predictor_width: of its embedding and outputs.
         predictor_layers: of a recurrent one.
+        cell: of a recurrent one.
         context: of a stateless one.
         joiner: `softmax` over tokens and blank, or `factorised`, which decides about the blank
             first.
@@ -35,6 +36,7 @@ class TransducerOptions:
     predictor: Literal["stateless", "recurrent"] = "stateless"
     predictor_width: int = 256
     predictor_layers: int = 1
+    cell: Cell = "lstm"
     context: int = 2
     joiner: Literal["softmax", "factorised"] = "softmax"
     joiner_width: int = 256
@@ -70,6 +72,7 @@ class TransducerModel(nn.Module):
                     tokens,
                     options.predictor_width,
                     layers=options.predictor_layers,
+                    cell=options.cell,
                     dropout=options.dropout,
                 )
             case "stateless":

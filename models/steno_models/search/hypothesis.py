@@ -1,5 +1,6 @@
 """What a search has recognised."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -30,3 +31,15 @@ class Hypothesis:
 
     words: tuple[SearchWord, ...]
     log_score: float
+
+
+def ordered(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return `spans` of steps so that each has a step and none begins before the last one's end.
+
+    Where words are found at the same step, those behind are pushed on.
+    """
+    found: list[tuple[int, int]] = []
+    for start, end in spans:
+        begin = max(start, found[-1][1]) if found else start
+        found.append((begin, max(end, begin + 1)))
+    return found

@@ -1,0 +1,143 @@
+"""A bundle of the family `rnnt` as a recogniser.
+
+    tokens.txt           subwords or phones
+    lm/NAME.bin          an n-gram: of words, where there is
+    lm/NAME.lexicon.txt  how its words are spelled in tokens; else of the tokens themselves
+
+Subwords need no language model; phones do, since without its words they are none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+from safetensors.torch import load_file
+
+from steno_models.bundle import GENERAL, Description
+from steno_models.bundle_sections import TransducerSection
+from steno_models.encoders.conformer import ConformerOptions
+from steno_models.encoders.protocol import Context
+from steno_models.errors import BundleError
+from steno_models.features.cmvn import GlobalCmvn
+from steno_models.lm.ngram.model import NgramModel
+from steno_models.rnnt.fusion import Fusion
+from steno_models.rnnt.model import TransducerModel, TransducerOptions
+from steno_models.rnnt.search import SearchOptions
+from steno_models.search.confidence import Calibration
+from steno_models.search.fusion import NgramScorer
+from steno_models.search.pronunciations import Pronunciations
+from steno_models.search.word_scorer import WordScorer
+from steno_models.text.tokens import TokenTable
+from steno_models.transducer_recogniser import TransducerLanguage, TransducerRecogniser
+from steno_models.transducer_words import LexiconWords, MarkedWords, Spelling, begins_word
+
+_SEARCH = ("max_symbols", "candidates", "internal_weight", "label_score")
+
+
+def load(path: Path, description: Description) -> TransducerRecogniser:
+    """Return the recogniser of the bundle in `path`.
+
+    Raises:
+        BundleError: the description lacks a section, or asks for what there is not.
+        DataError: a file is not what it should be.
+    """
+    section = _section(path, description)
+    if description.encoder is None:
+        raise BundleError(f"expected a section [encoder] in the description of {path}, found none")
+    symbols = TokenTable.read(path / "tokens.txt").symbols
+    encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
+    shape = {k: v for k, v in msgspec.structs.asdict(section).items() if k not in _SEARCH}
+    model = TransducerModel(TransducerOptions(encoder=encoder, **shape, dropout=0.0), len(symbols))
+    weights = load_file(path / "model.safetensors")
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    model = model.eval().requires_grad_(requires_grad=False)
+    model.encoder.lay_out()
+    streaming, calibration = description.streaming, description.calibration
+    return TransducerRecogniser(
+        model=model,
+        cmvn=GlobalCmvn.load(path / "cmvn.safetensors"),
+        language_models=_languages(path, description, section, symbols),
+        context=Context(streaming.chunk_steps, streaming.left_steps),
+        calibration=Calibration(weights=calibration.weights, bias=calibration.bias),
+    )
+
+
+def _section(path: Path, description: Description) -> TransducerSection:
+    """Return the section of the transducer, once it is sure that nothing asks for more."""
+    if description.transducer is None:
+        raise BundleError(
+            f"expected a section [transducer] in the description of {path}, found none"
+        )
+    if description.speech_gate is not None:
+        raise BundleError(
+            f"expected no speech gate in {path}: it judges the posteriors of CTC, which a "
+            "transducer has not"
+        )
+    if description.search.blank_penalty != 0:
+        raise BundleError(
+            f"expected a blank penalty of 0 in {path}, found {description.search.blank_penalty}: a "
+            "transducer has `label_score` against texts that come out too short"
+        )
+    return description.transducer
+
+
+def _languages(
+    path: Path, description: Description, section: TransducerSection, symbols: Sequence[str]
+) -> dict[str, TransducerLanguage]:
+    """Return the searches by name of their language model."""
+    if description.language_models:
+        return {
+            name: _language(path / "lm", name, description, section, symbols)
+            for name in description.language_models
+        }
+    if not any(map(begins_word, symbols)):
+        raise BundleError(
+            f"expected a language model in {path}, found none: without its words phones are none"
+        )
+    options = _options(description, section)
+    scale = description.search.posterior_scale
+    return {GENERAL: TransducerLanguage(options, MarkedWords(symbols), scale)}
+
+
+def _language(
+    folder: Path,
+    name: str,
+    description: Description,
+    section: TransducerSection,
+    symbols: Sequence[str],
+) -> TransducerLanguage:
+    """Return the search with the language model NAME.bin of `folder`."""
+    found, options = description.search, _options(description, section)
+    model, lexicon = NgramModel.open(folder / f"{name}.bin"), folder / f"{name}.lexicon.txt"
+    begins = list(map(begins_word, symbols))
+    scorer: WordScorer | NgramScorer
+    spelling: Spelling = MarkedWords(symbols)
+    if lexicon.is_file():
+        vocabulary = model.vocabulary[:-3]
+        scorer = WordScorer.of(
+            model,
+            Pronunciations.read(lexicon, vocabulary, symbols),
+            len(symbols),
+            begins=begins if any(begins) else None,
+            word_score=found.word_score / found.lm_weight if found.lm_weight else 0.0,
+        )
+        if not any(begins):
+            spelling = LexiconWords(scorer, vocabulary)
+    elif any(begins):
+        scorer = NgramScorer.of(model, symbols)
+    else:
+        raise BundleError(f"expected a lexicon of phones at {lexicon}, found none")
+    fusion = replace(options.fusion, scorer=scorer, weight=found.lm_weight)
+    return TransducerLanguage(replace(options, fusion=fusion), spelling, found.posterior_scale)
+
+
+def _options(description: Description, section: TransducerSection) -> SearchOptions:
+    """Return how to search, without a language model."""
+    return SearchOptions(
+        beam=description.search.max_tokens,
+        max_symbols=section.max_symbols,
+        max_drop=description.search.beam,
+        candidates=section.candidates,
+        fusion=Fusion(internal_weight=section.internal_weight, label_score=section.label_score),
+    )
