@@ -23,8 +23,12 @@ def main(arguments: Sequence[str]) -> int:
             from steno_models.rnnt.command import main as train_transducer  # noqa: PLC0415
 
             return train_transducer(arguments)
+        case "las":
+            from steno_models.las.command import main as train_speller  # noqa: PLC0415
+
+            return train_speller(arguments)
         case other:
-            raise ConfigError(f"expected a family of: ctc, rnnt, found {other!r}")
+            raise ConfigError(f"expected a family of: ctc, rnnt, las, found {other!r}")
 
 
 def _family(arguments: Sequence[str]) -> object:

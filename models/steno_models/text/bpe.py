@@ -19,8 +19,7 @@ from steno_models.text.tokens import BLANK, TokenTable
 # Begins a word, as in SentencePiece (Kudo & Richardson 2018).
 WORD_BEGIN = "▁"
 _LETTERS = ("'", *"abcdefghijklmnopqrstuvwxyz")
-# The blank, the marker and the letters: no unions.
-SMALLEST = 2 + len(_LETTERS)
+_SMALLEST = 2 + len(_LETTERS)
 
 _Pair = tuple[str, str]
 
@@ -57,11 +56,16 @@ class Bpe:
         Raises:
             ConfigError: the letters alone are more.
         """
-        if size < SMALLEST:
-            raise ConfigError(f"expected {SMALLEST} subword units or more, found {size}")
+        if size < _SMALLEST:
+            raise ConfigError(f"expected {_SMALLEST} subword units or more, found {size}")
         counts = Counter(word for text in texts for word in normalise(text).split())
-        learnt = _learn(counts, size - SMALLEST)
+        learnt = _learn(counts, size - _SMALLEST)
         return cls(TokenTable((BLANK, WORD_BEGIN, *_LETTERS, *learnt)))
+
+    @classmethod
+    def characters(cls) -> Self:
+        """Return the marker and the letters, without unions."""
+        return cls(TokenTable((BLANK, WORD_BEGIN, *_LETTERS)))
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of `text`, which is normalised first."""

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from steno_models.text.bpe import SMALLEST, Bpe
+from steno_models.text.bpe import Bpe
 from steno_models.text.lexicon import Lexicon, Pronouncer
 from steno_models.text.normalise import normalise
 from steno_models.text.tokens import TokenTable
@@ -30,22 +29,9 @@ class Units(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subwords:
-    """Byte-pair units; errors are counted in words."""
+    """Byte-pair units, or characters where there are no unions; errors are counted in words."""
 
     bpe: Bpe
-
-    @classmethod
-    def of(cls, path: Path, texts: Sequence[str], size: int) -> "Subwords":
-        """Return the units in the file `path`, learnt from `texts` where there is none."""
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Bpe.learn(texts, size).table.write(path)
-        return cls(Bpe(TokenTable.read(path)))
-
-    @classmethod
-    def characters(cls, path: Path) -> "Subwords":
-        """Return letters with a marker before each word, as they are written to `path`."""
-        return cls.of(path, (), SMALLEST)
 
     @property
     def table(self) -> TokenTable:

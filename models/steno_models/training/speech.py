@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
+from steno_models.text.bpe import Bpe
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
 from steno_models.text.tokens import TokenTable
@@ -118,28 +119,35 @@ def _start(config: SpeechConfig) -> EncoderStart | None:
     return EncoderStart.find(config.init_encoder)
 
 
+def written_units(config: SpeechConfig, folder: Path) -> Units:
+    """Return the units of a run whose tokens were written to `folder`.
+
+    Raises:
+        DataError: there are none.
+    """
+    match config.units.kind:
+        case "subwords" | "characters":
+            return Subwords(Bpe(TokenTable.read(folder / TOKENS)))
+        case "phones":
+            return Phones(Lexicon.from_cmudict(), G2P.load())
+
+
 def _units(config: SpeechConfig, texts: Sequence[str], ranks: Ranks) -> Units:
-    """Return the units; those learnt once in the run's folder are kept."""
+    """Return the units; those learnt once are kept in the run's folder."""
     path = config.folder / TOKENS
     ranks.summed([0.0])
-    if ranks.is_first:
-        _made_units(config, path, texts)
+    if ranks.is_first and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        match config.units.kind:
+            case "subwords":
+                table = Bpe.learn(texts, config.units.size).table
+            case "characters":
+                table = Bpe.characters().table
+            case "phones":
+                table = TokenTable.phones()
+        table.write(path)
     ranks.summed([0.0])  # nobody reads before it is there
-    return _made_units(config, path, texts)
-
-
-def _made_units(config: SpeechConfig, path: Path, texts: Sequence[str]) -> Units:
-    match config.units.kind:
-        case "subwords":
-            return Subwords.of(path, texts, config.units.size)
-        case "characters":
-            return Subwords.characters(path)
-        case "phones":
-            phones = Phones(Lexicon.from_cmudict(), G2P.load())
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                phones.table.write(path)
-            return phones
+    return written_units(config, config.folder)
 
 
 def _spoken(utterances: Sequence[Utterance], units: Units, turns: float = 1.0) -> Material:

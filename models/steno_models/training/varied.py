@@ -85,6 +85,10 @@ class Plain:
     def __call__(
         self, features: FloatArray, _rng: np.random.Generator, _batches_before: int = 0
     ) -> FloatArray:
+        """Return `of(features)`, whatever the generator."""
+        return self.of(features)
+
+    def of(self, features: FloatArray) -> FloatArray:
         """Return (T + 32, F) of (T, F) log-mel energies."""
         return _padded(_normalised(features, self.cmvn), (0, TAIL_FRAMES), -FEATURE_LIMIT)
 

@@ -14,10 +14,11 @@ def written(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_file_of_the_family_rnnt_is_read_as_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("family", ["rnnt", "las"])
+def test_a_file_of_another_family_is_read_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str
 ) -> None:
-    path = written(tmp_path, 'family = "rnnt"\nfolder = "run"')
+    path = written(tmp_path, f'family = "{family}"\nfolder = "run"')
     assert main(["train", "--device", "cpu", path]) == 1
     assert "missing required field `cache`" in capsys.readouterr().err
 
@@ -29,12 +30,12 @@ def test_a_file_without_a_family_is_one_of_ctc(
     assert "unknown field `transducer`" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("family", ['"las"', "3"])
+@pytest.mark.parametrize("family", ['"lass"', "3"])
 def test_an_unknown_family_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str
 ) -> None:
     assert main(["train", written(tmp_path, f"family = {family}")]) == 1
-    wanted = f"expected a family of: ctc, rnnt, found {family}".replace('"', "'")
+    wanted = f"expected a family of: ctc, rnnt, las, found {family}".replace('"', "'")
     assert wanted in capsys.readouterr().err
 
 
