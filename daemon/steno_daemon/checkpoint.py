@@ -24,6 +24,7 @@ class Checkpoint:
         is_open: whether a segment goes on from `position`.
         rules: of the endpoint.
         vad: what the detector knows.
+        language_model: name of the one that goes on; empty for that of the session's start.
     """
 
     position: int = 0
@@ -34,3 +35,4 @@ class Checkpoint:
     is_open: bool = False
     rules: Rules | None = None
     vad: VadMemory | None = None
+    language_model: str = ""

@@ -1,23 +1,98 @@
-"""Language models that a session may name."""
+"""Language models as run-time objects: a name stands for its newest version.
 
-from dataclasses import dataclass
+A session that names one holds the version that it got until it lets go: a newer version, or the
+name's retirement, changes nothing for it. What nobody holds any more and no name stands for leaves
+memory. Sessions and this module live on the event loop; the engine's thread gets the language model
+itself with every piece of work, so that it never looks a name up.
+"""
 
-from steno_daemon.errors import UnknownModelError
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from steno_daemon.errors import FixedModelError, UnknownModelError
+
+if TYPE_CHECKING:
+    from steno_models.domain import Domain
+    from steno_models.recogniser import LanguageModel
+
+logger = logging.getLogger(__name__)
 
 GENERAL = "general"
 """The one that a session gets which names none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
-    """The language models of the loaded bundle, by name."""
+class Origin:
+    """Where a version was loaded from: the name of its folder, and how long it took."""
 
-    names: tuple[str, ...]
+    folder: str
+    load_s: float
+
+
+@dataclass(eq=False, slots=True)
+class Version:
+    """A language model as it was loaded once.
+
+    Attributes:
+        name: that sessions give.
+        number: counts up with every load of the name.
+        domain: what was loaded; None of the bundle's own, which the recogniser knows by name.
+        origin: where it is from; None of the bundle's own.
+        holders: names of the sessions that have it.
+        loaded_s: when it was loaded, by the monotonic clock.
+        is_retired: whether no further session gets it.
+    """
+
+    name: str
+    number: int = 1
+    domain: "Domain | None" = None
+    origin: Origin | None = None
+    holders: set[str] = field(default_factory=set)
+    loaded_s: float = field(default_factory=monotonic)
+    is_retired: bool = False
+
+    @property
+    def language_model(self) -> "LanguageModel | str":
+        """What the recogniser decodes with: itself, or its name where it is the bundle's."""
+        return self.name if self.domain is None else self.domain.model
+
+    @property
+    def is_of_bundle(self) -> bool:
+        """Whether it came with the acoustic model, and stays as long."""
+        return self.origin is None
+
+
+class Domains:
+    """The language models of the daemon.
+
+    Args:
+        names: of the bundle's own.
+    """
+
+    def __init__(self, names: Sequence[str] = (GENERAL,)) -> None:
+        self._newest = {name: Version(name) for name in names}
+        self._retired: list[Version] = []
+        self._numbers = dict.fromkeys(names, 1)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a session may name, the bundle's own first."""
+        return tuple(self._newest)
 
     @property
     def default(self) -> str:
         """The general one, or the first."""
-        return GENERAL if GENERAL in self.names else self.names[0]
+        return GENERAL if GENERAL in self._newest else self.names[0]
+
+    @property
+    def versions(self) -> list[Version]:
+        """Every version that is in memory, by name and number."""
+        return sorted(
+            [*self._newest.values(), *self._retired], key=lambda one: (one.name, one.number)
+        )
 
     def check(self, name: str) -> None:
         """Check that there is a language model of that name.
@@ -25,5 +100,77 @@ class Domains:
         Raises:
             UnknownModelError: there is none; it lists those that there are.
         """
-        if name not in self.names:
+        self.newest(name)
+
+    def newest(self, name: str) -> Version:
+        """Return the newest version of a language model.
+
+        Raises:
+            UnknownModelError: there is none; it lists those that there are.
+        """
+        if name not in self._newest:
             raise UnknownModelError(expected=self.names, found=name)
+        return self._newest[name]
+
+    def check_free(self, name: str) -> None:
+        """Check that a name is none of the bundle's own.
+
+        Raises:
+            FixedModelError: it is.
+        """
+        found = self._newest.get(name)
+        if found is not None and found.is_of_bundle:
+            raise FixedModelError(name)
+
+    def add(self, domain: "Domain", origin: Origin) -> Version:
+        """Let a name stand for what was loaded, from now on.
+
+        Raises:
+            FixedModelError: the name is the bundle's.
+        """
+        name = domain.description.name
+        self.check_free(name)
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        former = self._newest.get(name)
+        self._newest[name] = Version(name, number, domain, origin)
+        if former is not None:
+            self._retire(former)
+        return self._newest[name]
+
+    def retire(self, name: str) -> Version:
+        """Let no further session have a language model; return the version that was the newest.
+
+        Raises:
+            UnknownModelError: there is none of that name.
+            FixedModelError: it is the bundle's.
+        """
+        version = self.newest(name)
+        self.check_free(name)
+        del self._newest[name]
+        self._retire(version)
+        return version
+
+    def hold(self, holder: str, versions: Collection[Version]) -> None:
+        """Let a session have these versions and no others; to be called again when they change."""
+        for version in versions:
+            version.holders.add(holder)
+        for version in self.versions:
+            if version not in versions and holder in version.holders:
+                version.holders.discard(holder)
+                self._drop_if_idle(version)
+
+    def let_go(self, holder: str) -> None:
+        """Take every version back from a session."""
+        self.hold(holder, ())
+
+    def _retire(self, version: Version) -> None:
+        version.is_retired = True
+        self._retired.append(version)
+        self._drop_if_idle(version)
+
+    def _drop_if_idle(self, version: Version) -> None:
+        """Let go of a version that no name stands for and nobody holds: its memory is returned."""
+        if version.is_retired and not version.holders:
+            self._retired.remove(version)
+            version.domain = None
+            logger.info("%s %d leaves memory", version.name, version.number)

@@ -104,12 +104,15 @@ def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Upd
 
 def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
     state = work.state
+    language_model = work.language_model or decoding.language_model
+    if state is not None and work.is_rescored:
+        state = recogniser.rescored(state, language_model)
     if state is None:
         state = recogniser.start(
             DecodeOptions(
                 n_best=decoding.n_best,
                 chunk_steps=decoding.chunk_steps * (LONG_CHUNKS if decoding.degraded > 1 else 1),
-                language_model=decoding.language_model,
+                language_model=language_model,
                 beam_scale=NARROW_BEAM if decoding.degraded else 1.0,
             )
         )

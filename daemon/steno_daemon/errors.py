@@ -57,6 +57,24 @@ class UnknownModelError(StenoDaemonError):
         self.found = found
 
 
+class FixedModelError(StenoDaemonError):
+    """A language model came with the bundle: it can neither be replaced nor retired.
+
+    Attributes:
+        name: of it.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"expected a domain of the daemon's folder, found {name}, which is the bundle's own"
+        )
+        self.name = name
+
+
+class DomainError(StenoDaemonError):
+    """A domain could not be loaded; what was loaded before stays."""
+
+
 class UnauthorisedError(StenoDaemonError):
     """A client shows no token, or one that nobody was given; HTTP says 401."""
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from steno_daemon.wire import EndpointReason
+from steno_daemon.wire import EndpointReason, When
 from steno_models.types import FloatArray
 
 if TYPE_CHECKING:
-    from steno_models.recogniser import Alternative, State, Update, Word
+    from steno_daemon.domains import Version
+    from steno_models.recogniser import Alternative, LanguageModel, State, Update, Word
 
 STEP_SAMPLES = 640
 """One encoder step, 40 ms, in which the recogniser counts."""
@@ -24,6 +25,8 @@ class Work:
         position: sample of the stream up to which they reach.
         channel: whose segment it is.
         may_wait: whether speech goes on at its end; in silence an endpoint may be near.
+        language_model: of the segment; None for the one that the session began with.
+        is_rescored: whether `state` is of another one, and what was heard counts anew.
     """
 
     features: FloatArray
@@ -32,6 +35,8 @@ class Work:
     position: int
     channel: int = 0
     may_wait: bool = False
+    language_model: "LanguageModel | str | None" = None
+    is_rescored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,20 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Switched:
+    """From `position` on another version is in use; the open `segment` is scored again by it."""
+
+    position: int
+    version: "Version"
+    at: When
+    segment: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finalized:
     """Every word before `position` is final, as the client asked."""
 
     position: int
 
 
-Happening: TypeAlias = Opened | Heard | Ended | Finalized
+Happening: TypeAlias = Opened | Heard | Ended | Switched | Finalized

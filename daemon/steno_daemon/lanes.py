@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
+from steno_daemon.domains import Version
 from steno_daemon.endpoint import Rules
 from steno_daemon.happenings import Finalized, Work
 from steno_daemon.narrator import Narrator
@@ -40,7 +41,7 @@ class Lanes:
     def __init__(self, count: int, hearing: Hearing, start: wire.Start, outbox: Outbox) -> None:
         self._lanes = [
             _Lane(
-                Segmenter(hearing.rules, features=hearing.features),
+                Segmenter(hearing.rules, features=hearing.features, version=hearing.version),
                 Narrator(outbox, start, channel=channel),
             )
             for channel in range(count)
@@ -51,7 +52,7 @@ class Lanes:
     def restored(
         cls,
         checkpoints: Sequence[Checkpoint],
-        hearing: Hearing,
+        hearings: Sequence[Hearing],
         start: wire.Start,
         outbox: Outbox,
         *,
@@ -62,19 +63,27 @@ class Lanes:
 
         Args:
             checkpoints: one a channel.
-            hearing: how they are heard; its rules where a checkpoint has none.
+            hearings: how each is heard; the rules where its checkpoint has none.
             start: what the client asked for.
             outbox: of the session.
             announced: how many segments of each channel the client has heard of.
             first: 16 kHz position from which on audio comes.
         """
-        lanes = cls(0, hearing, start, outbox)
+        lanes = cls(0, hearings[0], start, outbox)
         lanes._lanes = [
             _Lane(
-                Segmenter(hearing.rules, checkpoint, first=first, features=hearing.features),
+                Segmenter(
+                    hearing.rules,
+                    checkpoint,
+                    first=first,
+                    features=hearing.features,
+                    version=hearing.version,
+                ),
                 Narrator(outbox, start, channel=channel, announced=told),
             )
-            for channel, (checkpoint, told) in enumerate(zip(checkpoints, announced, strict=True))
+            for channel, (checkpoint, hearing, told) in enumerate(
+                zip(checkpoints, hearings, announced, strict=True)
+            )
         ]
         return lanes
 
@@ -98,6 +107,11 @@ class Lanes:
         """Whether every channel has come to its end."""
         return all(lane.segmenter.finished for lane in self._lanes)
 
+    @property
+    def versions(self) -> set[Version]:
+        """Every version of a language model that is, or may still be, decoded with."""
+        return {version for lane in self._lanes for version in lane.segmenter.versions}
+
     def append(self, samples: FloatArray) -> None:
         """Add samples, (C, N) at 16 kHz."""
         for lane, channel in zip(self._lanes, samples, strict=True):
@@ -107,6 +121,11 @@ class Lanes:
         """Apply other rules from `position` on."""
         for lane in self._lanes:
             lane.segmenter.change_rules(rules, position)
+
+    def switch(self, version: Version, at: wire.When, position: int) -> None:
+        """Decode with another version of a language model from `position` on."""
+        for lane in self._lanes:
+            lane.segmenter.switch(version, at, position)
 
     def finalize(self) -> None:
         """End the open segments after what was received so far."""

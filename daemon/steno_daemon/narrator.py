@@ -1,7 +1,7 @@
 """What happens to the segments of one channel, told in events as its client wished."""
 
 from steno_daemon import wire
-from steno_daemon.happenings import Ended, Finalized, Happening, Heard, Opened
+from steno_daemon.happenings import Ended, Finalized, Happening, Heard, Opened, Switched
 from steno_daemon.outbox import Outbox
 from steno_daemon.transcript import UNNUMBERED, final, partial, seconds
 
@@ -34,6 +34,8 @@ class Narrator:
                 self._tell_partial(happening)
             case Ended():
                 self._tell_end(happening)
+            case Switched():
+                self._tell_switch(happening)
             case Finalized():
                 pass
 
@@ -72,5 +74,20 @@ class Narrator:
                 channel=self._channel,
                 time=seconds(ended.position),
                 reason=ended.reason,
+            )
+        )
+
+    def _tell_switch(self, switched: Switched) -> None:
+        """Tell that another language model counts from here on."""
+        self._last_partial = ("", 0)  # what is told next is news, though it may read the same
+        self._outbox.add(
+            wire.Switched(
+                seq=UNNUMBERED,
+                channel=self._channel,
+                time=seconds(switched.position),
+                language_model=switched.version.name,
+                version=switched.version.number,
+                at=switched.at,
+                segment=switched.segment,
             )
         )

@@ -6,9 +6,10 @@ from typing import Protocol
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
-from steno_daemon.domains import GENERAL, Domains
+from steno_daemon.domains import GENERAL, Domains, Version
 from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.happenings import STEP_SAMPLES
+from steno_daemon.transcript import UNNUMBERED
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
 
@@ -22,10 +23,12 @@ class Hearing:
     Attributes:
         rules: of the endpoint, at the start.
         features: makes what turns the samples of a segment into the recogniser's features.
+        version: of the language model.
     """
 
     rules: Rules
     features: Callable[[], StreamingExtractor] = StreamingFbank
+    version: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,22 @@ class Offer:
     shares_port: bool = False
     features: Callable[[], StreamingExtractor] = StreamingFbank
 
-    def hearing(self, rules: Rules) -> Hearing:
-        """Return how channels are heard by these rules."""
-        return Hearing(rules, self.features)
+    def hearing(self, rules: Rules, version: Version | None = None) -> Hearing:
+        """Return how channels are heard by these rules and with this language model."""
+        return Hearing(rules, self.features, version)
+
+    def ready(self, session: str, *, chunk_ms: int, token: str | None) -> wire.Ready:
+        """Return what a session hears that begins."""
+        return wire.Ready(
+            seq=UNNUMBERED,
+            session=session,
+            version=wire.PROTOCOL_VERSION,
+            models=self.domains.names,
+            chunk_ms=chunk_ms,
+            sample_rate=SAMPLE_RATE,
+            token=token,
+            resume_s=self.resume_s if token else 0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +76,7 @@ class Decoding:
     """How the recogniser shall decode a session.
 
     Attributes:
-        language_model: by name.
+        language_model: by name, for work that has none of its own.
         n_best: how many hypotheses a final may carry.
         chunk_steps: encoder steps decoded at a time.
         degraded: how much is saved, as in `wire.Load`; from the next segment on.
@@ -86,6 +102,15 @@ class Snapshot:
     checkpoints: tuple[Checkpoint, ...]
     events: tuple[wire.ServerMessage, ...]
 
+    @property
+    def announced(self) -> list[int]:
+        """How many segments of each channel the client has heard of."""
+        announced = [0] * len(self.checkpoints)
+        for event in self.events:
+            if isinstance(event, wire.SpeechStarted):
+                announced[event.channel] = max(announced[event.channel], event.segment + 1)
+        return announced
+
 
 class Admit(Protocol):
     """Finds room for a session, or raises `OverloadedError`."""
@@ -96,3 +121,8 @@ class Admit(Protocol):
 
 def always_room(_transcripts: int, *, is_resumed: bool) -> None:
     """Admit everybody."""
+
+
+def transcripts_of(start: wire.Start) -> int:
+    """Return how many transcripts a session makes."""
+    return start.channels if start.separate_channels else 1

@@ -167,8 +167,8 @@ def _decoded(
 def _obey(session: Session, command: Command | None) -> None:
     """Give the session what its client said between its audio."""
     match command:
-        case wire.Configure(endpointing=endpointing):
-            session.receive_configure(endpointing)
+        case wire.Configure():
+            session.receive_configure(command)
         case wire.Finalize():
             session.receive_finalize()
         case wire.Stop():

@@ -1,5 +1,7 @@
 """What a session says of itself, beside what it hears: errors, complaints, how far it is."""
 
+from collections.abc import Sequence
+
 from steno_daemon import wire
 from steno_daemon.errors import WireError
 from steno_daemon.outbox import Outbox
@@ -59,6 +61,29 @@ class Replies:
                 expected=error.expected,
                 found=error.found,
             )
+        )
+
+    def withdraw(self) -> None:
+        """Say that the session ends because its client may not hold it any more."""
+        self.fail(
+            ErrorCode.TOKEN_WITHDRAWN,
+            "the token was taken back",
+            expected="a token with the scope recognise",
+            found="one that the daemon knows no more",
+        )
+
+    def complain_of_place(
+        self, what: str, state: str, fitting: Sequence[str], *, once: bool
+    ) -> None:
+        """Say that something came when it could not; of audio once a state."""
+        self.complain(
+            WireError(
+                ErrorCode.UNEXPECTED_MESSAGE,
+                f"{what} came while the session is {state}",
+                expected=" or ".join(fitting) or "nothing more",
+                found=what,
+            ),
+            once=f"{what} while {state}" if once else None,
         )
 
     def complain_of_loose_bytes(self, block_bytes: int, found: str) -> None:

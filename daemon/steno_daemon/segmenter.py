@@ -12,28 +12,36 @@ speed of the engine and the cutting of the input change nothing in what is heard
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steno_daemon.checkpoint import Checkpoint
+from steno_daemon.domains import Version
 from steno_daemon.endpoint import (
     SAMPLE_RATE,
-    SHORT_PAUSE_SAMPLES,
     Rules,
     Situation,
     decide,
-    widest_gap,
 )
-from steno_daemon.happenings import STEP_SAMPLES, Ended, Finalized, Happening, Heard, Opened, Work
+from steno_daemon.happenings import (
+    STEP_SAMPLES,
+    Ended,
+    Finalized,
+    Happening,
+    Heard,
+    Opened,
+    Switched,
+    Work,
+)
+from steno_daemon.segment import Command, Segment, Switch, alternatives_before, detector
 from steno_daemon.tape import Tape
-from steno_daemon.wire import EndpointReason
+from steno_daemon.wire import EndpointReason, When
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
 from steno_models.types import FloatArray
-from steno_models.vad.decision import SpeechStart, VadOptions
-from steno_models.vad.webrtc import VadMemory, VoiceActivityDetector
+from steno_models.vad.decision import SpeechStart
 
 if TYPE_CHECKING:
     from steno_models.recogniser import State, Update
@@ -48,52 +56,6 @@ UNQUIET_SAMPLES = 60 * SAMPLE_RATE
 """The same where it is never quite silent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Command:
-    """Something to do when the cursor comes to `position`: new rules, or an end."""
-
-    position: int
-    rules: Rules | None = None
-    end: EndpointReason | None = None
-
-
-@dataclass(slots=True)
-class _Segment:
-    """The segment that is being decoded.
-
-    Attributes:
-        origin: its first sample.
-        fed: sample up to which features went out.
-        extractor: makes the features.
-        number: None as long as nobody heard of it: it continues another, and may stay silent.
-        update: the newest one.
-        features: that went out with no work yet, each (T, F).
-        stable_words: how many words were called stable so far.
-        ending: why it ends, once that is decided.
-    """
-
-    origin: int
-    fed: int
-    extractor: StreamingExtractor
-    number: int | None = None
-    state: "State | None" = None
-    update: "Update | None" = None
-    features: list[FloatArray] = field(default_factory=list)
-    stable_words: int = 0
-    ending: EndpointReason | None = None
-
-
-def _detector(rules: Rules, memory: VadMemory | None = None) -> VoiceActivityDetector:
-    """Return a detector that tells of every short pause; the rules wait for longer ones."""
-    return VoiceActivityDetector(
-        VadOptions(
-            aggressiveness=rules.vad_aggressiveness,
-            hangover_ms=1000 * SHORT_PAUSE_SAMPLES // SAMPLE_RATE,
-        ),
-        memory,
-    )
-
-
 class Segmenter:
     """The audio side of one channel: samples in, work and happenings out.
 
@@ -102,6 +64,7 @@ class Segmenter:
         checkpoint: where to take up a stream whose earlier samples were heard before.
         first: position of the first sample that will be appended, the checkpoint's at the latest.
         features: makes what turns the samples of a segment into features.
+        version: of the language model, where the session's own name does not say it all.
     """
 
     def __init__(
@@ -111,19 +74,22 @@ class Segmenter:
         *,
         first: int = 0,
         features: Callable[[], StreamingExtractor] = StreamingFbank,
+        version: Version | None = None,
     ) -> None:
         begin = checkpoint or Checkpoint()
         self._rules = begin.rules or rules
         self._features = features
+        self._version = version
+        self._switch: Switch | None = None  # waits for the next segment
         self._tape = Tape(first)
-        self._commands: deque[_Command] = deque()
-        self._vad = _detector(self._rules, begin.vad)
+        self._commands: deque[Command] = deque()
+        self._vad = detector(self._rules, begin.vad)
         self._vad_origin = begin.cursor  # where the detector began to listen
         self._in_speech = self._vad.speaking
         self._turned = begin.turned  # where speech or silence began last
         self._cursor = begin.cursor
         self._floor = begin.floor  # where the last segment ended: nothing is decoded twice
-        self._segment: _Segment | None = None
+        self._segment: Segment | None = None
         self._segments = begin.segments
         self._next_decision = 0
         self._waiting = False
@@ -138,6 +104,14 @@ class Segmenter:
         """Audio that was received and not looked at yet."""
         return max(0, self._tape.end - self._cursor)
 
+    @property
+    def versions(self) -> set[Version]:
+        """Every version of a language model that is, or may still be, decoded with."""
+        segment, switch = self._segment, self._switch
+        found = {self._version, segment and segment.version, switch and switch.version}
+        found |= {command.switch and command.switch.version for command in self._commands}
+        return {version for version in found if version is not None}
+
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
         self._forget()  # now the room is needed
@@ -145,7 +119,11 @@ class Segmenter:
 
     def change_rules(self, rules: Rules, position: int) -> None:
         """Apply other rules from `position` on."""
-        self._commands.append(_Command(position, rules=rules))
+        self._commands.append(Command(position, rules=rules))
+
+    def switch(self, version: Version, at: When, position: int) -> None:
+        """Decode with another version of a language model from `position` on."""
+        self._commands.append(Command(position, switch=Switch(version, at)))
 
     def finalize(self) -> None:
         """End the open segment after what was received so far."""
@@ -170,7 +148,8 @@ class Segmenter:
                 segment.ending is not None or self._cursor >= self._next_decision
             ):
                 self._hear(segment)
-                if segment.ending is not None or self._is_enough(segment):
+                is_due = segment.ending is not None or segment.is_rescored
+                if is_due or self._is_enough(segment):
                     return self._hand_out(segment)
                 self._decide(segment)
             elif not self._move():
@@ -208,30 +187,39 @@ class Segmenter:
         missing = self._cursor - self._tape.end
         if missing > 0:  # a client came back with less audio than it had sent
             self._tape.append(np.zeros(missing, np.float32))
-        self._commands.append(_Command(self._tape.end, end=reason))
+        self._commands.append(Command(self._tape.end, end=reason))
 
-    def _hear(self, segment: _Segment) -> None:
+    def _hear(self, segment: Segment) -> None:
         """Compute the features up to the cursor."""
         segment.features.append(
             segment.extractor.accept(self._tape.read(segment.fed, self._cursor))
         )
         segment.fed = self._cursor
 
-    def _is_enough(self, segment: _Segment) -> bool:
+    def _is_enough(self, segment: Segment) -> bool:
         """Return whether the recogniser can say anything new with the features that wait."""
         missing = segment.update.missing_frames if segment.update else 0
         return sum(map(len, segment.features)) >= missing
 
-    def _hand_out(self, segment: _Segment) -> Work:
+    def _hand_out(self, segment: Segment) -> Work:
         """Return the features since the last work of the segment."""
         features = np.concatenate(segment.features)
         segment.features.clear()
         self._waiting = True
         is_last = segment.ending is not None
         may_wait = self._in_speech and not is_last
-        return Work(features, segment.state, is_last, self._cursor, may_wait=may_wait)
+        is_rescored, segment.is_rescored = segment.is_rescored, False
+        return Work(
+            features,
+            segment.state,
+            is_last,
+            self._cursor,
+            may_wait=may_wait,
+            language_model=segment.language_model,
+            is_rescored=is_rescored,
+        )
 
-    def _decide(self, segment: _Segment) -> None:
+    def _decide(self, segment: Segment) -> None:
         """Let the rules look at what is known here; they look again a little later."""
         if segment.update is not None:
             segment.ending = decide(self._rules, self._situation(segment, segment.update))
@@ -274,7 +262,7 @@ class Segmenter:
 
         The detector's history is no plain value: without it the future depends on nothing else.
         """
-        self._vad = _detector(self._rules, self._vad.memory)
+        self._vad = detector(self._rules, self._vad.memory)
         self._vad_origin = self._cursor
         self.checkpoint = Checkpoint(
             position=position,
@@ -285,6 +273,7 @@ class Segmenter:
             is_open=self._segment is not None,
             rules=self._rules,
             vad=self._vad.memory,
+            language_model=self._version.name if self._version else "",
         )
 
     def _forget(self) -> None:
@@ -299,19 +288,21 @@ class Segmenter:
         segment = self._segment or self._open(max(self._floor, pre_roll, self._tape.start))
         self._announce(segment, self._turned)
 
-    def _open(self, origin: int) -> _Segment:
-        self._segment = _Segment(origin, fed=origin, extractor=self._features())
+    def _open(self, origin: int) -> Segment:
+        self._segment = Segment(
+            origin, fed=origin, extractor=self._features(), version=self._version
+        )
         self._next_decision = self._cursor + DECISION_SAMPLES
         return self._segment
 
-    def _announce(self, segment: _Segment, position: int) -> None:
+    def _announce(self, segment: Segment, position: int) -> None:
         """Give the segment its number and tell of it, once."""
         if segment.number is None:
             segment.number = self._segments
             self._segments += 1
             self._happenings.append(Opened(segment.number, max(position, segment.origin)))
 
-    def _obey(self, command: _Command) -> None:
+    def _obey(self, command: Command) -> None:
         """Do what a command says at this position; an end waits until its segment is closed."""
         segment = self._segment
         if command.end is not None and segment is not None and segment.origin < command.position:
@@ -320,14 +311,35 @@ class Segmenter:
         self._commands.popleft()
         if command.rules is not None:
             self._change_rules(command.rules)
+        if command.switch is not None:
+            self._obey_switch(command.switch)
         if command.end is EndpointReason.FINALIZE:
             self._happenings.append(Finalized(command.position))
         self.finished = self.finished or command.end is EndpointReason.STOP
 
+    def _obey_switch(self, switch: Switch) -> None:
+        """Change the language model here, or keep in mind to do it when the segment ends."""
+        segment = self._segment
+        # Where nobody heard of the segment yet, it is the next one.
+        waits = segment is not None and segment.number is not None and switch.at is When.SEGMENT
+        self._switch = switch if waits else None
+        if not waits:
+            self._apply(switch, segment)
+
+    def _apply(self, switch: Switch, segment: Segment | None) -> None:
+        """Change the language model here, also of the segment that is open."""
+        self._version = switch.version
+        self.checkpoint = replace(self.checkpoint, language_model=switch.version.name)
+        if segment is not None:
+            segment.rescore(switch.version)
+            self._next_decision = self._cursor  # its new words go out at once
+        number = segment.number if segment else None
+        self._happenings.append(Switched(self._cursor, switch.version, switch.at, number))
+
     def _change_rules(self, rules: Rules) -> None:
         """Apply other rules from here on; another detector starts with what it hears now."""
         if rules.vad_aggressiveness != self._rules.vad_aggressiveness:
-            self._vad = _detector(rules)
+            self._vad = detector(rules)
             self._vad_origin = self._turned = self._cursor
             self._in_speech = False
         self._rules = rules
@@ -338,7 +350,7 @@ class Segmenter:
             return 0
         return self._cursor - self._turned
 
-    def _situation(self, segment: _Segment, update: "Update") -> Situation:
+    def _situation(self, segment: Segment, update: "Update") -> Situation:
         return Situation(
             length_samples=self._cursor - segment.origin,
             silence_samples=self._silence_samples(),
@@ -346,46 +358,29 @@ class Segmenter:
             has_words=bool(update.words),
         )
 
-    def _close(self, segment: _Segment, reason: EndpointReason, update: "Update") -> None:
+    def _close(self, segment: Segment, reason: EndpointReason, update: "Update") -> None:
         """End the segment; what lies behind the cut, or is still being said, opens the next one."""
-        cut = self._cut(segment, reason, update)
+        cut = segment.cut(reason, update, self._cursor) if self._in_speech else None
         end = self._cursor if cut is None else segment.origin + cut * STEP_SAMPLES
         self._segment = None
         self._floor = end
         self._report(segment, end, reason, update)
+        if self._switch is not None:
+            self._apply(self._switch, None)
+            self._switch = None
         if end < self._cursor or (self._in_speech and reason is not EndpointReason.STOP):
             self._open(end)
         self._begin_anew(end)
 
-    def _cut(self, segment: _Segment, reason: EndpointReason, update: "Update") -> int | None:
-        """Return the encoder step to cut at where speech goes on, None for right here."""
-        if not self._in_speech or segment.update is None:
-            return None
-        if reason is EndpointReason.BLANK_SILENCE:
-            return segment.update.steps - segment.update.trailing_blank_steps // 2
-        if reason is EndpointReason.MAX_UTTERANCE:
-            steps = (self._cursor - segment.origin) // STEP_SAMPLES
-            return widest_gap(update.words, steps=steps, first=segment.stable_words)
-        return None
-
     def _report(
-        self, segment: _Segment, end: int, reason: EndpointReason, update: "Update | None"
+        self, segment: Segment, end: int, reason: EndpointReason, update: "Update | None"
     ) -> None:
         """Tell of the end of a segment that somebody heard of, with the words before the end."""
-        last_step = -(-(end - segment.origin) // STEP_SAMPLES)
-        words = tuple(
-            word
-            for index, word in enumerate(update.words if update else ())
-            if index < segment.stable_words or word.start_step < last_step
-        )
+        words = segment.words_before(end, update)
         if words:
             self._announce(segment, segment.origin)
-        if segment.number is None:
-            return
-        alternatives = tuple(
-            replace(entry, words=tuple(w for w in entry.words if w.start_step < last_step))
-            for entry in (update.alternatives if update else ())
-        )
-        self._happenings.append(
-            Ended(segment.number, segment.origin, end, reason, words, alternatives)
-        )
+        if segment.number is not None:
+            others = alternatives_before(segment.steps_to(end), update)
+            self._happenings.append(
+                Ended(segment.number, segment.origin, end, reason, words, others)
+            )

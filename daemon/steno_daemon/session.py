@@ -18,12 +18,22 @@ from typing import TYPE_CHECKING
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
+from steno_daemon.domains import Version
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.errors import OverloadedError, UnknownModelError, WireError
+from steno_daemon.errors import OverloadedError, WireError
 from steno_daemon.happenings import Work
 from steno_daemon.intake import Intake
 from steno_daemon.lanes import Lanes
-from steno_daemon.offer import STEP_MS, Admit, Decoding, Offer, Snapshot, always_room
+from steno_daemon.models import Models
+from steno_daemon.offer import (
+    STEP_MS,
+    Admit,
+    Decoding,
+    Offer,
+    Snapshot,
+    always_room,
+    transcripts_of,
+)
 from steno_daemon.outbox import Outbox
 from steno_daemon.replies import Replies
 from steno_daemon.states import TRANSITIONS, Input, State
@@ -73,6 +83,7 @@ class Session:
         self._rules = offer.rules
         self._outbox = Outbox(observe)
         self._replies = Replies(self._outbox)
+        self._models = Models(offer.domains, name, self._replies)
         self._intake = Intake(self.start)
         self._lanes = Lanes(1, offer.hearing(self._rules), self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
@@ -92,21 +103,22 @@ class Session:
         self._take_form(start)
         needed = min(checkpoint.position for checkpoint in snapshot.checkpoints)
         self._intake = Intake.resumed(start, needed)
-        told = [0] * len(snapshot.checkpoints)
-        for event in snapshot.events:
-            if isinstance(event, wire.SpeechStarted):
-                told[event.channel] = max(told[event.channel], event.segment + 1)
         self._rules = snapshot.checkpoints[0].rules or self._rules
+        versions = [
+            self._models.restored(one.language_model or start.language_model)
+            for one in snapshot.checkpoints
+        ]
         self._lanes = Lanes.restored(
             snapshot.checkpoints,
-            self._offer.hearing(self._rules),
+            [self._offer.hearing(self._rules, version) for version in versions],
             start,
             self._outbox,
-            announced=told,
+            announced=snapshot.announced,
             first=self._intake.position,
         )
         self._replies.acknowledged = self._intake.received_samples
         self._outbox.restore(snapshot.events)
+        self._models.hold(() if over else versions)
         self.state = State.CLOSED if over else State.LISTENING
 
     # The transport side.
@@ -137,23 +149,15 @@ class Session:
         """Begin to listen, if the daemon has room and the language model."""
         if not self._allowed(Input.START):
             return
-        try:
-            self._offer.domains.check(start.language_model)
-            self._admit(_transcripts(start), is_resumed=False)
-        except UnknownModelError as error:
-            self.complain(
-                WireError(
-                    ErrorCode.UNKNOWN_LANGUAGE_MODEL,
-                    "there is no such language model",
-                    expected="one of " + ", ".join(error.expected),
-                    found=error.found,
-                )
-            )
+        version = self._models.newest(start.language_model)
+        if version is None:
             return
+        try:
+            self._admit(transcripts_of(start), is_resumed=False)
         except OverloadedError as error:
             self.refuse_overloaded(error)
             return
-        self._begin(start)
+        self._begin(start, version)
 
     def receive_audio(self, data: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
@@ -177,12 +181,21 @@ class Session:
                 found="more",
             )
 
-    def receive_configure(self, wish: wire.Endpointing) -> None:
-        """Change the rules for the audio that follows."""
-        if self._allowed(Input.CONFIGURE):
-            self._note(wire.Configure(endpointing=wish))
-            self._rules = self._rules.changed(wish)
-            self._lanes.change_rules(self._rules, self._intake.position)
+    def receive_configure(self, wish: wire.Configure) -> None:
+        """Change the rules, or the language model, for the audio that follows."""
+        if not self._allowed(Input.CONFIGURE):
+            return
+        version = None
+        if wish.language_model is not None:
+            version = self._models.newest(wish.language_model)
+            if version is None:
+                return
+        self._note(wish)
+        self._rules = self._rules.changed(wish.endpointing)
+        self._lanes.change_rules(self._rules, self._intake.position)
+        if version is not None:
+            self._lanes.switch(version, wish.at, self._intake.position)
+            self._models.hold(self._lanes.versions)
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
@@ -258,12 +271,7 @@ class Session:
     def withdraw(self) -> None:
         """End a session whose client may not hold it any more; the words so far still come."""
         if self.state in {State.IDLE, State.LISTENING}:
-            self._replies.fail(
-                ErrorCode.TOKEN_WITHDRAWN,
-                "the token was taken back",
-                expected="a token with the scope recognise",
-                found="one that the daemon knows no more",
-            )
+            self._replies.withdraw()
             self.end(CloseReason.WITHDRAWN)
 
     def degrade(self, level: int, lag_ms: int) -> None:
@@ -333,35 +341,20 @@ class Session:
             return False  # a client says again what it is not sure of, or knows nothing of the end
         if self.state is not State.CLOSED:
             fitting = [when.value for state, when in TRANSITIONS if state is self.state]
-            self._replies.complain(
-                WireError(
-                    ErrorCode.UNEXPECTED_MESSAGE,
-                    f"{what.value} came while the session is {self.state.value}",
-                    expected=" or ".join(fitting) or "nothing more",
-                    found=what.value,
-                ),
-                once=f"audio while {self.state.value}" if what is Input.AUDIO else None,
+            self._replies.complain_of_place(
+                what.value, self.state.value, fitting, once=what is Input.AUDIO
             )
         return False
 
-    def _begin(self, start: wire.Start) -> None:
+    def _begin(self, start: wire.Start, version: Version) -> None:
         self._take_form(start)
         self._intake = Intake(start)
-        hearing = self._offer.hearing(self._rules)
-        self._lanes = Lanes(_transcripts(start), hearing, start, self._outbox)
+        hearing = self._offer.hearing(self._rules, version)
+        self._models.hold([version])
+        self._lanes = Lanes(transcripts_of(start), hearing, start, self._outbox)
         self.state = TRANSITIONS[self.state, Input.START]
-        self._outbox.add(
-            wire.Ready(
-                seq=UNNUMBERED,
-                session=self.name,
-                version=wire.PROTOCOL_VERSION,
-                models=self._offer.domains.names,
-                chunk_ms=self.decoding.chunk_steps * STEP_MS,
-                sample_rate=SAMPLE_RATE,
-                token=self._token,
-                resume_s=self._offer.resume_s if self._token else 0.0,
-            )
-        )
+        chunk_ms = self.decoding.chunk_steps * STEP_MS
+        self._outbox.add(self._offer.ready(self.name, chunk_ms=chunk_ms, token=self._token))
 
     def _take_form(self, start: wire.Start) -> None:
         """Decode and end utterances as `start` says."""
@@ -378,6 +371,8 @@ class Session:
 
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
+        if self._models.are_changing:
+            self._models.hold(self._lanes.versions)
         for position in self._lanes.tell():
             samples = self._finalizing.pop(position, self._intake.client_samples(position))
             self._outbox.add(wire.Finalized(seq=UNNUMBERED, samples=samples))
@@ -389,9 +384,10 @@ class Session:
 
     def _close(self, reason: CloseReason) -> None:
         self.state = State.CLOSED
+        self._models.hold(())
         self._replies.close(reason)
 
-
-def _transcripts(start: wire.Start) -> int:
-    """Return how many transcripts a session makes."""
-    return start.channels if start.separate_channels else 1
+    def let_go(self) -> None:
+        """Give back what is held of the daemon's: nothing more is decoded."""
+        self._lanes.abandon()
+        self._models.hold(())

@@ -191,6 +191,13 @@ class Recogniser(Protocol):
         How a segment is cut into work makes no difference to what is known at its end.
         """
 
+    def rescored(self, state: State, language_model: str | LanguageModel) -> State:
+        """Return `state` as if its segment had been decoded with another language model.
+
+        Raises:
+            ConfigError: no such language model.
+        """
+
 
 class BundledRecogniser(Recogniser, Protocol):
     """What a bundle has: one whose confidences can be calibrated."""

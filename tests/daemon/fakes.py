@@ -13,7 +13,14 @@ import numpy as np
 
 from steno_daemon import wire
 from steno_models.features.fbank import StreamingFbank
-from steno_models.recogniser import Alternative, DecodeOptions, State, Update, Word
+from steno_models.recogniser import (
+    Alternative,
+    DecodeOptions,
+    LanguageModel,
+    State,
+    Update,
+    Word,
+)
 from steno_models.recogniser import Work as Chunk
 from steno_models.types import FloatArray
 
@@ -73,6 +80,7 @@ class FakeState:
     n_best: int
     frames: FloatArray = field(default_factory=lambda: np.zeros((0, 80), np.float32))
     steps: tuple[FloatArray, ...] = ()
+    language_model: str = "general"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,13 @@ class FakeRecogniser:
         self.batches: list[int] = []
 
     def start(self, options: DecodeOptions) -> State:
-        return cast("State", FakeState(options.chunk_steps or 16, options.n_best))
+        state = FakeState(options.chunk_steps or 16, options.n_best)
+        return cast("State", replace(state, language_model=str(options.language_model)))
+
+    def rescored(self, state: State, language_model: str | LanguageModel) -> State:
+        heard: object = state
+        assert isinstance(heard, FakeState)
+        return cast("State", replace(heard, language_model=str(language_model)))
 
     def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
         self.batches.append(len(work))
@@ -108,8 +122,9 @@ class FakeRecogniser:
         ready = len(frames) // size * size
         spectra = frames[:ready].reshape(-1, STEP_FRAMES, 80).mean(axis=1)
         steps = (*state.steps, *spectra)
-        after = FakeState(state.chunk_steps, state.n_best, frames[ready:], steps)
+        after = replace(state, frames=frames[ready:], steps=steps)
         update = _update(steps, is_last=chunk.is_last, n_best=state.n_best)
+        update = _in_words_of(state.language_model, update)
         return replace(update, missing_frames=size - len(after.frames)), cast("State", after)
 
 
@@ -126,6 +141,18 @@ def _update(steps: Sequence[FloatArray], *, is_last: bool, n_best: int) -> Updat
         trailing_blank_steps=len(steps) - last_loud,
         alternatives=tuple(alternatives) if is_last else (),
     )
+
+
+def _in_words_of(language_model: str, update: Update) -> Update:
+    """What a model that is not the general one hears: the same, in words of its own."""
+    if language_model == "general":
+        return update
+
+    def own(words: tuple[Word, ...]) -> tuple[Word, ...]:
+        return tuple(replace(word, text=f"{language_model}-{word.text}") for word in words)
+
+    alternatives = tuple(replace(one, words=own(one.words)) for one in update.alternatives)
+    return replace(update, words=own(update.words), alternatives=alternatives)
 
 
 def _runs(loud: Sequence[bool]) -> list[tuple[int, int]]:

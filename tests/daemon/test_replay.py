@@ -94,8 +94,8 @@ class Recorded:
     def say(self, message: wire.Configure | wire.Finalize | wire.Stop) -> None:
         self.recording.message(message)
         match message:
-            case wire.Configure(endpointing=endpointing):
-                self.session.receive_configure(endpointing)
+            case wire.Configure():
+                self.session.receive_configure(message)
             case wire.Finalize():
                 self.session.receive_finalize()
             case wire.Stop():

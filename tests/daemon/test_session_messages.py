@@ -53,7 +53,8 @@ def test_finalize_within_a_word_loses_nothing_of_what_follows() -> None:
 def test_configure_changes_the_rules_for_what_follows() -> None:
     talk = Run(wire.Start())
     talk.hear(speak("do mi", gap_s=0.4))
-    talk.session.receive_configure(wire.Endpointing(trailing_silence_ms=250, vad_aggressiveness=3))
+    wish = wire.Endpointing(trailing_silence_ms=250, vad_aggressiveness=3)
+    talk.session.receive_configure(wire.Configure(endpointing=wish))
     talk.hear(speak("re fa", gap_s=0.4))
     assert finals(talk.stop()) == ["do mi", "re", "fa"]
 
@@ -104,7 +105,7 @@ def send(session: Session, what: Input) -> None:
         case Input.AUDIO:
             session.receive_audio(bytes(320))
         case Input.CONFIGURE:
-            session.receive_configure(wire.Endpointing())
+            session.receive_configure(wire.Configure())
         case Input.FINALIZE:
             session.receive_finalize()
         case Input.STOP:

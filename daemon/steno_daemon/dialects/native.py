@@ -59,8 +59,8 @@ class NativeDialect:
         match message:
             case Start():
                 session.receive_start(message)
-            case Configure(endpointing=endpointing):
-                session.receive_configure(endpointing)
+            case Configure():
+                session.receive_configure(message)
             case Finalize():
                 session.receive_finalize()
             case Stop():

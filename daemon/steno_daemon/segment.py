@@ -1,0 +1,118 @@
+"""What a segmenter works on: a segment, and what it was told to do and where."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from steno_daemon.domains import Version
+from steno_daemon.endpoint import SAMPLE_RATE, SHORT_PAUSE_SAMPLES, Rules, widest_gap
+from steno_daemon.happenings import STEP_SAMPLES
+from steno_daemon.wire import EndpointReason, When
+from steno_models.features.extractor import StreamingExtractor
+from steno_models.types import FloatArray
+from steno_models.vad.decision import VadOptions
+from steno_models.vad.webrtc import VadMemory, VoiceActivityDetector
+
+if TYPE_CHECKING:
+    from steno_models.recogniser import Alternative, LanguageModel, State, Update, Word
+
+
+def detector(rules: Rules, memory: VadMemory | None = None) -> VoiceActivityDetector:
+    """Return a detector that tells of every short pause; the rules wait for longer ones."""
+    return VoiceActivityDetector(
+        VadOptions(
+            aggressiveness=rules.vad_aggressiveness,
+            hangover_ms=1000 * SHORT_PAUSE_SAMPLES // SAMPLE_RATE,
+        ),
+        memory,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Another version of a language model, from the open segment on or from the next."""
+
+    version: Version
+    at: When
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to do when the cursor comes to `position`: new rules, a new model, or an end."""
+
+    position: int
+    rules: Rules | None = None
+    end: EndpointReason | None = None
+    switch: Switch | None = None
+
+
+@dataclass(slots=True)
+class Segment:
+    """The segment that is being decoded.
+
+    Attributes:
+        origin: its first sample.
+        fed: sample up to which features went out.
+        extractor: makes the features.
+        version: of its language model; None for the one that the session began with.
+        number: None as long as nobody heard of it: it continues another, and may stay silent.
+        update: the newest one.
+        features: that went out with no work yet, each (T, F).
+        stable_words: how many words were called stable so far.
+        ending: why it ends, once that is decided.
+        is_rescored: whether its next work lets the language model score again what was heard.
+    """
+
+    origin: int
+    fed: int
+    extractor: StreamingExtractor
+    version: Version | None = None
+    number: int | None = None
+    state: "State | None" = None
+    update: "Update | None" = None
+    features: list[FloatArray] = field(default_factory=list)
+    stable_words: int = 0
+    ending: EndpointReason | None = None
+    is_rescored: bool = False
+
+    @property
+    def language_model(self) -> "LanguageModel | str | None":
+        """What it is decoded with."""
+        return None if self.version is None else self.version.language_model
+
+    def rescore(self, version: Version) -> None:
+        """Give it another version; nothing of it is certain any more."""
+        if version is not self.version:
+            self.version = version
+            self.is_rescored = self.state is not None
+            self.stable_words = 0
+
+    def steps_to(self, position: int) -> int:
+        """Return how many encoder steps begin before a position."""
+        return -(-(position - self.origin) // STEP_SAMPLES)
+
+    def words_before(self, end: int, update: "Update | None") -> "tuple[Word, ...]":
+        """Return the words that are stable or begin before the end."""
+        return tuple(
+            word
+            for index, word in enumerate(update.words if update else ())
+            if index < self.stable_words or word.start_step < self.steps_to(end)
+        )
+
+    def cut(self, reason: EndpointReason, update: "Update", cursor: int) -> int | None:
+        """Return the encoder step to cut at while speech goes on, None for right at the cursor."""
+        if self.update is None:
+            return None
+        if reason is EndpointReason.BLANK_SILENCE:
+            return self.update.steps - self.update.trailing_blank_steps // 2
+        if reason is EndpointReason.MAX_UTTERANCE:
+            steps = (cursor - self.origin) // STEP_SAMPLES
+            return widest_gap(update.words, steps=steps, first=self.stable_words)
+        return None
+
+
+def alternatives_before(last_step: int, update: "Update | None") -> "tuple[Alternative, ...]":
+    """Return the n-best list with the words that begin before a step."""
+    return tuple(
+        replace(entry, words=tuple(w for w in entry.words if w.start_step < last_step))
+        for entry in (update.alternatives if update else ())
+    )
