@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from steno_models.errors import ConfigError, DataError
-from steno_models.lm.ngram import convert, perplexity
+from steno_models.lm.ngram import convert
 from steno_models.lm.ngram.build import main
 from steno_models.lm.ngram.corpus import (
     SPECIAL_WORDS,
@@ -233,19 +233,6 @@ def test_a_model_file_keeps_the_order_of_its_words(
     main(["--text", str(texts[0]), "--vocabulary-file", str(words), "--out", str(out)])
     with pytest.raises(ConfigError, match=r"expected no --vocabulary-file for .*lm\.bin"):
         convert.main([str(out), str(out), "--vocabulary-file", str(words)])
-
-
-def test_perplexity_is_told_of_each_file(
-    tmp_path: Path, texts: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    words, out = tmp_path / "words.txt", tmp_path / "lm.bin"
-    words.write_text("cat\nthe\nate\n")
-    main(["--text", str(texts[0]), "--vocabulary-file", str(words), "--out", str(out)])
-    capsys.readouterr()
-    perplexity.main([str(out), *map(str, texts)], splitter=_split)
-    book, talk = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r".*book.txt: perplexity \d+\.\d over 65 words, 30.77 % .*", book)
-    assert re.fullmatch(r".*talk.jsonl: perplexity \d+\.\d over 5 words, 40.00 % .*", talk)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ without its first word. Estimation is interpolated modified Kneser-Ney (Chen & G
 p(w | h) = max(c(hw) - D(c(hw)), 0) / sum_v c(hv) + g(h) p(w | h'); pruning is Stolcke's (1998).
 
 Files: corpus (text to tokens), vocabulary (which words, in which order), trie (the numbering of
-n-grams), counts, kneser_ney, backoff (a model at full precision), prune, mixture, arpa, codebook
-and quantise (its numbers as codes), packed (at as many bits as they need), binary (the one file),
-version_1 (the file before it), model (look-up), kernels (the compiled look-up); the commands build,
-convert and perplexity.
+n-grams), counts; smoothing (which of) kneser_ney, witten_bell, katz; backoff (a model at full
+precision), prune, sizes (what pruning costs), mixture, arpa, codebook and quantise (its numbers as
+codes), packed (at as many bits as they need), binary (the one file), model (look-up), scorer,
+kernels (the compiled look-up); the commands build and convert.
 """

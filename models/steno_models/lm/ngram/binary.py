@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import DataError
-from steno_models.lm.ngram import version_1
 from steno_models.lm.ngram.corpus import SPECIAL_WORDS
 from steno_models.lm.ngram.kernels import LINEAR, NgramArrays
 from steno_models.lm.ngram.packed.kernels import WIDEST, Packed, get, num_words
@@ -97,11 +96,10 @@ def open_binary(path: Path) -> tuple[tuple[str, ...], NgramArrays]:
         raise DataError(
             f"expected an n-gram model, found none readable: {path}: {error}"
         ) from error
-    version, header, blocks = _header(path, data)
+    header, blocks = _header(path, data)
     file = _File(path, header, blocks)
     vocabulary = tuple(str(file.array("vocabulary", np.uint8).tobytes(), "utf-8").split("\n"))
-    old = version == version_1.VERSION
-    arrays = version_1.packed(path, _version_1(file)) if old else _arrays(file)
+    arrays = _arrays(file)
     _check(path, vocabulary, arrays)
     return vocabulary, arrays
 
@@ -154,33 +152,20 @@ class _File:
         return block
 
 
-def _version_1(file: _File) -> version_1.Arrays:
-    return version_1.Arrays(
-        level_begin=file.array("level_begin", np.int64),
-        word=file.array("word", np.uint32),
-        child_begin=file.array("child_begin", np.uint32),
-        suffix=file.array("suffix", np.uint32),
-        log_prob=file.array("log_prob", np.uint16),
-        backoff=file.array("backoff", np.uint16),
-        log_prob_book=file.array("log_prob_book", np.float64),
-        backoff_book=file.array("backoff_book", np.float64),
-    )
-
-
-def _header(path: Path, data: ByteArray) -> tuple[int, _Header, ByteArray]:
-    """Return the version, the header and the bytes of the arrays."""
+def _header(path: Path, data: ByteArray) -> tuple[_Header, ByteArray]:
+    """Return the header and the bytes of the arrays."""
     start = data[: _PREFIX.size].tobytes()
     if not start.startswith(MAGIC) or len(start) < _PREFIX.size:
         raise DataError(f"{path}: expected an n-gram model starting {MAGIC!r}, found {start[:8]!r}")
     _, version, length = _PREFIX.unpack(start)
-    if version not in (version_1.VERSION, VERSION):
+    if version != VERSION:
         raise DataError(f"{path}: expected an n-gram model of version {VERSION}, found {version}")
     try:
         text = data[_PREFIX.size : _PREFIX.size + length].tobytes()
         header = msgspec.json.decode(text, type=_Header)
     except msgspec.DecodeError as error:
         raise DataError(f"{path}: expected an intact header, found another: {error}") from error
-    return version, header, data[_aligned(_PREFIX.size + length) :]
+    return header, data[_aligned(_PREFIX.size + length) :]
 
 
 def _check(path: Path, vocabulary: Sequence[str], arrays: NgramArrays) -> None:

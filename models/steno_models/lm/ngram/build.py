@@ -30,12 +30,12 @@ from steno_models.lm.ngram.corpus import (
 )
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kernels import DoubleArray
-from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.mixture import mix, tuned_weights
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.lm.ngram.perplexity import perplexity
 from steno_models.lm.ngram.prune import history_log_probs, prune
 from steno_models.lm.ngram.quantise import BITS
+from steno_models.lm.ngram.smoothing import Smoothing, estimate
 from steno_models.lm.ngram.vocabulary import (
     order_by_pronunciation,
     read_vocabulary,
@@ -63,6 +63,7 @@ class Plan:
         vocabulary: a file of words to take instead, one a line.
         lexicon: a file of pronunciations instead of the CMU dictionary.
         order: the length of the longest n-grams.
+        smoothing: how what was not seen gets its share.
         threshold: relative rise of the perplexity below which an n-gram is pruned; 0 for none.
         bits: of each log probability, one of `quantise.BITS`.
         arpa: where to write the model as text too.
@@ -76,6 +77,7 @@ class Plan:
     vocabulary: Path | None = None
     lexicon: Path | None = None
     order: int = 3
+    smoothing: Smoothing = Smoothing.KNESER_NEY
     threshold: float = 0.0
     bits: int = max(BITS)
     arpa: Path | None = None
@@ -119,7 +121,7 @@ def build(
 ) -> BackoffModel:
     """Return the pruned model of `corpora`, mixed as `plan` says or as suits `held_out`."""
     smoothed = [
-        _smoothed(corpus, vocabulary, plan.order)
+        _smoothed(corpus, vocabulary, plan)
         for corpus in progress.track(corpora, description="counting")
     ]
     model, history = smoothed[0]
@@ -136,11 +138,11 @@ def build(
 
 
 def _smoothed(
-    corpus: Corpus, vocabulary: tuple[str, ...], order: int
+    corpus: Corpus, vocabulary: tuple[str, ...], plan: Plan
 ) -> tuple[BackoffModel, DoubleArray]:
     """Return the unpruned model of one text and ln p(h) of its histories."""
-    counts = count(corpus.encode(vocabulary), vocabulary=vocabulary, order=order)
-    model = estimate(counts)
+    counts = count(corpus.encode(vocabulary), vocabulary=vocabulary, order=plan.order)
+    model = estimate(counts, plan.smoothing)
     return model, history_log_probs(counts, model)
 
 
@@ -175,6 +177,8 @@ def _plan(arguments: Sequence[str]) -> Plan:
     words.add_argument("--vocabulary-file", type=Path, metavar="FILE", help="take these words")
     add("--lexicon", type=Path, metavar="FILE", help="instead of the CMU dictionary")
     add("--order", type=int, default=3, help="words in the longest n-grams (default %(default)s)")
+    add("--smoothing", type=Smoothing, choices=tuple(Smoothing), default=Smoothing.KNESER_NEY,
+        help="of what was not seen (default %(default)s)")
     add("--prune", type=float, default=0.0, metavar="THRESHOLD",
         help="drop n-grams worth less than this share of the perplexity, say 1e-8")
     add("--bits", type=int, choices=BITS, default=max(BITS),
@@ -192,6 +196,7 @@ def _plan(arguments: Sequence[str]) -> Plan:
         vocabulary=found.vocabulary_file,
         lexicon=found.lexicon,
         order=found.order,
+        smoothing=found.smoothing,
         threshold=found.prune,
         bits=found.bits,
         arpa=found.arpa,

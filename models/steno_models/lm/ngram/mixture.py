@@ -10,14 +10,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from steno_models.errors import ConfigError, DataError
+from steno_models.lm.em import em_weights
 from steno_models.lm.ngram.backoff import NEVER, BackoffModel
 from steno_models.lm.ngram.kernels import DoubleArray
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.lm.ngram.prune import renormalise
 from steno_models.lm.ngram.trie import Trie, unite
 from steno_models.types import LongArray
-
-_ITERATIONS = 100
 
 
 def mix(
@@ -85,9 +84,4 @@ def tuned_weights(models: Sequence[NgramModel], sentences: Iterable[str]) -> lis
         ]
     if not scores:
         raise DataError("expected held-out text to tune the mixture on, found no known word")
-    probs = np.exp(np.array(scores))
-    weights = np.full(len(models), 1.0 / len(models))
-    for _ in range(_ITERATIONS):
-        shares = weights * probs
-        weights = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
-    return [float(weight) for weight in weights]
+    return em_weights(np.exp(np.array(scores)))

@@ -1,16 +1,10 @@
-"""How well a model predicts a text; `steno-models lm perplexity` says so of files."""
+"""How well an n-gram model predicts a text."""
 
-import argparse
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from rich.console import Console
-
-from steno_models.lm.ngram.corpus import SentenceSplitter, read_sentences
 from steno_models.lm.ngram.model import NgramModel
-from steno_models.text.normalise import sentences as normalised_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +50,3 @@ def perplexity(model: NgramModel, sentences: Iterable[str]) -> Perplexity:
             (unknown_scores if token == model.unknown_word else known_scores).append(score)
     unknown = len(unknown_scores)
     return Perplexity(count, words, unknown, math.fsum(known_scores), math.fsum(unknown_scores))
-
-
-def main(arguments: Sequence[str], *, splitter: SentenceSplitter = normalised_sentences) -> None:
-    """Run `steno-models lm perplexity` with `arguments`; `splitter` normalises text."""
-    parser = argparse.ArgumentParser(prog="steno-models lm perplexity", description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path, nargs="+", help="text or manifests (.jsonl)")
-    found = parser.parse_args(arguments)
-    model = NgramModel.open(found.model)
-    for path in found.text:
-        result = perplexity(model, read_sentences(path, splitter))
-        Console().print(
-            f"{path}: perplexity {result.perplexity:.1f} over {result.words} words, "
-            f"{100 * result.unknown_rate:.2f} % of them unknown",
-            highlight=False,
-            soft_wrap=True,
-        )

@@ -1,0 +1,52 @@
+"""What a TOML file may say about a training of the feed-forward network.
+
+Paths are relative to the file; `~` and `$VARIABLES` are filled in. Whatever has a default may be
+left out; whatever is not listed here is refused.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from steno_models.lm.feedforward.model import FeedforwardShape
+from steno_models.lm.neural.config import LmConfig
+from steno_models.training.sections import Count, Share
+from steno_models.training.toml_file import converted, read_table
+
+
+class Network(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The network's shape, field by field that of `FeedforwardShape`."""
+
+    order: Annotated[int, Meta(ge=2)] = 5
+    width: Count = 128
+    hidden: Count = 512
+    shortlist: Count = 4000
+    class_size: Count = 128
+    dropout: Share = 0.1
+
+    def shape(self) -> FeedforwardShape:
+        """Return it as the network takes it."""
+        return FeedforwardShape(**msgspec.structs.asdict(self))
+
+
+class TrainConfig(LmConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One training.
+
+    Attributes:
+        kind: says which kind of model the file is about.
+        network: its shape.
+    """
+
+    kind: Literal["feedforward"]
+    network: Network = Network()
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Return what the TOML file at `path` says.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or says something else than expected.
+    """
+    return converted(read_table(path), TrainConfig, path)

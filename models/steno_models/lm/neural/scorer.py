@@ -1,0 +1,196 @@
+"""A network as a scorer of hypotheses: of words, or of the subwords that spell them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from steno_models.lm.neural.softmax import TwoStepSoftmax
+from steno_models.lm.neural.units import END, SubwordUnits, WordUnits
+from steno_models.lm.scorer import END as END_WORD
+from steno_models.lm.scorer import LogProbs, Scored, Sentence, score_by_prefixes
+
+
+class Network(Protocol):
+    """What a scorer asks of a network.
+
+    What it remembers is a tensor whose first axis is that of the hypotheses.
+    """
+
+    embedding: nn.Embedding
+    softmax: TwoStepSoftmax
+
+    def begin(self) -> Tensor:
+        """Return (1, …) what is remembered before anything was read."""
+
+    def read(self, units: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (K, D) of the histories after one more of `units`, (K,), each, and the memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NeuralState:
+    """What one hypothesis has read.
+
+    Attributes:
+        memory: (1, …) of all units but the last, or of all of them where `hidden` is there.
+        last: the last unit.
+        hidden: (1, D) once the last unit was read.
+    """
+
+    memory: Tensor
+    last: int
+    hidden: Tensor | None = None
+
+
+class _Reader:
+    """Reads the last units of hypotheses, each state once, all in one batch."""
+
+    def __init__(self, network: Network, *, carries: bool) -> None:
+        self.network = network
+        self.carries = carries
+
+    def start(self) -> NeuralState:
+        return NeuralState(self.network.begin(), END)
+
+    def read(self, states: Sequence[NeuralState]) -> list[NeuralState]:
+        """Return `states` with their last units read."""
+        waiting = {id(state): state for state in states if state.hidden is None}
+        if not waiting:
+            return list(states)
+        fresh = list(waiting.values())
+        units = torch.tensor([state.last for state in fresh])
+        hidden, memory = self.network.read(units, torch.cat([state.memory for state in fresh]))
+        rows = zip(fresh, memory.split(1), hidden.split(1), strict=True)
+        done = {id(state): NeuralState(m, state.last, h) for state, m, h in rows}
+        return [done.get(id(state), state) for state in states]
+
+    def after_end(self, state: NeuralState) -> NeuralState:
+        """Return the state at the start of the sentence that follows `state`."""
+        return NeuralState(state.memory, END) if self.carries else self.start()
+
+
+def _hidden(states: Sequence[NeuralState]) -> Tensor:
+    return torch.cat([state.hidden for state in states if state.hidden is not None])
+
+
+class WordScorer:
+    """A network of whole words in the role of `scorer.Scorer`.
+
+    Args:
+        network: its weights.
+        units: its words.
+        carries: whether a sentence is read after those before it.
+    """
+
+    def __init__(self, network: Network, units: WordUnits, *, carries: bool) -> None:
+        self._reader = _Reader(network, carries=carries)
+        self._units = units
+
+    def start(self) -> NeuralState:
+        """Return the state at the start of a first sentence."""
+        return self._reader.start()
+
+    def knows(self, word: str) -> bool:
+        """Return whether `word` is in the vocabulary."""
+        return self._units.knows(word)
+
+    @torch.inference_mode()
+    def score(
+        self, states: Sequence[NeuralState], words: Sentence
+    ) -> tuple[LogProbs, list[NeuralState]]:
+        """Return (K,) ln p(word | state) and the states after, for K hypotheses at once."""
+        states = self._reader.read(states)
+        ends = [word == END_WORD for word in words]
+        units = [
+            END if end else self._units.spell(w)[0] for w, end in zip(words, ends, strict=True)
+        ]
+        network = self._reader.network
+        found = network.softmax(_hidden(states), torch.tensor(units), network.embedding.weight)
+        shares = [
+            0.0 if end else self._units.log_share(w) for w, end in zip(words, ends, strict=True)
+        ]
+        after = [
+            self._reader.after_end(state) if end else NeuralState(state.memory, unit)
+            for state, unit, end in zip(states, units, ends, strict=True)
+        ]
+        return found.double().numpy() + np.array(shares), after
+
+    def score_sentences(
+        self, sentences: Sequence[Sentence], carried: NeuralState | None = None
+    ) -> Scored:
+        """Return what each of `sentences` is worth after `carried`, default the start."""
+        return score_by_prefixes(self, sentences, carried)
+
+
+class SubwordScorer:
+    """A network of subwords in the role of `scorer.Scorer`.
+
+    A unit says where a word begins, not where it ends: with B(s) the probability that a new word
+    or the end comes next in state s, and s_i the states within the word,
+
+        p(w | s) = p(u_1 | s) / B(s) · Π_{i > 1} p(u_i | s_{i-1}) · B(s_n)
+
+    is one of whole words; over a sentence the factors B cancel but for the first, which is near 1.
+
+    Args:
+        network: its weights.
+        units: its subwords.
+        carries: whether a sentence is read after those before it.
+    """
+
+    def __init__(self, network: Network, units: SubwordUnits, *, carries: bool) -> None:
+        self._reader = _Reader(network, carries=carries)
+        self._units = units
+        self._boundaries = torch.from_numpy(units.boundaries())
+
+    def start(self) -> NeuralState:
+        """Return the state at the start of a first sentence."""
+        return self._reader.start()
+
+    def knows(self, word: str) -> bool:
+        """Return whether `word` can be spelled."""
+        return self._units.knows(word)
+
+    @torch.inference_mode()
+    def score(
+        self, states: Sequence[NeuralState], words: Sentence
+    ) -> tuple[LogProbs, list[NeuralState]]:
+        """Return (K,) ln p(word | state) and the states after, for K hypotheses at once."""
+        spelled = [(END,) if word == END_WORD else self._units.spell(word) for word in words]
+        now = self._reader.read(states)
+        log_probs = self._all(now)
+        total = -self._boundary(log_probs)
+        for place in range(max(map(len, spelled), default=0)):
+            rows = [i for i, units in enumerate(spelled) if place < len(units)]
+            total[rows] += log_probs[rows, [spelled[i][place] for i in rows]]
+            for i in rows:
+                now[i] = NeuralState(now[i].memory, spelled[i][place])
+            whole = [i for i in rows if spelled[i] != (END,)]
+            for i, state in zip(whole, self._reader.read([now[i] for i in whole]), strict=True):
+                now[i] = state
+            if whole:
+                log_probs[whole] = self._all([now[i] for i in whole])
+        inside = [i for i, units in enumerate(spelled) if units != (END,)]
+        total[inside] += self._boundary(log_probs[inside])
+        after = [
+            self._reader.after_end(state) if units == (END,) else state
+            for state, units in zip(now, spelled, strict=True)
+        ]
+        return total.double().numpy(), after
+
+    def score_sentences(
+        self, sentences: Sequence[Sentence], carried: NeuralState | None = None
+    ) -> Scored:
+        """Return what each of `sentences` is worth after `carried`, default the start."""
+        return score_by_prefixes(self, sentences, carried)
+
+    def _all(self, states: Sequence[NeuralState]) -> Tensor:
+        network = self._reader.network
+        return network.softmax.all(_hidden(states), network.embedding.weight)
+
+    def _boundary(self, log_probs: Tensor) -> Tensor:
+        """Return (K,) ln B."""
+        return log_probs[:, self._boundaries].logsumexp(dim=1)
