@@ -32,6 +32,16 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Return the values, (B, H, K, head_width), as queries, (B, H, S, head_width), weigh them.
+
+    Written out: with a mask, PyTorch's fused form trains 1.6 times slower on a CPU.
+    """
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    weights: Tensor = scores.masked_fill(~mask, _NEVER).softmax(dim=-1)
+    return weights.to(v.dtype) @ v
+
+
 class ChunkAttention(nn.Module):
     """Self-attention, of whole utterances or of chunks with the keys and values before them."""
 
@@ -59,8 +69,6 @@ class ChunkAttention(nn.Module):
         if cache is not None:
             cache[0, :, :, -S:], cache[1, :, :, -S:] = k, v
             k, v = cache[0], cache[1]
-        # Written out: with a mask, PyTorch's fused form trains 1.6 times slower on a CPU.
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        out = scores.masked_fill(~mask, _NEVER).softmax(dim=-1).to(v.dtype) @ v
+        out = attend(q, k, v, mask)
         attended: Tensor = self.output(out.transpose(1, 2).reshape(B, S, D))
         return attended
