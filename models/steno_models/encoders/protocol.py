@@ -12,7 +12,7 @@ context.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from torch import Tensor, nn
 
@@ -59,6 +59,16 @@ class Grid:
         return (self.field_frames - 1) // 2
 
 
+class Trained:
+    """A module that has to do with the steps of its training; the training loop tells it."""
+
+    def before_step(self, done: float) -> None:
+        """Prepare for a step after this share of the training, from 0 to 1."""
+
+    def after_step(self) -> None:
+        """Put right the weights that the optimiser has moved."""
+
+
 class Encoder(nn.Module, ABC, Generic[State]):
     """Normalised features to encoder steps; `State` is what one stream carries from call to call.
 
@@ -66,7 +76,7 @@ class Encoder(nn.Module, ABC, Generic[State]):
         streaming: whether there are `start`, `step` and `finish`.
     """
 
-    streaming: ClassVar[bool] = False
+    streaming: bool = False
 
     @property
     @abstractmethod
