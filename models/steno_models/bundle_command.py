@@ -1,4 +1,4 @@
-"""`steno-models bundle`: write the description of a bundle's files, or check it."""
+"""`steno-models bundle`: make a bundle, write the hashes of its files, or check them."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,7 +14,10 @@ from steno_models.bundle import Description
 CARD = "MODEL_CARD.md"
 
 _EXAMPLES = """\
+`create CONFIG.toml DIR` makes a bundle of what a training left; it has its own --help.
+
 examples:
+  steno-models bundle create small.toml ./my-bundle
   steno-models bundle check en          whether the shipped English bundle is whole
   steno-models bundle seal ./my-bundle  after a change of its files; then serve it by
                                         stenod --bundle ./my-bundle
@@ -44,17 +47,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="steno-models bundle",
         description="A bundle is a directory with bundle.toml, weights, tokens, lexicon and\n"
-        "language models. `seal` records the hash of every file, `check` compares them.",
+        "language models. `create` makes one of a training, `seal` records the hash of\n"
+        "every file, `check` compares them.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=("seal", "check"), help="write hashes, or compare")
+    parser.add_argument(
+        "action", choices=("create", "seal", "check"), help="make it, write hashes, or compare"
+    )
     parser.add_argument("bundle", help="a directory, or the name of an embedded bundle")
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `steno-models bundle`."""
+    if arguments[:1] == ["create"]:
+        from steno_models.bundle_create import main as create  # noqa: PLC0415
+
+        return create(arguments[1:])
     asked = _parser().parse_args(arguments)
     path = bundle.find(asked.bundle)
     description = seal(path) if asked.action == "seal" else bundle.describe(path)

@@ -89,9 +89,9 @@ def margin_of(system: Acoustics) -> int:
         BundleError: that is not known.
     """
     match system.front_end:
-        case FrontEnd(matrix=None):
-            return _SLOPE_FRAMES
         case FrontEnd(matrix=matrix):
+            if matrix is None:
+                return _SLOPE_FRAMES
             return (matrix.shape[1] // NUM_CEPSTRA - 1) // 2
         case other:
             raise BundleError(

@@ -90,7 +90,7 @@ class HmmRecogniser:
             found.append((self._update(state, is_last=item.is_last), state))
         return found
 
-    def rescored(self, state: State, language_model: str) -> State:
+    def rescored(self, state: State, language_model: str | LanguageModel) -> State:
         """Return `state` as if its segment had been decoded with another language model.
 
         Raises:

@@ -23,6 +23,7 @@ from steno_models.recogniser import (
     Alternative,
     AnyState,
     DecodeOptions,
+    LanguageModel,
     Measured,
     State,
     Update,
@@ -127,7 +128,7 @@ class TransducerRecogniser:
             for item, state in zip(work, states, strict=True)
         ]
 
-    def rescored(self, state: State, language_model: str) -> State:
+    def rescored(self, state: State, language_model: str | LanguageModel) -> State:
         """Return `state` as if its segment had been decoded with another language model.
 
         Raises:

@@ -28,6 +28,7 @@ from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.rnnt.model import TransducerModel, TransducerOptions
+from steno_models.rnnt.predictor import Cell
 from steno_models.text.bpe import Bpe
 from steno_models.text.tokens import TokenTable
 
@@ -87,7 +88,7 @@ def describe(path: Path, **fields: object) -> Path:
 
 
 def transducer(
-    path: Path, *, units: str = "subwords", lm: str = "words", cell: str = "gru"
+    path: Path, *, units: str = "subwords", lm: str = "words", cell: Cell = "gru"
 ) -> Path:
     """Write a transducer of `subwords` or `phones` with a model of `words`, `tokens` or `none`."""
     path.mkdir(parents=True)
@@ -108,7 +109,7 @@ def transducer(
         predictor="recurrent",
         predictor_width=8,
         cell=cell,
-        joiner_width=8,  # type: ignore[arg-type]
+        joiner_width=8,
     )
     torch.manual_seed(3)
     model = TransducerModel(
@@ -116,7 +117,7 @@ def transducer(
             encoder=ConformerOptions(**msgspec.structs.asdict(ENCODER)),
             predictor="recurrent",
             predictor_width=8,
-            cell=cell,  # type: ignore[arg-type]
+            cell=cell,
             joiner_width=8,
         ),
         len(table),
