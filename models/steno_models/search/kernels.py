@@ -182,6 +182,33 @@ def _highest(log_probs: FloatArray, rest: int) -> np.float32:
 
 
 @leaf
+def _promised(
+    model: Model, limits: Limits, current: TokenArray, log_probs: FloatArray, step: int, count: int
+) -> float:
+    """Return a floor that is sure: the beam below what the best token's stay or rest will score.
+
+    Without it whatever comes up before the best would be kept for a while, and dropped again.
+    """
+    best = np.int64(0)
+    for i in range(1, count):
+        if current[i]["score"] > current[best]["score"]:
+            best = np.int64(i)
+    topology = model.topology
+    token = current[best]
+    node, last = where(model.tree, topology.rest, token["place"])
+    promised = _LOWEST
+    if node == 0 or topology.rest_inside:
+        rest = topology.rest
+        resting = log_probs[rest] - limits.blank_penalty
+        promised = (topology.stay[rest] if last == rest else topology.leave[last]) + resting
+        if node and step - token["end"] >= limits.max_pause_steps:
+            promised -= _PAUSE_PENALTY
+    if node and last != topology.rest:
+        promised = max(promised, topology.stay[last] + log_probs[last])
+    return float(max(_LOWEST, token["score"] + promised - limits.beam))
+
+
+@leaf
 def _stay(
     model: Model, limits: Limits, scratch: Scratch, links: LinkArray, log_probs: FloatArray,
     highest: np.float32, step: int, count: int,
@@ -379,7 +406,8 @@ def run(
     for s in range(log_probs.shape[0]):
         row = log_probs[s]
         highest = _highest(row, model.topology.rest)
-        control["best"] = control["floor"] = _LOWEST
+        control["best"] = _LOWEST
+        control["floor"] = _promised(model, limits, scratch.current, row, step + s, count)
         _stay(model, limits, scratch, links, row, highest, step + s, count)
         _go_on(model, limits, scratch, links, row, highest, step + s, count)
         count = _append(scratch, 0)

@@ -34,7 +34,7 @@ _Array = TypeVar("_Array", bound=NDArray[np.generic])
 
 # Steps between two looks at what can be settled; part of the result, so not for tuning.
 _SETTLE_STEPS = 64
-_CACHE_SIZE = 1 << 17
+_CACHE_SIZE = 1 << 19
 _MAX_ORDER = 16
 
 
