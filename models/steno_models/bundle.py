@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from steno_models.bundle_sections import HmmSection, TransducerSection
+from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
 from steno_models.errors import BundleError, DataError
 from steno_models.recogniser import BundledRecogniser, LanguageModel, LexiconRecogniser
 
@@ -78,7 +78,8 @@ class Description(
 ):
     """What bundle.toml holds; without a speech gate every segment's words are shown.
 
-    The families ctc and rnnt have an encoder, rnnt and hmm a section of their name.
+    The families ctc, rnnt and las have an encoder; rnnt has a transducer, las and hmm have a
+    section of their name.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Description(
     calibration: CalibrationSection
     speech_gate: SpeechGateSection | None = None
     transducer: TransducerSection | None = None
+    las: SpellerSection | None = None
     hmm: HmmSection | None = None
     files: dict[str, str]
 
@@ -208,9 +210,13 @@ def load(bundle: str | Path) -> Bundle:
                 from steno_models import bundle_hmm  # noqa: PLC0415
 
                 return Bundle(path, description, bundle_hmm.load(path, description))
+            case "las":
+                from steno_models import bundle_speller  # noqa: PLC0415
+
+                return Bundle(path, description, bundle_speller.load(path, description))
             case other:
                 raise BundleError(
-                    f"expected a model family of: ctc, hmm, rnnt, found {other} in {path}"
+                    f"expected a model family of: ctc, hmm, las, rnnt, found {other} in {path}"
                 )
     except (DataError, RuntimeError, KeyError, ValueError) as error:
         raise BundleError(f"bundle {path} does not fit together: {error}") from error

@@ -28,6 +28,31 @@ class TransducerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     label_score: float = 0.0
 
 
+class SpellerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Speller and attention, as `SpellerOptions` has them, and what is special to their search.
+
+    Attributes:
+        ctc_weight: the share of CTC.
+        length_power: of the normalisation by length.
+        coverage: what it counts to have looked at all.
+        labels_per_step: no text has more labels for each encoder step.
+        label_score: added for each label.
+    """
+
+    width: int
+    layers: int = 1
+    feeds: str = "both"
+    attention: str = "location"
+    attention_width: int
+    attention_channels: int = 10
+    attention_kernel: int = 31
+    ctc_weight: float = 0.3
+    length_power: float = 0.0
+    coverage: float = 0.0
+    labels_per_step: float = 1.0
+    label_score: float = 0.0
+
+
 class HmmSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hidden Markov models on cepstra.
 

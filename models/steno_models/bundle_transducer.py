@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from safetensors.torch import load_file
 
-from steno_models.bundle import GENERAL, Description
+from steno_models.bundle import GENERAL, Description, SearchSection
 from steno_models.bundle_sections import TransducerSection
 from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import Context
@@ -109,27 +109,35 @@ def _language(
 ) -> TransducerLanguage:
     """Return the search with the language model NAME.bin of `folder`."""
     found, options = description.search, _options(description, section)
-    model, lexicon = NgramModel.open(folder / f"{name}.bin"), folder / f"{name}.lexicon.txt"
-    begins = list(map(begins_word, symbols))
-    scorer: WordScorer | NgramScorer
+    scorer = read_scorer(folder, name, found, symbols)
     spelling: Spelling = MarkedWords(symbols)
-    if lexicon.is_file():
-        vocabulary = model.vocabulary[:-3]
-        scorer = WordScorer.of(
-            model,
-            Pronunciations.read(lexicon, vocabulary, symbols),
-            len(symbols),
-            begins=begins if any(begins) else None,
-            word_score=found.word_score / found.lm_weight if found.lm_weight else 0.0,
-        )
-        if not any(begins):
-            spelling = LexiconWords(scorer, vocabulary)
-    elif any(begins):
-        scorer = NgramScorer.of(model, symbols)
-    else:
-        raise BundleError(f"expected a lexicon of phones at {lexicon}, found none")
+    if isinstance(scorer, WordScorer) and scorer.begins is None:
+        spelling = LexiconWords(scorer, scorer.model.vocabulary)
     fusion = replace(options.fusion, scorer=scorer, weight=found.lm_weight)
     return TransducerLanguage(replace(options, fusion=fusion), spelling, found.posterior_scale)
+
+
+def read_scorer(
+    folder: Path, name: str, search: SearchSection, symbols: Sequence[str]
+) -> WordScorer | NgramScorer:
+    """Return the language model NAME.bin of `folder` as one of tokens, which are `symbols`.
+
+    Raises:
+        BundleError: tokens that do not say where words begin have no lexicon.
+    """
+    model, lexicon = NgramModel.open(folder / f"{name}.bin"), folder / f"{name}.lexicon.txt"
+    begins = list(map(begins_word, symbols))
+    if lexicon.is_file():
+        return WordScorer.of(
+            model,
+            Pronunciations.read(lexicon, model.vocabulary[:-3], symbols),
+            len(symbols),
+            begins=begins if any(begins) else None,
+            word_score=search.word_score / search.lm_weight if search.lm_weight else 0.0,
+        )
+    if not any(begins):
+        raise BundleError(f"expected a lexicon of phones at {lexicon}, found none")
+    return NgramScorer.of(model, symbols)
 
 
 def _options(description: Description, section: TransducerSection) -> SearchOptions:

@@ -69,13 +69,14 @@ class MarkedWords:
         ended: bool,  # noqa: ARG002
     ) -> tuple[TokenWord, ...]:
         """Return the words of a path; the last one may still grow."""
-        return self._spelled(state.settled + path.tokens)
+        return self.spelled(state.settled + path.tokens)
 
     def stable_words(self, state: SearchState) -> int:
         """Return how many words all paths begin with: the last settled one may still grow."""
-        return max(0, len(self._spelled(state.settled)) - 1)
+        return max(0, len(self.spelled(state.settled)) - 1)
 
-    def _spelled(self, tokens: Sequence[Token]) -> tuple[TokenWord, ...]:
+    def spelled(self, tokens: Sequence[Token]) -> tuple[TokenWord, ...]:
+        """Return the words that `tokens` spell; the last one may still grow."""
         found: list[TokenWord] = []
         begin = 0
         for word in spelled_words(tokens, self.symbols):

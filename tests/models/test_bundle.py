@@ -51,7 +51,9 @@ def test_a_description_that_is_not_toml_is_named(tiny_bundle: Path) -> None:
 def test_an_unknown_family_is_refused(tiny_bundle: Path) -> None:
     file = tiny_bundle / "bundle.toml"
     file.write_text(file.read_text().replace('family = "ctc"', 'family = "oracle"'))
-    with pytest.raises(BundleError, match="expected a model family of: ctc, hmm, rnnt, found oracle"):
+    with pytest.raises(
+        BundleError, match="expected a model family of: ctc, hmm, las, rnnt, found oracle"
+    ):
         bundle.load(tiny_bundle)
 
 

@@ -16,7 +16,7 @@ from steno_models.bundle import (
     SearchSection,
     StreamingSection,
 )
-from steno_models.bundle_sections import HmmSection, TransducerSection
+from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
 from steno_models.encoders.conformer import ConformerOptions
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.hmm.frames import FrontEnd
@@ -24,6 +24,9 @@ from steno_models.hmm.gmm import DiagonalGmm
 from steno_models.hmm.model import PhoneModel
 from steno_models.hmm.system import System
 from steno_models.hmm.topology import Monophones
+from steno_models.las.attention import AttentionOptions
+from steno_models.las.model import LasModel, LasOptions
+from steno_models.las.speller import SpellerOptions
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
@@ -136,6 +139,41 @@ def transducer(
         encoder=ENCODER,
         transducer=section,
         search=msgspec.structs.replace(SEARCH, max_tokens=6, beam=30.0),
+    )
+
+
+def speller(path: Path, *, lm: str = "words") -> Path:
+    """Write a speller of subwords with a model of `words`, or `none`."""
+    path.mkdir(parents=True)
+    table = subwords().table
+    table.write(path / "tokens.txt")
+    GlobalCmvn(np.full(80, 10, np.float32), np.full(80, 0.3, np.float32)).save(
+        path / "cmvn.safetensors"
+    )
+    if lm == "words":
+        cut = {word: [table.symbols[i] for i in subwords().encode(word)] for word in WORDS}
+        word_model(path / "lm", {word: " ".join(pieces) for word, pieces in cut.items()})
+    torch.manual_seed(5)
+    encoder = ConformerOptions(**msgspec.structs.asdict(ENCODER))
+    shape = SpellerOptions(width=8, attention=AttentionOptions(width=8, channels=2, kernel=3))
+    model = LasModel(LasOptions(encoder=encoder, speller=shape), len(table))
+    weights = {name: 2 * weight.detach().half() for name, weight in model.state_dict().items()}
+    save_file(weights, path / "model.safetensors")
+    section = SpellerSection(
+        width=8,
+        attention_width=8,
+        attention_channels=2,
+        attention_kernel=3,
+        labels_per_step=0.2,
+        label_score=4.0,
+    )
+    return describe(
+        path,
+        family="las",
+        language_models=() if lm == "none" else ("general",),
+        encoder=ENCODER,
+        las=section,
+        search=msgspec.structs.replace(SEARCH, max_tokens=4, beam=30.0),
     )
 
 
