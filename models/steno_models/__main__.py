@@ -17,7 +17,8 @@ commands (each has its own --help):
   calibrate    fit the confidence of words on a manifest
   speech-gate  fit the gate that keeps noise and music without words
   bundle       put trained parts together as a bundle, or check one
-  force-align  align recordings with their transcripts, phone by phone
+  force-align  say when each word of a known text is spoken: TextGrid, CTM, SRT, VTT, JSON
+  alignments   draw where a text is: trellises of HMM, CTC and RNN-T, attention, spectrogram
   hmm          train GMM-HMMs in the classic stages, and measure each of them
   manifest     turn a corpus on disk into a manifest
   lm           estimate, prune and measure n-gram language models
@@ -68,9 +69,13 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
 
             return manifest(arguments)
         case "force-align":
-            from steno_models.hmm.command import main as force_align
+            from steno_models.alignments.force_align_command import main as force_align
 
             return force_align(arguments)
+        case "alignments":
+            from steno_models.alignments.command import main as alignments
+
+            return alignments(arguments)
         case "hmm":
             from steno_models.hmm_command import main as hmm
 

@@ -1,4 +1,4 @@
-"""`steno-models force-align`: where the phones of corpora are in time."""
+"""`steno-models force-align --training-labels`: the phone of each frame, for other models."""
 
 import argparse
 import os
@@ -35,8 +35,9 @@ and written beside them. What cannot be aligned is left out with a warning.
 
 _EXAMPLE = """example:
 
-  steno-models force-align --manifest an4/train.jsonl ljspeech/train.jsonl --out align
-  steno-models force-align --manifest an4/test.jsonl --model align/phone-model.npz --out align
+  steno-models force-align --training-labels --manifest an4/train.jsonl --out align
+  steno-models force-align --training-labels --manifest an4/test.jsonl \
+      --model align/phone-model.npz --out align
 """
 
 _Item = TypeVar("_Item")
@@ -51,7 +52,7 @@ class _Words:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `steno-models force-align`."""
+    """Run `steno-models force-align --training-labels`."""
     asked = _parser().parse_args(arguments)
     corpora = _corpora(asked.manifest)
     words = _Words(Lexicon.from_cmudict(), G2P.load())
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 def ensure_alignments(
     manifests: Sequence[Path], out: Path, *, held_out: Sequence[Path] = (), hours: float = 4.0
 ) -> None:
-    """Make the files of `steno-models force-align` that `out` lacks.
+    """Make the files of `steno-models force-align --training-labels` that `out` lacks.
 
     A file is there whole or not at all, so an interrupted call is taken up by the next.
 
@@ -105,7 +106,7 @@ def phones_said(alignment: Alignment) -> PhoneLabels:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="steno-models force-align",
+        prog="steno-models force-align --training-labels",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
