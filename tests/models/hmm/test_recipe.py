@@ -5,18 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from tests.models.hmm.tones import tones, words_bundle
 
 from steno_models.errors import DataError
 from steno_models.hmm.recipe import STAGES, model_path, paths_path
 from steno_models.hmm_command import main
-from steno_models.lm.ngram.counts import count
-from steno_models.lm.ngram.kneser_ney import estimate
-from steno_models.lm.ngram.model import NgramModel
-from steno_models.training.manifest import Utterance, write_manifest
-
-WORDS = {"bed": "B EH D", "red": "R EH D", "see": "S IY"}
-PITCHES = {"bed": 300.0, "red": 900.0, "see": 2_700.0}
 
 _CONFIG = """
 folder = "run"
@@ -48,55 +41,9 @@ passes = 1
 
 
 def _corpus(folder: Path) -> Path:
-    """Write recordings in which every word is a tone in noise."""
-    rng = np.random.default_rng(0)
-    utterances = []
-    for i in range(8):
-        said = rng.choice(list(WORDS), 3).tolist()
-        time = np.arange(4_800) / 16_000
-        parts = [np.zeros(3_200)]
-        for word in said:
-            parts += [0.3 * np.sin(2 * np.pi * PITCHES[word] * time), np.zeros(1_600)]
-        samples = np.concatenate(parts)
-        samples += 0.003 * rng.normal(size=len(samples))
-        soundfile.write(folder / f"{i}.wav", samples, 16_000)
-        duration_s, text = len(samples) / 16_000, " ".join(said)
-        utterances.append(
-            Utterance(f"{i}", folder / f"{i}.wav", 0.0, duration_s, text, f"s{i % 2}")
-        )
-    write_manifest(folder / "train.jsonl", utterances)
+    tones(folder)
     (folder / "small.toml").write_text(_CONFIG)
     return folder / "small.toml"
-
-
-def _bundle(folder: Path) -> Path:
-    """Write what of a bundle is needed: words and a language model."""
-    vocabulary = (*WORDS, "<s>", "</s>", "<unk>")
-    text = [
-        "<s>",
-        "bed",
-        "red",
-        "see",
-        "</s>",
-        "<s>",
-        "see",
-        "bed",
-        "red",
-        "</s>",
-        "<s>",
-        "red",
-        "see",
-        "bed",
-        "</s>",
-    ]
-    tokens = np.array([vocabulary.index(word) for word in text], np.int32)
-    (folder / "lm").mkdir(parents=True)
-    model = estimate(count(tokens, vocabulary=vocabulary, order=2))
-    NgramModel.from_backoff(model).write(folder / "lm" / "general.bin")
-    lexicon = "".join(f"{word} {phones}\n" for word, phones in WORDS.items())
-    (folder / "lm" / "general.lexicon.txt").write_text(lexicon)
-    (folder / "bundle.toml").write_text("")
-    return folder
 
 
 def test_a_training_leaves_every_stage_goes_on_and_is_measured(
@@ -115,7 +62,7 @@ def test_a_training_leaves_every_stage_goes_on_and_is_measured(
     assert [(line["stage"], line["round"]) for line in log][:4] == [
         ("tri1", 1), ("tri2", 1), ("tri2", 2), ("tri3", 1),
     ]  # fmt: skip
-    bundle = str(_bundle(tmp_path / "words"))
+    bundle = str(words_bundle(tmp_path / "words"))
     measured = ["evaluate", config, "--manifest", str(tmp_path / "train.jsonl")]
     measured += ["--bundle", bundle, "--acoustic-scale", "0.1"]
     out = tmp_path / "heard.txt"

@@ -6,10 +6,10 @@ likelihood, up to a factor that all states share:
 
     log p(x[t] | a)  =  log P(a | x[t]) - log P(a) + constant
 
-model.py the network, whole and streaming; shape.py its encoder as a table; system.py states, priors
-and network as one acoustic model on disk; states.py the states and the steps that they are told
-apart at; loss.py, task.py the training's loss and measures, phones.py the phone error; data.py
-features with labels, changes.py what they are changed into; start.py the first alignment, by
-Gaussians; train.py one network; rounds.py network after network, each on the alignment of the one
-before; config.py and command.py `steno-models hmm hybrid`.
+model.py the network, whole and streaming; system.py states, priors and network as one acoustic
+model on disk; states.py the states and the steps that they are told apart at; loss.py, sequence.py,
+task.py the training's losses and measures, phones.py the phone error; data.py features with labels,
+changes.py what they are changed into; start.py the first alignment, by Gaussians; train.py one
+network; rounds.py network after network, each on the alignment of the one before; config.py and
+command.py `steno-models hmm hybrid`.
 """

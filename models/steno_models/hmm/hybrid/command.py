@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steno_models.hmm.hybrid.config import read_hybrid
-from steno_models.hmm.hybrid.rounds import PLOT, TABLE, Rounds, round_folder, train_rounds
+from steno_models.hmm.hybrid.rounds import PLOT, SEQUENCE, TABLE, Rounds, train_rounds
 from steno_models.training.allocator import keep_freed_memory
 from steno_models.training.distributed import joined_ranks
 
@@ -18,7 +18,8 @@ that network, and so on until the phone error on held-out speech falls by less t
 
 Each round has a folder: checkpoints, log.jsonl, learning-curves.png and the system itself
 (network.safetensors, network.toml, states.npz). rounds.json and rounds.png tell what each round
-brought. The same command goes on after an interruption, with the same results as without.
+brought. With a table [sequence] the best network then learns from whole sequences (LF-MMI), in the
+folder sequence/. The same command goes on after an interruption, with the same results as without.
 """
 
 _EXAMPLE = """example (hybrid.toml, after steno-models hmm train mini.toml):
@@ -46,8 +47,9 @@ def main(arguments: Sequence[str]) -> int:
     keep_freed_memory()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with joined_ranks(asked.device) as ranks:
-        progress = Progress(*columns, TimeRemainingColumn(), console=console)
-        table = train_rounds(config, ranks, progress)
+        table = train_rounds(
+            config, ranks, lambda: Progress(*columns, TimeRemainingColumn(), console=console)
+        )
     if table is None:
         console.print("stopped; the same command goes on from there", highlight=False)
         return 0
@@ -62,7 +64,10 @@ def _told(table: Rounds, folder: Path) -> str:
         f"{row.round:5}   {row.phone_error:11.2%}   {row.frame_error:11.2%}   {row.moved:16.2%}"
         for row in table.rows
     ]
-    best = round_folder(folder, table.best)
+    if table.sequence is not None:
+        after = table.sequence
+        lines.append(f"{SEQUENCE:5}{after.phone_error:11.2%}   {after.frame_error:11.2%}")
+    best = folder / table.best_name
     return "\n".join([*lines, f"the best is {best}; see {TABLE} and {PLOT} in {folder}"])
 
 

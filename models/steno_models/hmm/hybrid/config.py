@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from steno_models.encoders.section import ConformerSection, Encoder, with_encoder_kind
 from steno_models.hmm.config import Tree
-from steno_models.hmm.hybrid.shape import encoder_options
 from steno_models.training.sections import Amount, Chunks, Count, Optim, Run, Share
-from steno_models.training.toml_file import Table, converted, read_table
+from steno_models.training.toml_file import converted, read_table
 
 Range = Annotated[float, Meta(ge=0, le=0.5)]
 
@@ -60,6 +60,20 @@ class Rounds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steps: Count | None = None
 
 
+class WholeSequences(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Training by the criterion of whole sequences, after the rounds.
+
+    Attributes:
+        steps: of the training, which begins with the best network.
+        learning_rate: its highest.
+        frame_weight: of the frame loss beside it.
+    """
+
+    steps: Annotated[int, Meta(ge=2)] = 600
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-4
+    frame_weight: Amount = 0.05
+
+
 class HybridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One training.
 
@@ -78,6 +92,11 @@ class HybridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bottleneck: width of the layer before the last, for tandems; none if left out.
         speeds: at which speech is stored, 1.0 the first.
         smoothing: share of the posterior that all states have alike in the training's targets.
+        chunks: how far the encoder looks.
+        augment: what happens to features each time they are used.
+        rounds: network after network.
+        sequence: what comes after them, in the folder `sequence/`; nothing if left out.
+        run: how the trainings run.
     """
 
     kind: Literal["hybrid"]
@@ -88,20 +107,20 @@ class HybridConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dev: Annotated[tuple[Path, ...], Meta(min_length=1)]
     optim: Optim
     states: Tree = Tree(leaves=800)
-    encoder: Table = {}
+    encoder: Encoder = ConformerSection()
     bottleneck: Count | None = None
     speeds: Annotated[tuple[Annotated[float, Meta(ge=0.5, le=2)], ...], Meta(min_length=1)] = (1.0,)
     smoothing: Share = 0.05
     chunks: Chunks = Chunks()
     augment: Augment = Augment()
     rounds: Rounds = Rounds()
+    sequence: WholeSequences | None = None
     run: Run = Run()
 
     def __post_init__(self) -> None:
         """Check what the fields must be together."""
         if self.speeds[0] != 1.0:
             raise ValueError(f"expected 1.0 to be the first of the speeds, found {self.speeds[0]}")
-        encoder_options(self.encoder)
 
 
 def read_hybrid(path: Path) -> HybridConfig:
@@ -110,4 +129,4 @@ def read_hybrid(path: Path) -> HybridConfig:
     Raises:
         ConfigError: it cannot be read, is not TOML, or says something else than expected.
     """
-    return converted(read_table(path), HybridConfig, path)
+    return converted(with_encoder_kind(read_table(path)), HybridConfig, path)

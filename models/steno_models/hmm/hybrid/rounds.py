@@ -5,7 +5,7 @@ to be. A network sees more, so its own alignment may be the better lesson for th
 as the phone error on held-out speech falls by a margin, there is another round.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from msgspec import structs
 from rich.progress import Progress
 
 from steno_models.errors import ConfigError, DataError
-from steno_models.hmm.hybrid.config import HybridConfig
+from steno_models.hmm.hybrid.config import HybridConfig, WholeSequences
 from steno_models.hmm.hybrid.data import Aligned, read_nodes
 from steno_models.hmm.hybrid.start import TRAIN, ensure_start
 from steno_models.hmm.hybrid.states import PhoneUnits
@@ -23,6 +23,7 @@ from steno_models.hmm.hybrid.system import STATES, HybridSystem, load_hybrid
 from steno_models.hmm.hybrid.task import measure
 from steno_models.hmm.hybrid.train import (
     Lesson,
+    criterion_of,
     export,
     grid_of,
     read_lesson,
@@ -31,7 +32,7 @@ from steno_models.hmm.hybrid.train import (
 )
 from steno_models.training.distributed import Ranks
 
-TABLE, PLOT = "rounds.json", "rounds.png"
+TABLE, PLOT, SEQUENCE = "rounds.json", "rounds.png", "sequence"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,26 +53,45 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     phone_error: float
     frame_error: float
     state_error: float
-    moved: float
-    failed: int
+    moved: float = 0.0
+    failed: int = 0
     gain: float | None = None
 
 
 class Rounds(msgspec.Struct, frozen=True, kw_only=True):
-    """The table of a training: its rows, the margin asked for, and the round to use."""
+    """The table of a training.
+
+    Attributes:
+        margin: that was asked for.
+        best: the round of least phone error.
+        rows: of each round.
+        sequence: what the training by whole sequences came to after the best round, if there was
+            one; its `gain` is against that round.
+    """
 
     margin: float
     best: int
     rows: list[Row]
+    sequence: Row | None = None
+
+    @property
+    def best_name(self) -> str:
+        """The folder of the network of least phone error."""
+        after = self.sequence
+        if after is not None and after.phone_error < self.rows[self.best - 1].phone_error:
+            return SEQUENCE
+        return round_folder(Path(), self.best).name
 
 
-def train_rounds(config: HybridConfig, ranks: Ranks, progress: Progress) -> Rounds | None:
+def train_rounds(
+    config: HybridConfig, ranks: Ranks, shown: Callable[[], Progress]
+) -> Rounds | None:
     """Train networks until another round brings less than the margin; go on where it was left.
 
     Args:
         config: how.
         ranks: this process, the only one.
-        progress: not shown yet; it is while something other than a training takes its time.
+        shown: makes a progress display, for what else than a training takes its time.
 
     Returns:
         The table, or None where the training was interrupted.
@@ -79,7 +99,7 @@ def train_rounds(config: HybridConfig, ranks: Ranks, progress: Progress) -> Roun
     if ranks.world_size > 1:
         raise ConfigError(f"expected one process, found {ranks.world_size}")
     config.run.fit_options(config.folder, config.optim)  # its mistakes need no features to be seen
-    with progress:
+    with shown() as progress:
         start = ensure_start(config, grid_of(config), progress)
     lesson = read_lesson(config, start)
     aligned, rows = lesson.train.aligned, list[Row]()
@@ -89,13 +109,49 @@ def train_rounds(config: HybridConfig, ranks: Ranks, progress: Progress) -> Roun
         system = _network(_of_round(config, number), lesson, (folder, ranks), aligned, before)
         if system is None:
             return None
-        aligned, row = _next(config, lesson, (folder, number), (aligned, system), progress)
+        aligned, row = _next(config, lesson, (folder, number), (aligned, system), shown)
         rows.append(_with_gain(row, rows))
         before = system
-        write_table(config.folder, _rated(config.rounds.margin, rows))
+        write_table(config.folder, _rated(config, rows))
         if not _worth_another(rows, config.rounds.margin):
             break
-    return _rated(config.rounds.margin, rows)
+    table = _rated(config, rows)
+    return table if config.sequence is None else _sequence(config, lesson, ranks, table)
+
+
+def _sequence(config: HybridConfig, lesson: Lesson, ranks: Ranks, table: Rounds) -> Rounds | None:
+    """Go on with the best network of `table` by whole sequences; None where interrupted."""
+    folder, best = config.folder / SEQUENCE, round_folder(config.folder, table.best)
+    asked = config.sequence or WholeSequences()
+    nodes = read_nodes(best / TRAIN)
+    aligned = lesson.train.aligned
+    aligned = replace(aligned, nodes=[nodes[key] for key in aligned.keys])
+    optim = structs.replace(
+        config.optim,
+        total_steps=asked.steps,
+        learning_rate=asked.learning_rate,
+        warmup_steps=min(config.optim.warmup_steps, max(1, asked.steps // 4)),
+    )
+    further = structs.replace(config, optim=optim)
+    if (folder / STATES).is_file():
+        system = load_hybrid(folder)
+    else:
+        place, begun = (folder, ranks), load_hybrid(best)
+        criterion = criterion_of(lesson, aligned)
+        if train_network(further, lesson, place, aligned, begun, criterion).interrupted:
+            return None
+        system = export(further, lesson, aligned, folder)
+    measured = measure(system.network.model, lesson.held, config.chunks.contexts())
+    row = Row(
+        round=table.best,
+        phone_error=measured["error"],
+        frame_error=measured["frame_error"],
+        state_error=measured["state_error"],
+        gain=table.rows[table.best - 1].phone_error - measured["error"],
+    )
+    table = structs.replace(table, sequence=row)
+    write_table(config.folder, table)
+    return table
 
 
 def round_folder(folder: Path, number: int) -> Path:
@@ -161,7 +217,7 @@ def _next(
     lesson: Lesson,
     place: tuple[Path, int],
     found: tuple[Aligned, HybridSystem],
-    progress: Progress,
+    shown: Callable[[], Progress],
 ) -> tuple[Aligned, Row]:
     """Return the alignment by a round's network, and its row of the table without the gain."""
     (folder, number), (aligned, system) = place, found
@@ -170,7 +226,7 @@ def _next(
     if path.is_file() and number in known:
         nodes = read_nodes(path)
         return replace(aligned, nodes=[nodes[key] for key in aligned.keys]), known[number]
-    with progress:
+    with shown() as progress:
         after, failed = realign(system, lesson.train, aligned, progress)
     after.save(path)
     measured = measure(system.network.model, lesson.held, config.chunks.contexts())
@@ -217,6 +273,6 @@ def _worth_another(rows: Sequence[Row], margin: float) -> bool:
     return gain is None or gain >= margin
 
 
-def _rated(margin: float, rows: Sequence[Row]) -> Rounds:
+def _rated(config: HybridConfig, rows: Sequence[Row]) -> Rounds:
     best = min(rows, key=lambda row: row.phone_error)
-    return Rounds(margin=margin, best=best.round, rows=list(rows))
+    return Rounds(margin=config.rounds.margin, best=best.round, rows=list(rows))

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import tomli_w
+from msgspec import MsgspecError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from steno_models.encoders.build import build_encoder
-from steno_models.encoders.protocol import Context
+from steno_models.encoders.protocol import Context, Grid
+from steno_models.encoders.section import Encoder
 from steno_models.errors import DataError
 from steno_models.hmm.hybrid.model import Network, StateClassifier
-from steno_models.hmm.hybrid.shape import encoder_options, encoder_table
 from steno_models.hmm.hybrid.states import PhoneUnits, units_as_arrays, units_of_arrays
 from steno_models.hmm.kernels import F64
 from steno_models.hmm.model import viterbi
 from steno_models.hmm.topology import Graph
-from steno_models.training.toml_file import Table
 from steno_models.types import FloatArray, IntArray
 
 WEIGHTS, DESCRIPTION, STATES = "network.safetensors", "network.toml", "states.npz"
@@ -33,13 +32,13 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         chunk_steps: how far a step looks, see `Context`.
         left_steps: likewise.
-        encoder: its shape, see shape.py.
+        encoder: its kind and shape.
         bottleneck: its width, if there is one.
     """
 
     chunk_steps: int
     left_steps: int
-    encoder: Table
+    encoder: Encoder
     bottleneck: int | None = None
 
 
@@ -68,11 +67,8 @@ class HybridSystem:
 
     @property
     def acoustic_scale(self) -> float:
-        """What log-likelihoods are scaled by before they meet a language model.
-
-        The longer the steps, the fewer speak of the same sound.
-        """
-        return min(1.0, SCALE_PER_FRAME * self.network.model.encoder.grid.factor)
+        """What log-likelihoods are scaled by before they meet a language model."""
+        return acoustic_scale(self.network.model.encoder.grid)
 
     def log_likelihoods(self, frames: FloatArray) -> FloatArray:
         """Return (S, A) float32 log P(a | x) - log P(a), for log posteriors `frames`, (S, A)."""
@@ -91,15 +87,18 @@ class HybridSystem:
         emissions = self.log_likelihoods(frames)
         return viterbi(emissions, graph.states, self.stay_probs, graph)[0]
 
-    def save(self, folder: Path, options: Table) -> None:
-        """Write the weights, the shape (the encoder's table `options`) and the states."""
+    def save(self, folder: Path, encoder: Encoder) -> None:
+        """Write the weights, the shape (the table `encoder` of the training) and the states."""
+        # Imported here: whoever only decodes has no need of it.
+        import tomli_w  # noqa: PLC0415
+
         folder.mkdir(parents=True, exist_ok=True)
         model, context = self.network.model, self.network.context
         narrow = None if model.bottleneck is None else model.bottleneck.out_features
         described = Description(
             chunk_steps=context.chunk_steps,
             left_steps=context.left_steps,
-            encoder=encoder_table(encoder_options(options)),
+            encoder=encoder,
             bottleneck=narrow,
         )
         table = {k: v for k, v in msgspec.to_builtins(described).items() if v is not None}
@@ -107,6 +106,11 @@ class HybridSystem:
         save_file(weights, folder / WEIGHTS)
         (folder / DESCRIPTION).write_text(tomli_w.dumps(table), encoding="utf-8")
         _save_states(folder / STATES, self)
+
+
+def acoustic_scale(grid: Grid) -> float:
+    """Return the factor on log-likelihoods: the longer the steps, the fewer are of one sound."""
+    return min(1.0, SCALE_PER_FRAME * grid.factor)
 
 
 def load_hybrid(folder: Path) -> HybridSystem:
@@ -119,10 +123,10 @@ def load_hybrid(folder: Path) -> HybridSystem:
     try:
         found = tomllib.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         described = msgspec.convert(found, Description)
-        encoder = build_encoder(encoder_options(described.encoder))
+        encoder = build_encoder(described.encoder.options())
         model = StateClassifier(encoder, units.num_states, described.bottleneck)
         model.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, MsgspecError) as error:
         raise DataError(f"expected a network in {folder}, found: {error}") from error
     model.eval().requires_grad_(requires_grad=False)
     context = Context(described.chunk_steps, described.left_steps)
@@ -137,7 +141,7 @@ def _save_states(path: Path, system: HybridSystem) -> None:
             file,
             log_priors=system.log_priors,
             stay_probs=system.stay_probs,
-            **units_as_arrays(system.units),
+            **units_as_arrays(system.units),  # type: ignore[arg-type]
         )
     partial.replace(path)
 

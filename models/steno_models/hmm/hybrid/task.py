@@ -11,6 +11,7 @@ from steno_models.hmm.hybrid.data import NO_LABEL, split_labels
 from steno_models.hmm.hybrid.loss import frame_loss
 from steno_models.hmm.hybrid.model import StateClassifier
 from steno_models.hmm.hybrid.phones import PhoneLoop
+from steno_models.hmm.hybrid.sequence import Criterion, in_order
 from steno_models.text.wer import align
 from steno_models.training.contexts import Contexts
 from steno_models.training.data import Batch, BucketedBatches
@@ -62,6 +63,47 @@ class HybridTask:
     def evaluate(self) -> Mapping[str, float]:
         """Return the phone error rate as `error`, and the shares of wrong states and phones."""
         return measure(self.model, self._held, self._contexts)
+
+
+class SequenceTask(HybridTask):
+    """Goes on with a network that knows its states, by the criterion of whole sequences.
+
+    Args:
+        model: what is trained.
+        contexts: how far steps may look.
+        held: what it is measured on.
+        criterion: of sequences.
+        frame_weight: of the frame loss beside it, which keeps the network from forgetting where
+            states are.
+    """
+
+    def __init__(
+        self,
+        model: StateClassifier,
+        contexts: Contexts,
+        held: Held,
+        *,
+        criterion: Criterion,
+        frame_weight: float,
+    ) -> None:
+        super().__init__(model, contexts, held, smoothing=0.0)
+        self._criterion = criterion
+        self._frame_weight = frame_weight
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, float]]:
+        """Return the weighted sum of both losses, (), and each."""
+        grid = self.model.encoder.grid
+        steps = grid.steps_of_all(batch.feature_lengths)
+        features, labels = split_labels(batch.features, steps, grid)
+        rows = batch.features[..., -1].int().cpu().numpy()
+        orders = [
+            in_order(row[:T]) for row, T in zip(rows, batch.feature_lengths.tolist(), strict=True)
+        ]
+        logits = self.model(features, steps, self._contexts.draw())
+        sequence = self._criterion(logits, labels, orders)
+        frame = frame_loss(logits, labels)
+        metrics = {"sequence": float(sequence.detach()), "frame": float(frame.detach())}
+        return sequence + self._frame_weight * frame, metrics
 
 
 @torch.no_grad()

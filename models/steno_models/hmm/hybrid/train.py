@@ -19,11 +19,11 @@ from steno_models.hmm.hybrid.config import HybridConfig
 from steno_models.hmm.hybrid.data import Aligned, LabelledFeatures, NormalisedFeatures, read_nodes
 from steno_models.hmm.hybrid.model import Network, StateClassifier
 from steno_models.hmm.hybrid.phones import PhoneLoop, heard
-from steno_models.hmm.hybrid.shape import encoder_options
+from steno_models.hmm.hybrid.sequence import Criterion, StateBigram
 from steno_models.hmm.hybrid.start import DEV, TRAIN, read_units
 from steno_models.hmm.hybrid.states import PhoneUnits, priors, step_of_frames
-from steno_models.hmm.hybrid.system import HybridSystem
-from steno_models.hmm.hybrid.task import Held, HybridTask
+from steno_models.hmm.hybrid.system import HybridSystem, acoustic_scale
+from steno_models.hmm.hybrid.task import Held, HybridTask, SequenceTask
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
 from steno_models.training.checkpoint import CheckpointFolder, read_checkpoint, weights_to_use
@@ -68,7 +68,7 @@ class Lesson:
 
 def grid_of(config: HybridConfig) -> Grid:
     """Return the steps of the encoder that `config` asks for."""
-    return build_encoder(encoder_options(config.encoder)).grid
+    return build_encoder(config.encoder.options()).grid
 
 
 def read_lesson(config: HybridConfig, start: Path) -> Lesson:
@@ -94,6 +94,7 @@ def train_network(
     place: tuple[Path, Ranks],
     aligned: Aligned,
     before: HybridSystem | None = None,
+    criterion: Criterion | None = None,
 ) -> Outcome:
     """Train a network on `aligned`, the training speech of `lesson`.
 
@@ -103,6 +104,7 @@ def train_network(
         place: the run's folder, whose checkpoints are gone on from, and this process.
         aligned: the states to learn.
         before: whose weights to begin with; drawn by chance if None.
+        criterion: of whole sequences; None for the frame loss alone.
     """
     folder, ranks = place
     seed = config.run.seed
@@ -126,8 +128,26 @@ def train_network(
         ),
         augment=Changed(config.augment),
     )
-    task = HybridTask(model, config.chunks.contexts(), lesson.held, smoothing=config.smoothing)
+    contexts = config.chunks.contexts()
+    if criterion is None or config.sequence is None:
+        task = HybridTask(model, contexts, lesson.held, smoothing=config.smoothing)
+    else:
+        weight = config.sequence.frame_weight
+        task = SequenceTask(model, contexts, lesson.held, criterion=criterion, frame_weight=weight)
     return fit(task, batches, options, ranks=ranks)
+
+
+def criterion_of(lesson: Lesson, aligned: Aligned) -> Criterion:
+    """Return the criterion of whole sequences with the bigram and the priors of `aligned`."""
+    A = lesson.units.num_states
+    log_priors, stays = priors(aligned.graphs(lesson.units), aligned.nodes, lesson.grid, A)
+    bigram = StateBigram.of(aligned.states(lesson.units), stays)
+    return Criterion(
+        bigram,
+        bigram.everything(),
+        torch.from_numpy(log_priors.astype(np.float32)),
+        acoustic_scale(lesson.grid),
+    )
 
 
 def export(config: HybridConfig, lesson: Lesson, aligned: Aligned, folder: Path) -> HybridSystem:
@@ -177,7 +197,7 @@ def realign(
 
 
 def _classifier(config: HybridConfig, lesson: Lesson) -> StateClassifier:
-    encoder = build_encoder(encoder_options(config.encoder))
+    encoder = build_encoder(config.encoder.options())
     return StateClassifier(encoder, lesson.units.num_states, config.bottleneck)
 
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from steno_models.hmm.corpus import by_speaker
 from steno_models.hmm.hybrid.config import read_hybrid
 from steno_models.hmm.hybrid.data import speaker_energies
-from steno_models.hmm.hybrid.rounds import read_table, round_folder
+from steno_models.hmm.hybrid.rounds import read_table
 from steno_models.hmm.hybrid.system import load_hybrid
 from steno_models.hmm.recipe import STAGES, model_path, train
 from steno_models.hmm.tandem.config import TandemConfig, read_tandem
@@ -97,7 +97,7 @@ def _projection(config: TandemConfig, progress: Progress) -> Projection:
 def _heard(config: TandemConfig) -> Heard:
     """Return the best network of the hybrid's training."""
     folder = read_hybrid(config.hybrid).folder
-    system = load_hybrid(round_folder(folder, read_table(folder).best))
+    system = load_hybrid(folder / read_table(folder).best_name)
     return Heard(system, config.source)
 
 
