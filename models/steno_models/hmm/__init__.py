@@ -14,8 +14,7 @@ EM (Viterbi and Baum-Welch); command.py `steno-models force-align`.
 contexts.py triphones; questions.py and tree.py their tied states; lda.py, semitied.py and fmllr.py
 maps of the features, speakers.py one for each speaker; sgmm.py, sgmm_train.py, subspace.py and
 subspace_system.py the subspace GMM; speech.py what is learned from; course.py one stage, stages.py
-all of them; system.py
-the model as a file; config.py and recipe.py `steno-models hmm train`.
+all of them; system.py the model as a file; config.py and recipe.py `steno-models hmm train`.
 
 hybrid/ a network in the place of the Gaussians; tandem/ a network before them.
 """
