@@ -1,14 +1,14 @@
 """The acoustic part of a bundle, of what a training of any family left."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from steno_models.bundle import (
     CalibrationSection,
@@ -18,10 +18,17 @@ from steno_models.bundle import (
 )
 from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
 from steno_models.errors import BundleError, ConfigError
+from steno_models.features.cmvn import GlobalCmvn
+from steno_models.features.fbank import fbank
+from steno_models.features.mfcc import mfcc
+from steno_models.hmm_listeners import STEP_FRAMES
 from steno_models.model_card import Origin
 from steno_models.search.confidence import UNCALIBRATED
 from steno_models.training.checkpoint import CheckpointFolder, read_checkpoint
+from steno_models.training.manifest import read_manifest
+from steno_models.training.recordings import read_samples
 from steno_models.training.toml_file import Table, read_table
+from steno_models.types import FloatArray
 
 WEIGHTS = "model.safetensors"
 LEXICON_SEARCH = SearchSection(
@@ -42,7 +49,7 @@ LABEL_SEARCH = SearchSection(
 )
 HMM_CHUNK_STEPS = 4
 CMVN_RECORDINGS = 400
-"""So many recordings are enough to know the mean of cepstra."""
+"""So many recordings are enough to know the mean of features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ class Made:
 
 def family_of(table: Table) -> object:
     """Return the family of a training by its file's table: what it says, or what shows it."""
-    return table.get("family", "hmm" if "manifests" in table else "ctc")
+    shown = "hmm" if "manifests" in table or "kind" in table else "ctc"
+    return table.get("family", shown)
 
 
 def write_acoustic(config: Path, out: Path, stage: str | None) -> Made:
@@ -70,7 +78,7 @@ def write_acoustic(config: Path, out: Path, stage: str | None) -> Made:
     table = read_table(config)
     family = family_of(table)
     if stage is not None and family != "hmm":
-        raise ConfigError(f"expected --stage for a training of Gaussians only, found {family}")
+        raise ConfigError(f"expected --stage for hidden Markov models only, found {family}")
     match family:
         case "ctc":
             return _ctc(config, out)
@@ -79,11 +87,14 @@ def write_acoustic(config: Path, out: Path, stage: str | None) -> Made:
         case "las":
             return _las(config, out)
         case "hmm" if table.get("kind") is None:
-            return _hmm(config, out, stage)
+            return _gaussians(config, out, stage)
+        case "hmm" if table.get("kind") == "hybrid":
+            return _hybrid(config, out, stage)
         case other:
             kind = f" of kind {table['kind']}" if "kind" in table else ""
             raise ConfigError(
-                f"{config}: expected a training of ctc, rnnt, las or Gaussians, found {other}{kind}"
+                f"{config}: expected a training of ctc, rnnt, las, Gaussians or a hybrid, found "
+                f"{other}{kind}"
             )
 
 
@@ -172,7 +183,7 @@ def _las(config: Path, out: Path) -> Made:
     return Made(fields, _origin(config, corpora, f"step {step}", found.folder, out), symbols)
 
 
-def _hmm(config: Path, out: Path, stage: str | None) -> Made:
+def _gaussians(config: Path, out: Path, stage: str | None) -> Made:
     from steno_models.bundle_hmm import MODEL, read_system  # noqa: PLC0415
     from steno_models.hmm.config import read_config  # noqa: PLC0415
     from steno_models.hmm.recipe import ADAPTED, STAGES, SUBSPACE, model_path  # noqa: PLC0415
@@ -190,7 +201,7 @@ def _hmm(config: Path, out: Path, stage: str | None) -> Made:
     source = model_path(found.folder, stage)
     read_system(source, kind)
     shutil.copyfile(source, out / MODEL)
-    _measure_cepstra(found.manifests, out / "cmvn.safetensors")
+    _measure(found.manifests, mfcc, out / "cmvn.safetensors")
     fields = {
         "family": "hmm",
         "hmm": HmmSection(kind=kind, acoustic_scale=ACOUSTIC_SCALE),
@@ -203,16 +214,47 @@ def _hmm(config: Path, out: Path, stage: str | None) -> Made:
     return Made(fields, Origin(config, found.manifests, f"the stage {stage}", parameters, {}))
 
 
-def _measure_cepstra(manifests: Sequence[Path], out: Path) -> None:
-    """Write mean and deviation of the cepstra of some of the recordings."""
-    from steno_models.features.cmvn import GlobalCmvn  # noqa: PLC0415
-    from steno_models.features.mfcc import mfcc  # noqa: PLC0415
-    from steno_models.training.manifest import read_manifest  # noqa: PLC0415
-    from steno_models.training.recordings import read_samples  # noqa: PLC0415
+def _hybrid(config: Path, out: Path, stage: str | None) -> Made:
+    from steno_models.hmm.config import read_config  # noqa: PLC0415
+    from steno_models.hmm.hybrid.config import read_hybrid  # noqa: PLC0415
+    from steno_models.hmm.hybrid.rounds import read_table as read_rounds  # noqa: PLC0415
+    from steno_models.hmm.hybrid.system import (  # noqa: PLC0415
+        DESCRIPTION,
+        STATES,
+        WEIGHTS,
+        load_hybrid,
+    )
 
+    found = read_hybrid(config)
+    stage = stage or read_rounds(found.folder).best_name
+    source = found.folder / stage
+    system = load_hybrid(source)
+    weights = load_file(source / WEIGHTS)
+    save_file({name: weight.half() for name, weight in weights.items()}, out / WEIGHTS)
+    for name in (DESCRIPTION, STATES):
+        shutil.copyfile(source / name, out / name)
+    manifests = read_config(found.gmm).manifests
+    _measure(manifests, fbank, out / "cmvn.safetensors")
+    context, factor = system.network.context, system.network.model.encoder.grid.factor
+    chunk_steps = max(1, context.chunk_steps * factor // STEP_FRAMES)
+    fields = {
+        "family": "hmm",
+        "hmm": HmmSection(kind="hybrid", acoustic_scale=system.acoustic_scale),
+        "streaming": StreamingSection(chunk_steps=chunk_steps, left_steps=context.left_steps),
+        "search": msgspec.structs.replace(LEXICON_SEARCH, max_tokens=5000),
+        "calibration": _uncalibrated(),
+    }
+    parameters = sum(weight.numel() for weight in weights.values())
+    return Made(fields, Origin(config, manifests, f"the network {stage}", parameters, {}))
+
+
+def _measure(
+    manifests: Sequence[Path], features: Callable[[FloatArray], FloatArray], out: Path
+) -> None:
+    """Write mean and deviation of the features of some of the recordings."""
     utterances = [each for manifest in manifests for each in read_manifest(manifest)]
     some = utterances[:: max(1, len(utterances) // CMVN_RECORDINGS)]
-    GlobalCmvn.accumulate(mfcc(read_samples(utterance)) for utterance in some).save(out)
+    GlobalCmvn.accumulate(features(read_samples(utterance)) for utterance in some).save(out)
 
 
 def _encoder(config: Path, section: msgspec.Struct) -> EncoderSection:

@@ -57,7 +57,8 @@ def create(
         about: name, version and language.
         lm: the bundle or the folder with language models; `none`, or None for what suits.
         language_models: their names.
-        stage: of a training in stages of Gaussians; the last one that streams if None.
+        stage: of hidden Markov models; the last one of Gaussians that streams, or the best
+            network, if None.
 
     Raises:
         ConfigError: there is nothing to bundle yet, or `out` has files.
@@ -150,8 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--stage",
-        help="of a training of Gaussians: mono, tri1, tri2 or sgmm (default: the last of the "
-        "first three; tri3 needs to know its speaker, so it cannot stream)",
+        help="of hidden Markov models: mono, tri1, tri2 or sgmm (default: the last of the first "
+        "three; tri3 needs to know its speaker, so it cannot stream), or of a hybrid round1, … "
+        "(default: the best)",
     )
     return parser
 

@@ -1,9 +1,12 @@
 """A bundle of the family `hmm` as a recogniser.
 
-model.npz            the system, as its training wrote it: emissions need all their digits
-cmvn.safetensors     mean and deviation of the training data's cepstra
-lm/NAME.bin          an n-gram of words
-lm/NAME.lexicon.txt  how they sound
+    model.npz            Gaussians, as their training wrote them: they need all their digits
+    network.safetensors  or a network; network.toml is its shape, states.npz are its states
+    cmvn.safetensors     mean and deviation of the training data's features
+    lm/NAME.bin          an n-gram of words
+    lm/NAME.lexicon.txt  how they sound
+
+Tandems, Gaussians on what a network hears, are not bundled.
 """
 
 from pathlib import Path
@@ -15,11 +18,14 @@ from steno_models.bundle import Description
 from steno_models.bundle_sections import HmmSection
 from steno_models.errors import BundleError
 from steno_models.features.cmvn import CmvnStats, GlobalCmvn, StreamingCmvn
+from steno_models.features.fbank import NUM_BINS
 from steno_models.features.mfcc import NUM_CEPSTRA
 from steno_models.hmm.frames import FrontEnd
-from steno_models.hmm.subspace import load_subspace_system
+from steno_models.hmm.hybrid.system import load_hybrid
+from steno_models.hmm.subspace_system import load_subspace_system
 from steno_models.hmm.system import Acoustics, load_system
 from steno_models.hmm_decoder import Dictionary, HmmDecoder
+from steno_models.hmm_listeners import CepstralListener, Listener, NetworkListener
 from steno_models.hmm_recogniser import Chunk, HmmRecogniser
 from steno_models.search.confidence import Calibration
 from steno_models.search.options import SearchOptions
@@ -45,7 +51,18 @@ def load(path: Path, description: Description) -> HmmRecogniser:
         )
     if not description.language_models:
         raise BundleError(f"expected a language model in {path}, found none")
-    system = read_system(path / MODEL, section.kind)
+    cmvn = GlobalCmvn.load(path / "cmvn.safetensors")
+    system: Acoustics
+    listener: Listener
+    if section.kind == "hybrid":
+        network = load_hybrid(path)
+        listener = NetworkListener(_streaming(path, cmvn, section, NUM_BINS), network.network)
+        system = network
+    else:
+        system = read_system(path / MODEL, section.kind)
+        front_end, margin = _front_end(system)
+        cepstral = _streaming(path, cmvn, section, NUM_CEPSTRA)
+        listener = CepstralListener(cepstral, front_end, margin)
     dictionaries = {
         name: Dictionary.open(path / "lm", name) for name in description.language_models
     }
@@ -57,8 +74,7 @@ def load(path: Path, description: Description) -> HmmRecogniser:
             for name, dictionary in dictionaries.items()
         },
         words={name: dictionary.words for name, dictionary in dictionaries.items()},
-        cmvn=_cmvn(path, section),
-        margin=margin_of(system),
+        listener=listener,
         context=Chunk(description.streaming.chunk_steps),
         calibration=Calibration(weights=calibration.weights, bias=calibration.bias),
     )
@@ -82,30 +98,28 @@ def read_system(path: Path, kind: str) -> Acoustics:
     return system
 
 
-def margin_of(system: Acoustics) -> int:
-    """Return how many neighbours on each side a frame of `system` is made of.
+def _front_end(system: Acoustics) -> tuple[FrontEnd, int]:
+    """Return from what frames are made, and how many neighbours on each side that takes.
 
     Raises:
         BundleError: that is not known.
     """
-    match system.front_end:
-        case FrontEnd(matrix=matrix):
-            if matrix is None:
-                return _SLOPE_FRAMES
-            return (matrix.shape[1] // NUM_CEPSTRA - 1) // 2
-        case other:
-            raise BundleError(
-                f"expected a front end on neighbouring cepstra, which can stream, found "
-                f"{type(other).__name__}"
-            )
-
-
-def _cmvn(path: Path, section: HmmSection) -> StreamingCmvn:
-    """Return the normalisation of a stream, the training data standing in at its start."""
-    known = GlobalCmvn.load(path / "cmvn.safetensors")
-    if len(known.mean) != NUM_CEPSTRA:
+    front_end = system.front_end
+    if not isinstance(front_end, FrontEnd):
         raise BundleError(
-            f"expected the mean of {NUM_CEPSTRA} cepstra in {path}, found {len(known.mean)}"
+            "expected a front end on neighbouring cepstra, which can stream, found "
+            f"{type(front_end).__name__}"
+        )
+    if front_end.matrix is None:
+        return front_end, _SLOPE_FRAMES
+    return front_end, (front_end.matrix.shape[1] // NUM_CEPSTRA - 1) // 2
+
+
+def _streaming(path: Path, known: GlobalCmvn, section: HmmSection, width: int) -> StreamingCmvn:
+    """Return the normalisation of a stream, the training data standing in at its start."""
+    if len(known.mean) != width:
+        raise BundleError(
+            f"expected the mean of {width} features in {path}, found {len(known.mean)}"
         )
     mean = known.mean.astype(np.float64)
     squares = known.istd.astype(np.float64) ** -2 + mean**2

@@ -54,16 +54,17 @@ class SpellerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class HmmSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hidden Markov models on cepstra.
+    """Hidden Markov models.
 
     Attributes:
-        kind: what the states emit from: Gaussian mixtures, or a subspace GMM.
+        kind: what the states emit from: Gaussian mixtures or a subspace GMM on cepstra, or a
+            network (hybrid) on log-mel energies.
         acoustic_scale: factor on log-likelihoods.
-        cmvn_window_frames: over so many frames up to the present one cepstra are normalised.
+        cmvn_window_frames: over so many frames up to the present one features are normalised.
         cmvn_prior_frames: for how many of them the training data stand in while there are fewer.
     """
 
-    kind: Literal["gmm", "subspace"] = "gmm"
+    kind: Literal["gmm", "subspace", "hybrid"] = "gmm"
     acoustic_scale: float
     cmvn_window_frames: int = 600
     cmvn_prior_frames: int = 200

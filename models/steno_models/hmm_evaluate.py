@@ -24,7 +24,7 @@ from steno_models.hmm.hybrid.system import load_hybrid
 from steno_models.hmm.recipe import ADAPTED, BEFORE_ADAPTED, STAGES, SUBSPACE, model_path
 from steno_models.hmm.speakers import adapted_frames
 from steno_models.hmm.speech import Recording, SpeakerFeatures, read_recordings, speaker_cepstra
-from steno_models.hmm.subspace import load_subspace_system
+from steno_models.hmm.subspace_system import load_subspace_system
 from steno_models.hmm.system import Acoustics, System, load_system
 from steno_models.hmm.tandem.command import tandem_features
 from steno_models.hmm.tandem.config import read_tandem
@@ -121,7 +121,8 @@ def find_subject(path: Path, stage: str | None) -> Subject:
 
     Args:
         path: of the file; its `kind` says whether it is of a hybrid, a tandem, or of Gaussians.
-        stage: of Gaussians, or `round1` and so on of a hybrid; the best one if None.
+        stage: of Gaussians, or `round1` and so on or `sequence` of a hybrid; if None that which is
+            adapted to speakers, or the best.
 
     Raises:
         ConfigError: there is no such kind or stage.
@@ -135,7 +136,7 @@ def find_subject(path: Path, stage: str | None) -> Subject:
             return _gaussians(tandem.folder, stage, tandem_features(tandem))
         case "hybrid":
             folder = read_hybrid(path).folder
-            name = stage or f"round{read_rounds(folder).best}"
+            name = stage or read_rounds(folder).best_name
             hybrid = load_hybrid(folder / name)
             return Subject(name, speaker_energies, hybrid.acoustic_scale, hybrid)
         case other:
@@ -198,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="that of the training")
     parser.add_argument("--manifest", type=Path, required=True, metavar="FILE.jsonl")
-    stages = f"{', '.join(STAGES)}, or round1 … of a hybrid; the last adapted, or the best round"
+    stages = f"{', '.join(STAGES)}, or round1, … and sequence of a hybrid; else tri3, or the best"
     parser.add_argument("--stage", help=stages)
     parser.add_argument("--bundle", default="en", help="whose language model and words to use")
     parser.add_argument("--language-model", default="general")

@@ -1,9 +1,6 @@
-"""The recogniser of hidden Markov models: cepstra, tied states, and a search through a lexicon.
+"""The recogniser of hidden Markov models: tied states, and a search through a lexicon.
 
-The models learn from cepstra that are normalised over all that a speaker says. A stream has no such
-knowledge: its cepstra are normalised over the frames of the segment up to the present one, the
-training data standing in for those that are not there yet. Frames are decoded in chunks, each as
-soon as the neighbours of its last frame are there; what a chunk is changes nothing in the search.
+What they emit comes from a listener: frames of cepstra, or a network's posteriors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from steno_models.errors import ConfigError
-from steno_models.features.cmvn import CmvnState, StreamingCmvn
 from steno_models.features.extractor import StreamingExtractor
-from steno_models.features.mfcc import NUM_CEPSTRA, StreamingMfcc
 from steno_models.hmm_decoder import HmmDecoder
+from steno_models.hmm_listeners import STEP_FRAMES, Listener
 from steno_models.recogniser import (
     Alternative,
     DecodeOptions,
@@ -30,9 +26,6 @@ from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import Hypothesis, ordered
 from steno_models.search.state import SearchState
 from steno_models.types import FloatArray
-
-STEP_FRAMES = 4
-"""Frames of a step of 40 ms, in which times are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +42,20 @@ class HmmRecogniser:
     Attributes:
         decoders: by name of their language model; all have the same system.
         words: the spelling of the word ids of each language model.
-        cmvn: normalises cepstra as they come.
-        margin: how many neighbours on each side a frame is made of.
+        listener: from sound to frames.
         context: the chunk of streams that wish none.
         calibration: gives words their confidence.
     """
 
     decoders: Mapping[str, HmmDecoder]
     words: Mapping[str, Sequence[str]]
-    cmvn: StreamingCmvn
-    margin: int
+    listener: Listener
     context: Chunk
     calibration: Calibration
 
     def features(self) -> StreamingExtractor:
-        """Return the incremental cepstra."""
-        return StreamingMfcc()
+        """Return what makes the listener's features."""
+        return self.listener.features()
 
     def start(self, options: DecodeOptions) -> State:
         """Return the state before the first frame of a segment.
@@ -77,16 +68,28 @@ class HmmRecogniser:
         if not options.beam_scale > 0:
             raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
         search = self._decoder(options).search
-        nothing = np.zeros((0, NUM_CEPSTRA), np.float32)
-        return State(options, nothing, self.cmvn.start(), search.start())
+        chunk = options.chunk_steps or self.context.chunk_steps
+        waiting = np.zeros((0, 0), np.float32)  # with the listener
+        return State(options, waiting, self.listener.start(chunk), search.start())
 
     def step(self, work: Sequence[Work]) -> list[tuple[Update, State]]:
         """Return what is known of each stream after its new features, and its next state."""
         found = []
         for item in work:
-            state = self._with_frames(item)
-            while (ready := self._ready(state, is_last=item.is_last)) > 0:
-                state = self._decoded(state, ready)
+            state = item.state
+            chunks, listener = self.listener.hear(
+                item.features, state.encoder, is_last=item.is_last
+            )
+            searched, decoder = state.search, self._decoder(state.options)
+            for frames in chunks:
+                searched = self._searched(decoder, frames, searched, state.options)
+            state = replace(
+                state,
+                encoder=listener,
+                search=searched,
+                log_probs=(*state.log_probs, *chunks),
+                trailing_blank_steps=self._steps(_silent_frames(searched)),
+            )
             found.append((self._update(state, is_last=item.is_last), state))
         return found
 
@@ -110,37 +113,6 @@ class HmmRecogniser:
         texts = tuple(spelling[word.word] for word in found.words)
         return Measured(texts, features(found.words))
 
-    def _with_frames(self, work: Work) -> State:
-        """Return the state with its new cepstra, normalised; edges are repeated, as in training."""
-        state = work.state
-        cepstra, cmvn = self.cmvn.apply(work.features, state.encoder)
-        frames = np.concatenate([state.frames, cepstra])
-        if len(cepstra) and not _is_begun(state.encoder):
-            frames = np.concatenate([np.repeat(frames[:1], self.margin, axis=0), frames])
-        if work.is_last and len(frames):
-            frames = np.concatenate([frames, np.repeat(frames[-1:], self.margin, axis=0)])
-        return replace(state, frames=frames, encoder=cmvn)
-
-    def _ready(self, state: State, *, is_last: bool) -> int:
-        """Return how many frames can be decoded: a chunk, at the end fewer, or none."""
-        chunk = STEP_FRAMES * (state.options.chunk_steps or self.context.chunk_steps)
-        ready = len(state.frames) - 2 * self.margin
-        return min(chunk, ready) if ready >= chunk or is_last else 0
-
-    def _decoded(self, state: State, count: int) -> State:
-        """Return `state` after its next `count` frames."""
-        decoder = self._decoder(state.options)
-        around = decoder.system.front_end(state.frames[: count + 2 * self.margin])
-        frames = around[self.margin : self.margin + count]
-        searched = self._searched(decoder, frames, state.search, state.options)
-        return replace(
-            state,
-            frames=state.frames[count:],
-            search=searched,
-            log_probs=(*state.log_probs, frames),
-            trailing_blank_steps=_silent_frames(searched) // STEP_FRAMES,
-        )
-
     def _searched(
         self, decoder: HmmDecoder, frames: FloatArray, before: SearchState, options: DecodeOptions
     ) -> SearchState:
@@ -159,16 +131,13 @@ class HmmRecogniser:
         else:
             words = self._alternative(search.best(state.search), state.options).words
             stable = min(len(words), search.stable_words(state.search))
-        chunk = STEP_FRAMES * (state.options.chunk_steps or self.context.chunk_steps)
-        # The first frame of a segment will come `margin` times.
-        there = len(state.frames) or self.margin
         return Update(
             words,
             stable,
-            state.search.step // STEP_FRAMES,
+            self._steps(state.search.step),
             state.trailing_blank_steps,
             alternatives,
-            missing_frames=max(0, chunk + 2 * self.margin - there),
+            missing_frames=self.listener.missing_features(state.encoder),
         )
 
     def _alternative(self, hypothesis: Hypothesis, options: DecodeOptions) -> Alternative:
@@ -176,7 +145,7 @@ class HmmRecogniser:
         confidences = self.calibration(hypothesis.words)
         spans = ordered(
             [
-                (word.start_step // STEP_FRAMES, -(-word.end_step // STEP_FRAMES))
+                (self._steps(word.start_step), -self._steps(-word.end_step))
                 for word in hypothesis.words
             ]
         )
@@ -186,6 +155,10 @@ class HmmRecogniser:
         )
         return Alternative(words, hypothesis.log_score)
 
+    def _steps(self, frames: int) -> int:
+        """Return how many whole steps of 40 ms `frames` are."""
+        return frames * self.listener.frame_factor // STEP_FRAMES
+
     def _decoder(self, options: DecodeOptions) -> HmmDecoder:
         name = options.language_model
         if isinstance(name, str) and name in self.decoders:
@@ -193,11 +166,6 @@ class HmmRecogniser:
         known = ", ".join(sorted(self.decoders))
         found = "one that was made for another family" if isinstance(name, LanguageModel) else name
         raise ConfigError(f"expected one of the language models {known}, found {found}")
-
-
-def _is_begun(cmvn: CmvnState) -> bool:
-    """Return whether a segment has had frames."""
-    return len(cmvn.recent) > 0
 
 
 def _silent_frames(state: SearchState) -> int:

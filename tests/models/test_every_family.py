@@ -17,7 +17,7 @@ from steno_models.errors import BundleError, ConfigError, DataError
 from steno_models.hmm_recogniser import HmmRecogniser
 from steno_models.recogniser import BundledRecogniser, DecodeOptions, Update, Work
 from steno_models.speller_recogniser import SpellerRecogniser
-from steno_models.training.manifest import Utterance, write_manifest
+from steno_models.training.manifest import Utterance, read_manifest, write_manifest
 from steno_models.transducer_recogniser import TransducerRecogniser
 from steno_models.types import FloatArray
 
@@ -31,6 +31,7 @@ KINDS: dict[str, Callable[[Path], Path]] = {
     "speller alone": lambda path: tiny.speller(path, lm="none"),
     "hmm": tiny.hmm,
     "hmm, spliced": lambda path: tiny.hmm(path, spliced=True),
+    "hybrid": tiny.hybrid,
 }
 OF_EACH_FAMILY = {name: KINDS[name] for name in ("subwords", "speller", "hmm")}
 
@@ -172,7 +173,7 @@ def test_it_is_evaluated(
 
 def test_its_confidence_is_calibrated(one: Path, manifest: Path) -> None:
     recogniser = bundle.load(one).recogniser
-    judged = calibrate.judge(recogniser, calibrate.read_manifest(manifest))
+    judged = calibrate.judge(recogniser, read_manifest(manifest))
     assert judged.measured.shape == (len(judged.correct), 4)
     assert len(judged.correct) > 0
     assert np.isfinite(judged.measured).all()

@@ -17,10 +17,15 @@ from steno_models.bundle import (
     StreamingSection,
 )
 from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
+from steno_models.encoders.build import build_encoder
 from steno_models.encoders.conformer import ConformerOptions
+from steno_models.encoders.protocol import Context
+from steno_models.encoders.section import ConformerSection
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.hmm.frames import FrontEnd
 from steno_models.hmm.gmm import DiagonalGmm
+from steno_models.hmm.hybrid.model import Network, StateClassifier
+from steno_models.hmm.hybrid.system import HybridSystem
 from steno_models.hmm.model import PhoneModel
 from steno_models.hmm.system import System
 from steno_models.hmm.topology import Monophones
@@ -194,3 +199,26 @@ def hmm(path: Path, *, spliced: bool = False, adapted: bool = False) -> Path:
     )
     word_model(path / "lm", WORDS)
     return describe(path, family="hmm", hmm=HmmSection(acoustic_scale=0.3))
+
+
+def hybrid(path: Path) -> Path:
+    """Write a network of phones' states."""
+    path.mkdir(parents=True)
+    units = Monophones(states_per_phone=1, silence_states=1)
+    section = ConformerSection(
+        width=16, layers=1, heads=2, feed_forward=24, kernel=3, subsampling_channels=3
+    )
+    torch.manual_seed(2)
+    model = StateClassifier(build_encoder(section.options()), units.num_states)
+    model.requires_grad_(requires_grad=False)
+    model.output.weight *= 6
+    spread = np.full(units.num_states, 1 / units.num_states)
+    system = HybridSystem(
+        units, Network(model.eval(), Context(4, 8)), np.log(spread), np.full(len(spread), 0.5)
+    )
+    system.save(path, section)
+    GlobalCmvn(np.full(80, 10, np.float32), np.full(80, 0.3, np.float32)).save(
+        path / "cmvn.safetensors"
+    )
+    word_model(path / "lm", WORDS)
+    return describe(path, family="hmm", hmm=HmmSection(kind="hybrid", acoustic_scale=0.4))

@@ -7,14 +7,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from steno_models.encoders.protocol import Context
-from steno_models.training.contexts import Contexts
-from steno_models.training.encoder_section import (
+from steno_models.encoders.section import (
     ConformerSection,
     Count,
     Encoder,
     Share,
     with_encoder_kind,
 )
+from steno_models.training.contexts import Contexts
 from steno_models.training.loop import FitOptions
 from steno_models.training.optim import OptimOptions
 

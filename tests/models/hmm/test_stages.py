@@ -23,7 +23,8 @@ from steno_models.hmm.stages import (
     train_tri3,
     usable,
 )
-from steno_models.hmm.subspace import load_subspace_system, train_subspace
+from steno_models.hmm.subspace import train_subspace
+from steno_models.hmm.subspace_system import load_subspace_system
 from steno_models.hmm.system import load_system
 from steno_models.hmm.topology import SILENCE, Monophones
 from steno_models.hmm.tree import TiedStates

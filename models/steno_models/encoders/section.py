@@ -15,8 +15,8 @@ from steno_models.encoders.downsample import Downsampling
 from steno_models.encoders.lstm import BlstmOptions, LstmOptions, PyramidOptions
 from steno_models.encoders.tdnn import Offsets, TdnnfOptions, TdnnOptions
 from steno_models.encoders.transformer import TransformerOptions
-from steno_models.training.toml_file import Table
 
+Table = dict[str, object]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 Steps = Annotated[int, Meta(ge=0)]
@@ -105,7 +105,7 @@ class CnnSection(_Section, frozen=True, kw_only=True, tag="cnn"):
     width: Count = 320
     inner: Count = 960
     kernel: Count = 15
-    ahead: Steps = 0
+    ahead: Steps | Literal["chunk"] = 0
     factors: Factors = (1, 2, 2, *[1] * 6)
     full_kernel: Count = 5
     downsampling: Downsampling = "stride"
