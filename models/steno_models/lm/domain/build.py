@@ -106,12 +106,14 @@ class Report:
         description: what was written.
         guessed: the words whose sound was guessed, with it, most frequent first.
         rows: each part alone and the mixture, where there is held-out text.
+        unknown: of its words, how many the domain would lack, were it not for that text itself.
         size_bytes: of the model's file.
     """
 
     description: Description
     guessed: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
+    unknown: int
     size_bytes: int
 
 
@@ -122,6 +124,15 @@ class _Text:
     whole: Corpus
     rest: Corpus
     held_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What the mixture is made of, how well it predicts, and what it would not know."""
+
+    shares: tuple[Share, ...]
+    rows: tuple[Row, ...]
+    unknown: int
 
 
 def build(
@@ -161,8 +172,10 @@ def build(
             pronouncer=pronouncer(),
         )
     final, shares, rows = _model(plan, text, stored, words, stage)
+    familiar = {*text.rest.words, *said, *(word for one in stored for word in one.vocabulary)}
+    unknown = sum(word not in familiar for line in text.held_out for word in line.split())
     with stage("writing"):
-        return _write(plan, final, shares, rows, words, stage)
+        return _write(plan, final, _Findings(shares, rows, unknown), words)
 
 
 def _read(plan: Plan, read: Callable[[Path], Iterable[str]]) -> _Text:
@@ -250,28 +263,20 @@ def _rows(
     return tuple(rows)
 
 
-def _write(
-    plan: Plan,
-    model: BackoffModel,
-    shares: tuple[Share, ...],
-    rows: tuple[Row, ...],
-    words: Words,
-    stage: Stage,
-) -> Report:
+def _write(plan: Plan, model: BackoffModel, findings: _Findings, words: Words) -> Report:
     file, lexicon = files_of(plan.name)
-    with stage("quantising"):
-        stored = NgramModel.from_backoff(model, plan.bits)
-    best = rows[-1].found if rows else None
+    stored = NgramModel.from_backoff(model, plan.bits)
+    best = findings.rows[-1].found if findings.rows else None
     description = Description(
         name=plan.name,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         words=len(words_of(words.vocabulary)),
         ngrams=tuple(np.diff(model.trie.level_begin)[1:].tolist()),
-        shares=shares,
+        shares=findings.shares,
         held_out=Measure(
             words=best.words,
             perplexity=round(best.perplexity, 2),
-            unknown_rate=round(best.unknown_rate, 6),
+            unknown_rate=round(findings.unknown / max(best.words, 1), 6),
         )
         if best
         else None,
@@ -285,6 +290,7 @@ def _write(
     return Report(
         description,
         tuple((word, " ".join(words.lexicon[word][0])) for word in words.guessed),
-        rows,
+        findings.rows,
+        findings.unknown,
         (plan.out / file).stat().st_size,
     )

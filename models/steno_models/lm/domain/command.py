@@ -190,8 +190,10 @@ def _show(console: Console, plan: Plan, report: Report) -> None:
     if not report.rows:
         say("the text is too short to hold any out: nothing was measured")
         return
-    table = Table("held-out text", "weight", "perplexity", "unknown words", box=None)
+    words = report.rows[0].found.words
+    share = report.unknown / max(words, 1)
+    say(f"held-out text: {words} words, {report.unknown} of them ({share:.2%}) in no other text")
+    table = Table("", "weight", "perplexity", box=None)
     for row in report.rows:
-        unknown = f"{row.found.unknown} of {row.found.words} ({row.found.unknown_rate:.2%})"
-        table.add_row(row.source, f"{row.weight:.3f}", f"{row.found.perplexity:.1f}", unknown)
+        table.add_row(row.source, f"{row.weight:.3f}", f"{row.found.perplexity:.1f}")
     console.print(table)

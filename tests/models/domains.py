@@ -1,0 +1,42 @@
+"""Domains of a few words, written in no time."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from steno_models.lm.domain.description import Description, files_of
+from steno_models.lm.domain.folder import replacing, write_description
+from steno_models.lm.ngram.corpus import SPECIAL_WORDS, CorpusReader
+from steno_models.lm.ngram.counts import count
+from steno_models.lm.ngram.kneser_ney import estimate
+from steno_models.lm.ngram.model import NgramModel
+from steno_models.text.lexicon import Lexicon
+
+SOUNDS = {
+    "tort": "T AO R T",
+    "writ": "R IH T",
+    "pill": "P IH L",
+    "gland": "G L AE N D",
+    "fugue": "F Y UW G",
+    "chord": "K AO R D",
+}
+
+
+def write_domain(
+    folder: Path, name: str, sentences: Sequence[str], sounds: Mapping[str, str] = SOUNDS
+) -> Path:
+    """A domain of these sentences, in a folder that is there at once and whole."""
+    words = sorted(
+        {word for sentence in sentences for word in sentence.split()},
+        key=lambda word: sounds[word].split(),
+    )
+    reader = CorpusReader()
+    reader.add(sentences)
+    vocabulary = (*words, *SPECIAL_WORDS)
+    counts = count(reader.corpus().encode(vocabulary), vocabulary=vocabulary, order=2)
+    model, lexicon = files_of(name)
+    with replacing(folder) as fresh:
+        NgramModel.from_backoff(estimate(counts)).write(fresh / model)
+        Lexicon({word: (tuple(sounds[word].split()),) for word in words}).write(fresh / lexicon)
+        description = Description(name=name, words=len(words), ngrams=(len(words),), files={})
+        write_description(fresh, description)
+    return folder
