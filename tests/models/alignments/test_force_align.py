@@ -19,7 +19,7 @@ from steno_models.training.utterance import Utterance
 from steno_models.types import FloatArray
 
 
-def _voice(seconds: float, seed: int = 0) -> FloatArray:
+def voice(seconds: float, seed: int = 0) -> FloatArray:
     """Sound that passes for a voice: a buzz whose colour and loudness change, between silences."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(int(16_000 * seconds)) / 16_000
@@ -29,13 +29,13 @@ def _voice(seconds: float, seed: int = 0) -> FloatArray:
     return np.concatenate([np.zeros(4800), voice, np.zeros(4800)]).astype(np.float32)
 
 
-def _wav(path: Path, samples: FloatArray) -> Path:
+def wav(path: Path, samples: FloatArray) -> Path:
     soundfile.write(path, samples, 16_000)
     return path
 
 
 def test_a_bundle_aligns_every_word_as_written(tmp_path: Path, tiny_bundle: Path) -> None:
-    audio = _wav(tmp_path / "talk.wav", _voice(2.0))
+    audio = wav(tmp_path / "talk.wav", voice(2.0))
     text = tmp_path / "talk.txt"
     text.write_text("“See” the cat,\nat $5 – tea!", encoding="utf-8")
     call = [str(audio), "--text", str(text), "--bundle", str(tiny_bundle)]
@@ -60,7 +60,7 @@ def test_a_bundle_aligns_every_word_as_written(tmp_path: Path, tiny_bundle: Path
 def test_one_format_goes_to_the_screen_or_a_file(
     tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    audio = _wav(tmp_path / "talk.wav", _voice(1.0))
+    audio = wav(tmp_path / "talk.wav", voice(1.0))
     call = [str(audio), "--text", "see tea", "--bundle", str(tiny_bundle), "--format", "ctm"]
     assert force_align(call) == 0
     shown = capsys.readouterr().out
@@ -84,7 +84,7 @@ def test_one_format_goes_to_the_screen_or_a_file(
 def test_what_cannot_be_aligned_is_said(
     tmp_path: Path, tiny_bundle: Path, text: str, seconds: float, message: str
 ) -> None:
-    audio = _wav(tmp_path / "talk.wav", _voice(seconds))
+    audio = wav(tmp_path / "talk.wav", voice(seconds))
     with pytest.raises(DataError, match=message):
         force_align([str(audio), "--text", text, "--bundle", str(tiny_bundle)])
 
@@ -98,7 +98,7 @@ def test_wrong_calls_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
         with pytest.raises(SystemExit):
             force_align(call)
         assert message in capsys.readouterr().err
-    audio = _wav(tmp_path / "talk.wav", _voice(1.0))
+    audio = wav(tmp_path / "talk.wav", voice(1.0))
     with pytest.raises(ConfigError, match="expected --manifest to train on, found one recording"):
         force_align([str(audio), "--text", "see", "--train", "x.npz"])
     assert main(["force-align", str(tmp_path / "no.wav"), "--text", "see"]) == 1
@@ -112,7 +112,7 @@ def test_a_manifest_gives_a_file_an_utterance_and_leaves_out_what_fails(
     rows = {"a/one": ("See tea.", 1.0), "two": ("at", 0.0), "three": ("", 1.0)}
     utterances = []
     for name, (text, seconds) in rows.items():
-        audio = _wav(tmp_path / f"{name.replace('/', '')}.wav", _voice(seconds))
+        audio = wav(tmp_path / f"{name.replace('/', '')}.wav", voice(seconds))
         duration_s = soundfile.info(str(audio)).duration
         utterances.append(Utterance(name, audio, 0.0, duration_s, text, ""))
     write_manifest(manifest, utterances)
@@ -128,7 +128,7 @@ def test_posteriors_of_a_long_recording_are_those_of_the_whole(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     route = CtcRoute.of_bundle(str(tiny_bundle))
-    samples = _voice(7.0)
+    samples = voice(7.0)
     monkeypatch.setattr(sound, "BLOCK_S", 0.7)
     features = fbank(samples)
     shares: list[float] = []
@@ -160,7 +160,7 @@ def test_phones_trained_on_the_manifest_find_the_words_of_a_synthetic_voice(
             continue
         noise = rng.normal(0, 3e-4, len(said.samples) + 4800)
         samples = np.concatenate([np.zeros(3200), said.samples, np.zeros(1600)]) + noise
-        audio = _wav(tmp_path / f"u{i}.wav", samples.astype(np.float32))
+        audio = wav(tmp_path / f"u{i}.wav", samples.astype(np.float32))
         utterances.append(
             Utterance(f"u{i}", audio, 0.0, len(samples) / 16_000, " ".join(said_words), "e")
         )
