@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from steno_models.errors import ConfigError
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.hmm_decoder import HmmDecoder
 from steno_models.hmm_listeners import STEP_FRAMES, Listener
@@ -26,6 +25,7 @@ from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import Hypothesis, ordered
 from steno_models.search.state import SearchState
 from steno_models.types import FloatArray
+from steno_models.wishes import check_wishes, wished
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,7 @@ class HmmRecogniser:
         Raises:
             ConfigError: no such language model, or an impossible chunk.
         """
-        if options.chunk_steps is not None and options.chunk_steps < 1:
-            raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
-        if not options.beam_scale > 0:
-            raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
+        check_wishes(options)
         search = self._decoder(options).search
         chunk = options.chunk_steps or self.context.chunk_steps
         waiting = np.zeros((0, 0), np.float32)  # with the listener
@@ -160,12 +157,7 @@ class HmmRecogniser:
         return frames * self.listener.frame_factor // STEP_FRAMES
 
     def _decoder(self, options: DecodeOptions) -> HmmDecoder:
-        name = options.language_model
-        if isinstance(name, str) and name in self.decoders:
-            return self.decoders[name]
-        known = ", ".join(sorted(self.decoders))
-        found = "one that was made for another family" if isinstance(name, LanguageModel) else name
-        raise ConfigError(f"expected one of the language models {known}, found {found}")
+        return wished(self.decoders, options)
 
 
 def _silent_frames(state: SearchState) -> int:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from steno_models.encoders.protocol import Context
-from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
@@ -40,6 +39,7 @@ from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import SearchWord, ordered
 from steno_models.transducer_words import MarkedWords, WordHypothesis, measured, step_span
 from steno_models.types import FloatArray
+from steno_models.wishes import check_wishes, wished
 
 FIRST_FRAMES = 100
 GROWTH = 1.5
@@ -94,10 +94,7 @@ class SpellerRecogniser:
         Raises:
             ConfigError: no such language model, or an impossible chunk.
         """
-        if options.chunk_steps is not None and options.chunk_steps < 1:
-            raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
-        if not options.beam_scale > 0:
-            raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
+        check_wishes(options)
         self._search(options)
         return State(options, np.zeros((0, len(self.cmvn.mean)), np.float32), None, Written(0))
 
@@ -225,12 +222,7 @@ class SpellerRecogniser:
         return Alternative(words, one.log_score)
 
     def _search(self, options: DecodeOptions) -> SearchOptions:
-        name = options.language_model
-        if isinstance(name, str) and name in self.searches:
-            return self.searches[name]
-        known = ", ".join(sorted(self.searches))
-        found = name if isinstance(name, str) else "one that was made for another family"
-        raise ConfigError(f"expected one of the language models {known}, found {found}")
+        return wished(self.searches, options)
 
 
 def _tokens(one: Hypothesis, steps: Sequence[int]) -> list[Token]:

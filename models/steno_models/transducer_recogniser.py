@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from steno_models.encoders.protocol import Context
-from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
@@ -35,6 +34,7 @@ from steno_models.rnnt.search import SearchOptions, SearchState, TransducerSearc
 from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import SearchWord
 from steno_models.transducer_words import Spelling, WordHypothesis, measured
+from steno_models.wishes import check_wishes, wished
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,7 @@ class TransducerRecogniser:
         Raises:
             ConfigError: no such language model, or an impossible chunk.
         """
-        if options.chunk_steps is not None and options.chunk_steps < 1:
-            raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
-        if not options.beam_scale > 0:
-            raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
+        check_wishes(options)
         way = self._way(options)
         return State(
             options,
@@ -284,12 +281,7 @@ class TransducerRecogniser:
         return TransducerSearch(self.model, options)
 
     def _language(self, options: DecodeOptions) -> TransducerLanguage:
-        name = options.language_model
-        if isinstance(name, str) and name in self.language_models:
-            return self.language_models[name]
-        known = ", ".join(sorted(self.language_models))
-        found = name if isinstance(name, str) else "one that was made for another family"
-        raise ConfigError(f"expected one of the language models {known}, found {found}")
+        return wished(self.language_models, options)
 
 
 def _silent_steps(state: SearchState) -> int:
