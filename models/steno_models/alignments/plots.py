@@ -43,7 +43,7 @@ def draw(
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     end_s = alignment.duration_s if alignment else float(frame_edges_s[-1])
-    heights = [min(6.0, 1.4 + 0.075 * len(each.labels)) for each in trellises]
+    heights = [min(4.5, 1.4 + 0.06 * len(each.labels)) for each in trellises]
     heights += [1.9] if features is not None else []
     heights += [0.62] if alignment is not None else []
     width = min(26.0, max(9.0, 2.0 + 1.9 * end_s))
@@ -82,13 +82,15 @@ def save(figure: "Figure", path: Path) -> None:
 def _draw_trellis(axes: "Axes", trellis: Trellis, alignment: Timed | None) -> None:
     P = len(trellis.labels)
     axes.set_facecolor("black")
+    # Looks are spread wider than paths.
+    faintest = FAINTEST if trellis.path is not None else 0.5 * FAINTEST
     image = np.maximum(trellis.log_weights, FAINTEST).T
     shown = axes.pcolormesh(
         trellis.edges_s,
         np.arange(P + 1) - 0.5,
         image,
         cmap=_COLOURS,
-        vmin=FAINTEST,
+        vmin=faintest,
         vmax=0.0,
         rasterized=True,
     )

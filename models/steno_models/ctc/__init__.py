@@ -6,6 +6,8 @@ Units are phones; the words come from the search through the lexicon.
 
     model.py      encoder and output layer, whole and streaming: log probabilities of tokens
     loss.py       CTC of the last and of a middle layer, CTC-CRF, and the frame loss on alignments
+    align.py      a text in the posteriors: best path and all paths
+    extents.py    … and from spikes to where phones begin and end
     crf/          the denominator of CTC-CRF, a sum over all label sequences
     label_lm.py   the trigram of phones that weighs them
     data.py       targets, labels of frames as a last column of features

@@ -9,7 +9,8 @@ known, the states form a graph, and the forced alignment is its best path:
 topology.py the graph of an utterance; gmm.py the emissions; model.py emissions and transitions;
 kernels.py Viterbi and forward-backward; align.py alignments as values and files; frames.py the
 observations; corpus.py from manifests to examples and to aligned corpora; train.py flat start and
-EM (Viterbi and Baum-Welch); command.py `steno-models force-align`.
+EM (Viterbi and Baum-Welch); command.py the phones of frames, for other models; forced.py any
+system's alignment of a recording of any length, for `steno-models force-align`.
 
 contexts.py triphones; questions.py and tree.py their tied states; lda.py, semitied.py and fmllr.py
 maps of the features, speakers.py one for each speaker; sgmm.py, sgmm_train.py, subspace.py and

@@ -6,6 +6,7 @@ A predictor reads the labels so far, a joiner puts it beside each encoder step. 
 the next step, a label stays at it, so that t + u grows by one with every arc of the lattice.
 
     loss.py        the lattice, swept along its diagonals, and the exact gradient
+    align.py       a text in the lattice: best path and all paths
     pruned.py      the loss on a few columns a step, found by a joiner that only adds
     predictor.py   recurrent (LSTM or GRU) and stateless (the last labels)
     joiner.py      one softmax, or the blank decided about first; the internal language model
