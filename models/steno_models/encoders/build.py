@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from steno_models.encoders.cnn import Cnn, CnnOptions
+from steno_models.encoders.cnn import ChunkedCnn, Cnn, CnnOptions
 from steno_models.encoders.conformer import Conformer, ConformerOptions
 from steno_models.encoders.lstm import Blstm, BlstmOptions, Lstm, LstmOptions, PyramidOptions
 from steno_models.encoders.protocol import AnyEncoder
@@ -33,7 +33,7 @@ def build_encoder(options: EncoderOptions) -> AnyEncoder:  # noqa: PLR0911 - one
         case PyramidOptions():
             return Blstm(options.blstm())
         case CnnOptions():
-            return Cnn(options)
+            return ChunkedCnn(options) if options.ahead == "chunk" else Cnn(options)
         case TdnnOptions():
             return Tdnn(options)
         case TdnnfOptions():

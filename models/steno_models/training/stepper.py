@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from steno_models.encoders.protocol import Trained
 from steno_models.errors import ConfigError
 from steno_models.features.fbank import FRAME_SHIFT_SAMPLES, SAMPLE_RATE
 from steno_models.training.checkpoint import Checkpoint, unpack_optimiser, weights_to_use
@@ -121,6 +122,7 @@ class Stepper:
         self._seed = seed
         self._model = task.model
         self._task = task
+        self._trained = [each for each in task.model.modules() if isinstance(each, Trained)]
         self._joined: DistributedDataParallel | None = None
         self.stop_asked = False
         self.optimiser = make_adamw(task.model, options)
@@ -153,6 +155,8 @@ class Stepper:
         """
         self._seed_step(number)
         self._model.train()
+        for each in self._trained:
+            each.before_step((number - 1) / self._options.total_steps)
         self.optimiser.zero_grad(set_to_none=True)
         tally, utterances, audio_s, stop = Tally(), 0.0, 0.0, False
         for place, batch in enumerate(batches):
@@ -168,6 +172,8 @@ class Stepper:
             return StepResult(taken=False, stop=stop)
         set_learning_rate(self.optimiser, learning_rate_at(number, self._options))
         self.optimiser.step()
+        for each in self._trained:
+            each.after_step()
         if self.average is not None:
             self.average.update(self._model, number)
         return StepResult(taken=True, stop=stop, tally=tally, audio_s=audio_s, gradient_norm=norm)
