@@ -17,6 +17,9 @@ SHAPES = {
     "recurrent": TransducerOptions(
         encoder=ENCODER, predictor="recurrent", predictor_width=6, joiner_width=5
     ),
+    "gated": TransducerOptions(
+        encoder=ENCODER, predictor="recurrent", cell="gru", predictor_width=6, joiner_width=5
+    ),
     "stateless": TransducerOptions(
         encoder=ENCODER, predictor="stateless", predictor_width=6, joiner_width=5
     ),
