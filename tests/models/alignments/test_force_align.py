@@ -18,6 +18,13 @@ from steno_models.training.manifest import write_manifest
 from steno_models.training.utterance import Utterance
 from steno_models.types import FloatArray
 
+SPOKEN = [
+    "seven", "boys", "take", "good", "paper", "home", "before", "noon", "while", "five", "girls",
+    "carry", "yellow", "flowers", "past", "houses", "old", "sailors", "watch", "quiet", "ships",
+    "leave", "harbour", "under", "heavy", "clouds", "young", "teachers", "choose", "useful",
+    "books", "about", "nature", "music", "history", "measure", "thin", "cheese", "just", "right",
+]  # fmt: skip
+
 
 def voice(seconds: float, seed: int = 0) -> FloatArray:
     """Sound that passes for a voice: a buzz whose colour and loudness change, between silences."""
@@ -150,13 +157,12 @@ def test_posteriors_of_a_long_recording_are_those_of_the_whole(
 def test_phones_trained_on_the_manifest_find_the_words_of_a_synthetic_voice(
     tmp_path: Path,
 ) -> None:
-    words = "see the old man take ten good men home by noon two boys ran on past seven red cars"
     rng = np.random.default_rng(0)
     utterances, known = [], {}
-    for i in range(24):
-        said_words = rng.permutation(words.split())[:8]
+    for i in range(60):
+        said_words = rng.permutation(SPOKEN)[:10]
         said = say(" ".join(said_words) + ".", words_a_minute=140 + 10 * (i % 3))
-        if len(said.starts_s) != 8:
+        if len(said.starts_s) != 10:
             continue
         noise = rng.normal(0, 3e-4, len(said.samples) + 4800)
         samples = np.concatenate([np.zeros(3200), said.samples, np.zeros(1600)]) + noise
@@ -176,7 +182,7 @@ def test_phones_trained_on_the_manifest_find_the_words_of_a_synthetic_voice(
             abs(word["start_s"] - start_s)
             for word, start_s in zip(found["words"], starts_s, strict=True)
         ]
-    assert len(errors_s) > 100
+    assert len(errors_s) > 400
     assert np.median(errors_s) <= 0.020
     # The system that was written says the same of one recording.
     again = tmp_path / "again.json"
