@@ -40,11 +40,11 @@ bf16 = false
 evaluate_every = 30
 checkpoint_every = 10
 [optim]
-total_steps = 60
+total_steps = 120
 warmup_steps = 5
 learning_rate = 0.02
 """
-SUBWORDS = RUN.replace('"words"\nsize = 7', '"subwords"\nsize = 40').replace("= 60", "= 200")
+SUBWORDS = RUN.replace('"words"\nsize = 7', '"subwords"\nsize = 40').replace("= 120", "= 200")
 FACTORS = """
 [factors]
 width = 3
@@ -94,7 +94,7 @@ def _fit(folder: Path, *, stop_at: int = 0) -> dict[str, torch.Tensor]:
 
 
 def test_a_resumed_training_is_the_same_with_its_memory(tmp_path: Path) -> None:
-    rest = RUN.replace("= 60", "= 24") + NETWORK.replace("0.0", "0.2") + "cells = 24\n"
+    rest = RUN.replace("= 120", "= 24") + NETWORK.replace("0.0", "0.2") + "cells = 24\n"
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     for folder in (tmp_path / "one", tmp_path / "two"):
@@ -124,7 +124,7 @@ def test_models_of_two_kinds_and_their_mixture_are_one_table(
     rows = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in rows][2] == "interpolated"
     assert rows[0]["weight"] + rows[1]["weight"] == pytest.approx(1.0)
-    assert rows[2]["perplexity"] <= min(row["perplexity"] for row in rows) * (1 + 1e-6)
+    assert rows[2]["perplexity"] <= min(row["perplexity"] for row in rows) * 1.001
     assert rows[0]["unknown"] > 0  # "a" and "and"
     assert rows[1]["unknown"] == 0
     perplexity(arguments, splitter=tiny_text.split)

@@ -67,22 +67,36 @@ class TwoStepSoftmax(nn.Module):
     def _first(self, hidden: Tensor, vectors: Tensor) -> Tensor:
         """Return (N, S + classes) logits of the first step."""
         S = self.shortlist
+        if len(hidden) < S:  # then it costs less to join the logits than the weights
+            frequent = functional.linear(hidden, vectors[:S], self.bias[:S])
+            classes = functional.linear(hidden, self.classes, self.class_bias)
+            return _exact(torch.cat((frequent, classes), dim=1))
         weight = torch.cat((vectors[:S], self.classes))
-        return _exact(
-            functional.linear(hidden, weight, torch.cat((self.bias[:S], self.class_bias)))
-        )
+        bias = torch.cat((self.bias[:S], self.class_bias))
+        return _exact(functional.linear(hidden, weight, bias))
 
     def _within(self, hidden: Tensor, rest: Tensor, vectors: Tensor) -> Tensor:
-        """Return (n,) ln p of units, numbered from the end of the short list on, in their class."""
+        """Return (n,) ln p of units, numbered from the end of the short list on, in their class.
+
+        The vectors of a class are fetched once for all histories that ask for it.
+        """
         size = self.class_size
-        member = rest % size
-        places = (rest - member)[:, None] + torch.arange(size, device=rest.device)
-        absent = places >= self._rest
+        kinds, group, sizes = rest.div(size, rounding_mode="floor").unique(
+            return_inverse=True, return_counts=True
+        )
+        order = group.argsort(stable=True)
+        place = torch.empty_like(group)
+        starts = (sizes.cumsum(0) - sizes)[group[order]]
+        place[order] = torch.arange(len(rest), device=rest.device) - starts
+        stacked = hidden.new_zeros(len(kinds), int(sizes.max()), hidden.shape[1])
+        stacked = stacked.index_put((group, place), hidden)
+        places = kinds[:, None] * size + torch.arange(size, device=rest.device)
         units = self.shortlist + places.clamp(max=self._rest - 1)
         rows = functional.embedding(units, vectors)
-        logits = _exact(torch.bmm(rows, hidden[:, :, None].to(rows.dtype)).squeeze(2))
-        logits = (logits + self.bias[units]).masked_fill(absent, -torch.inf)
-        return -functional.cross_entropy(logits, member, reduction="none")
+        logits = _exact(torch.bmm(stacked.to(rows.dtype), rows.transpose(1, 2)))
+        logits = logits + self.bias[units][:, None]
+        logits = logits.masked_fill((places >= self._rest)[:, None], -torch.inf)
+        return -functional.cross_entropy(logits[group, place], rest % size, reduction="none")
 
 
 def _exact(logits: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from steno_models.text.bpe import WORD_BEGIN, Bpe
 from steno_models.text.tokens import TokenTable
 
 END = 0
+RARE = 1
 UNKNOWN = "<unk>"
 
 # Occurrences that each rare word gets beyond its own: some never occur.
@@ -41,8 +42,9 @@ class Units(Protocol):
 class WordUnits:
     """A unit for each frequent word, and one for all others.
 
-    Unit i is word i - 1 up to `own`, unit `own` + 1 stands for every other word. Those share its
-    probability by how often they occurred, c(w) + 0.5 each; the last of them is `<unk>`.
+    Unit 1 stands for every rare word, unit i + 2 for word i of the `own` most frequent ones. Rare
+    words share their unit's probability by how often they occurred, c(w) + 0.5 each; the last of
+    them is `<unk>`.
 
     Attributes:
         words: by falling frequency, but `<unk>` last.
@@ -107,7 +109,8 @@ class WordUnits:
 
     def spell(self, word: str) -> tuple[int, ...]:
         """Return the one unit of `word`."""
-        return (min(self._numbers.get(word, self.own), self.own) + 1,)
+        number = self._numbers.get(word, self.own)
+        return (number + 2 if number < self.own else RARE,)
 
     def knows(self, word: str) -> bool:
         """Return whether `word` is in the vocabulary."""

@@ -63,11 +63,16 @@ class RecurrentLm(nn.Module):
 
     def read(self, units: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return (K, D) of the histories after one more of `units`, (K,), each, and the memory."""
-        hidden, after = self._hidden(units[:, None], memory.permute(1, 2, 0, 3).contiguous())
-        return hidden.squeeze(1), after.permute(2, 0, 1, 3)
+        x, after = self.embedding(units), []
+        # Cell by cell: for a single step the whole LSTM would first rearrange all its weights.
+        for layer, weights in enumerate(self.lstm.all_weights):
+            h, c = torch.lstm_cell(x, memory[:, :, layer].unbind(1), *weights)
+            x = h
+            after.append(torch.stack((h, c), dim=1))
+        return self.output(x), torch.stack(after, dim=2)
 
     def _hidden(self, inputs: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
         h, c = self.start(len(inputs)) if memory is None else memory
         vectors = self.dropout(self.embedding(inputs))
         hidden, (h, c) = self.lstm(vectors, (h, c))
-        return self.dropout(self.output(self.dropout(hidden))), torch.stack((h, c)).float()
+        return self.dropout(self.output(hidden)), torch.stack((h, c)).float()
