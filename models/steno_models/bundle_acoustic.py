@@ -48,7 +48,7 @@ LABEL_SEARCH = SearchSection(
     posterior_scale=1.0,
 )
 HMM_CHUNK_STEPS = 4
-CMVN_RECORDINGS = 400
+CMVN_RECORDINGS = 100
 """So many recordings are enough to know the mean of features."""
 
 
