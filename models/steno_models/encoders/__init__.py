@@ -1,11 +1,16 @@
-"""Encoders: features in, one vector every 40 ms out, whole or in chunks with explicit state.
+"""Encoders: features in, one vector every few frames out, whole or as they come.
 
-A chunked Conformer (Gulati et al. 2020, arXiv:2005.08100) trained with random chunk sizes (Zhang et
-al. 2020, arXiv:2012.05481), so that chunk and left context are chosen at run time:
+The Conformer (Gulati et al. 2020) looks by chunks, chosen at run time; of the others each looks as
+far as its shape says. A step s of factor r and field f is about the frames s·r … s·r + f − 1.
 
-    S = T / 4,   step s of chunk c attends to steps [c·C − left, (c + 1)·C)
-
-    subsampling.py  (B, T, F) features → (B, S, D), by two strided convolutions
-    attention.py    self-attention with rotary positions and a chunk mask
-    conformer.py    the block, the encoder, whole-utterance form and streaming form
+    protocol.py     what every encoder is: steps, whole and streamed, and how late they come
+    build.py        from the shape of an encoder to the encoder
+    section.py      the table of a TOML file that says its shape
+    conformer.py    the chunked Conformer, on attention.py and subsampling.py
+    lstm.py         recurrent: of one direction, of both, and the pyramid (Chan et al. 2016)
+    tdnn.py         time delays, sparse (Peddinti et al. 2015) and factorised (Povey et al. 2018)
+    cnn.py          1-D convolutions with residuals: causal, a little ahead, or within chunks
+    transformer.py  self-attention, over everything or truncated
+    windows.py      layers that see windows, over utterances and over streams
+    downsample.py   several steps made into one: side by side, pooled, or the first of them
 """
