@@ -66,4 +66,5 @@ def _padded(nbest: Sequence[Texts], most: int, tokens: int) -> tuple[Tensor, Ten
         if len(row) and not 0 < int(row.min()) <= int(row.max()) < tokens:
             raise DataError(f"expected tokens from 1 to {tokens - 1}, found {row.tolist()}")
     lengths = torch.tensor([len(row) for row in rows]).view(len(nbest), most)
-    return pad_sequence(rows, batch_first=True).unflatten(0, (len(nbest), most)), lengths
+    padded = pad_sequence(rows, batch_first=True)
+    return padded.view(len(nbest), most, padded.shape[1]), lengths

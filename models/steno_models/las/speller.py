@@ -135,7 +135,8 @@ class Speller(nn.Module):
         told = nn.functional.pad(targets.long(), (1, 0), value=END)
         own = torch.rand(told.shape, device=told.device) < sampling if sampling else None
         state = self.start(memory, targets.shape[1])
-        heard, looks = [], []
+        heard: list[Tensor] = []
+        looks: list[Tensor] = []
         for u in range(told.shape[2]):
             tokens = told[:, :, u]
             if u and own is not None and bool(own[:, :, u].any()):

@@ -71,7 +71,8 @@ def test_gradients_of_a_spelt_text_are_those_of_differences(feeds: ContextFeeds)
 
     def spelt(steps: Tensor) -> Tensor:
         logits, _ = speller(targets, speller.attention.memory(steps, lengths))
-        return logits.log_softmax(-1)
+        found: Tensor = logits.log_softmax(-1)
+        return found
 
     assert torch.autograd.gradcheck(spelt, [random(2, 3, 4).requires_grad_()])
 
@@ -159,11 +160,11 @@ def test_sampled_tokens_replace_those_that_were_told() -> None:
     again = [model.speller(texts[1], memory, sampling=1.0)[0] for _ in range(40)]
     for one, other in zip(drawn, again, strict=True):
         torch.testing.assert_close(one, other)  # what was told does not matter
-    second = torch.stack([one[0, 0, 1] for one in drawn]).unique(dim=0)
+    second = [one[0, 0, 1] for one in drawn]
+    assert any(not torch.allclose(one, second[0]) for one in second)
     told_second = [
         model.speller(torch.tensor([[[token]]]), memory)[0][0, 0, 1] for token in range(3)
     ]
-    assert 1 < len(second) <= 3
     for one in second:
         assert any(torch.allclose(one, other) for other in told_second)
 
@@ -171,7 +172,7 @@ def test_sampled_tokens_replace_those_that_were_told() -> None:
 @pytest.mark.parametrize("wrong", [{"kernel": 4}, {"width": 0}, {"channels": 0}])
 def test_a_wrong_shape_of_an_attention_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="expected"):
-        AttentionOptions(**{**SHAPE, **wrong})
+        AttentionOptions(**{**SHAPE, **wrong})  # type: ignore[arg-type]
 
 
 def test_a_wrong_shape_of_a_speller_is_refused() -> None:

@@ -11,7 +11,7 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.las.attention import AttentionKind
 from steno_models.las.attention_map import attention_map
 from steno_models.las.model import Encoded, LasModel
-from steno_models.las.prefix import PrefixScorer
+from steno_models.las.prefix import Prefix, PrefixScorer
 from steno_models.las.ranking import Ranking
 from steno_models.las.rescore import spelling_log_probs
 from steno_models.las.search import Hypothesis, LasSearch, SearchOptions
@@ -37,7 +37,8 @@ class Bigram:
 
 def language(text: tiny.Text) -> float:
     """ln p of a text and its end by `Bigram`."""
-    scorer, state, total = Bigram(), (), 0.0
+    scorer, total = Bigram(), 0.0
+    state = scorer.start()
     for token in text:
         state, log_prob = scorer.advance(state, token)
         total += log_prob
@@ -137,7 +138,8 @@ def test_the_narrowest_beam_takes_the_likeliest_token_each_time() -> None:
     options = SearchOptions(beam=1, ctc_weight=0.0)
     ((best,),) = LasSearch(model, options).search(encoded)
     memory = model.memory(encoded)
-    state, token, text = model.speller.start(memory), 0, []
+    state, token = model.speller.start(memory), 0
+    text: list[int] = []
     while len(text) < 8:
         logits, state = model.speller.step(torch.tensor([[token]]), state, memory)
         token = int(logits[0, 0].argmax())
@@ -191,7 +193,7 @@ def test_prefix_probabilities_are_sums_over_all_paths(seed: int) -> None:
     texts = tiny.ctc_texts(log_probs)
     assert sum(texts.values()) == pytest.approx(1)
     scorer = PrefixScorer(log_probs)
-    prefixes = {(): scorer.start()}
+    prefixes: dict[tiny.Text, Prefix] = {(): scorer.start()}
     for text in tiny.all_texts(3, 4):
         prefix = prefixes[text]
         assert math.exp(scorer.end(prefix)) == pytest.approx(texts.get(text, 0.0))

@@ -14,6 +14,7 @@ from tests.models.rnnt import tiny_transducer as tiny
 
 from steno_models import recogniser
 from steno_models.bundle import BUNDLES
+from steno_models.encoders.build import build_encoder
 from steno_models.encoders.conformer import Conformer, ConformerOptions, Context
 from steno_models.encoders.subsampling import steps_of, steps_of_all
 from steno_models.errors import ConfigError
@@ -289,7 +290,7 @@ def test_the_shipped_recipe_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.folder == Path("/runs/en-rnnt")
     start = EncoderStart.find(config.init_encoder or Path())
     options = options_of(config)
-    start.give(Conformer(options.encoder))
+    start.give(build_encoder(options.encoder))
     assert options == TransducerOptions(encoder=ConformerOptions(), joiner="factorised")
 
 
