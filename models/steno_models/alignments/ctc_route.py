@@ -3,7 +3,9 @@
 What the model says is late, by an amount that belongs to the model: it hears a little beyond a
 phone before it names it. For the bundle `en`, against a GMM-HMM on 80 recordings of
 `librispeech_mini/dev`, borders of phones stood 20 ms late, ends before pauses 13 ms and onsets
-after pauses not at all; all three are taken off here.
+after pauses not at all; all three are taken off here. Then 929 words of a synthetic voice that it
+never heard begin 15 ms (median) from where they are known to; by GMM-HMMs that were trained on that
+voice it is 9 ms.
 """
 
 from collections.abc import Iterator, Sequence

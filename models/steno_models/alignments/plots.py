@@ -9,6 +9,7 @@ import numpy as np
 from steno_models.alignments.timed import Timed
 from steno_models.alignments.trellises import Trellis
 from steno_models.errors import DataError
+from steno_models.trellis.network import F64
 from steno_models.types import FloatArray
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def draw(
     trellises: Sequence[Trellis],
     alignment: Timed | None,
     features: FloatArray | None,
-    frame_edges_s: Sequence[float],
+    frame_edges_s: F64,
     title: str,
 ) -> "Figure":
     """Return a figure of all `trellises`, one above the other, on one axis of time.
@@ -107,7 +108,7 @@ def _draw_trellis(axes: "Axes", trellis: Trellis, alignment: Timed | None) -> No
     bar = axes.figure.colorbar(shown, ax=axes, pad=0.008, aspect=18, fraction=0.02)
     bar.set_label("ln weight" if trellis.path is None else "ln occupancy", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     _bare(axes)
     if alignment is not None:
         for word in alignment.words:
@@ -125,9 +126,7 @@ def _title(trellis: Trellis) -> str:
     )
 
 
-def _draw_sound(
-    axes: "Axes", features: FloatArray, edges_s: Sequence[float], alignment: Timed | None
-) -> None:
+def _draw_sound(axes: "Axes", features: FloatArray, edges_s: F64, alignment: Timed | None) -> None:
     low, high = np.percentile(features, [5, 99.8])
     bins = np.arange(features.shape[1] + 1)
     axes.pcolormesh(edges_s, bins, features.T, cmap="Greys", vmin=low, vmax=high, rasterized=True)

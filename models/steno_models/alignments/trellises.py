@@ -182,9 +182,9 @@ def las_trellis(trained: "TrainedLas", job: Job, features: FloatArray) -> Trelli
 
 def frame_edges(frames: int) -> F64:
     """Return (frames + 1,) when frames of 10 ms begin, and when the last one ends."""
-    return BORDER_S + SHIFT_S * np.arange(frames + 1)
+    return np.asarray(BORDER_S + SHIFT_S * np.arange(frames + 1), np.float64)
 
 
 def _edges(steps: int, step_s: float) -> F64:
     """Return (steps + 1,) when encoder steps of `step_s` begin."""
-    return FIRST_S + (np.arange(steps + 1) - 0.5) * step_s
+    return np.asarray(FIRST_S + (np.arange(steps + 1) - 0.5) * step_s, np.float64)

@@ -91,6 +91,5 @@ def say(text: str, *, words_a_minute: int = 165, pitch: int = 50) -> Said:
     data = text.encode()
     library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8, None, None)
     library.espeak_Synchronize()
-    samples: FloatArray = np.concatenate(parts)
     samples: FloatArray = np.asarray(np.concatenate(parts) / 32768.0, np.float32)
     return Said(resample(samples, rate, 16_000), starts_s, pauses_s)

@@ -124,7 +124,7 @@ def test_titles_tell_scores_and_boxes_hold_what_was_written(tmp_path: Path) -> N
     phones = (TimedPhone("T", 0, 0.05, 0.1, 0.0), TimedPhone("IY", 0, 0.1, 0.25, 0.0))
     alignment = Timed("tea", 0.3, (TimedWord("$5_tea$", phones),))
     features = np.random.default_rng(0).normal(size=(3, 80)).astype(np.float32)
-    figure = plots.draw([found, looks], alignment, features, [0.0, 0.1, 0.2, 0.3], "tea")
+    figure = plots.draw([found, looks], alignment, features, found.edges_s, "tea")
     rows = [axes for axes in figure.axes if axes.get_title(loc="left")]
     titles = [axes.get_title(loc="left") for axes in rows]
     assert titles[0] == "CTC: ln p of all paths -2.0, of the best -2.5 (0.61 of all)"
