@@ -12,13 +12,12 @@ from steno_models.encoders.build import build_encoder
 from steno_models.encoders.cnn import Cnn
 from steno_models.encoders.conformer import Conformer
 from steno_models.encoders.lstm import Blstm, Lstm
-from steno_models.encoders.protocol import Encoder as AnyKind
 from steno_models.encoders.section import ConformerSection, Encoder, with_encoder_kind
 from steno_models.encoders.tdnn import Tdnn, Tdnnf
 from steno_models.encoders.transformer import Transformer
 from steno_models.errors import ConfigError
 
-KINDS: dict[str, type[AnyKind[object]]] = {
+KINDS: dict[str, type] = {
     "conformer": Conformer,
     "blstm": Blstm,
     "lstm": Lstm,
@@ -104,5 +103,10 @@ def test_the_training_of_the_embedded_bundle_is_that_of_a_conformer(
 
 
 def test_a_table_that_says_its_kind_or_has_no_encoder_stays_as_it_is() -> None:
-    for table in ({"folder": "x"}, {"encoder": {"kind": "lstm"}}, {"encoder": 3}):
+    tables: list[dict[str, object]] = [
+        {"folder": "x"},
+        {"encoder": {"kind": "lstm"}},
+        {"encoder": 3},
+    ]
+    for table in tables:
         assert with_encoder_kind(table) is table

@@ -34,7 +34,7 @@ def pieces(encoder: AnyEncoder, features: Tensor, cuts: list[int]) -> list[Tenso
         return [features[a:b] for a, b in pairwise(bounds)]
     chunk = CONTEXT.chunk_steps * encoder.grid.factor
     first = encoder.grid.frames_of(CONTEXT.chunk_steps)
-    return [features[:first], *features[first:].split(chunk)]
+    return [features[:first], *torch.split(features[first:], chunk)]
 
 
 @settings(deadline=None, max_examples=15)
