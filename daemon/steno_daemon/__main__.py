@@ -196,6 +196,7 @@ def _load(name: str, threads: int) -> "Model":
 
     from steno_daemon.server import Model
     from steno_models import bundle
+    from steno_models.domain import loader_of
 
     torch.set_num_threads(threads)
     loaded = bundle.load(name)
@@ -204,6 +205,7 @@ def _load(name: str, threads: int) -> "Model":
         version=str(loaded.version),
         language_models=tuple(loaded.language_models),
         recogniser=loaded.recogniser,
+        load_domain=loader_of(loaded),
     )
 
 

@@ -39,7 +39,7 @@ class Scope(StrEnum):
     WATCH = "watch"
     """To list sessions and read their captions."""
     ADMIN = "admin"
-    """To see the daemon's state and figures."""
+    """To see the daemon's state and figures, and to change its language models."""
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import Config, Tables
 from steno_daemon.errors import StenoDaemonError
 from steno_daemon.journal import directory_of
+from steno_daemon.library import folders_of
 from steno_daemon.origins import Origins
 from steno_daemon.redaction import redact
 from steno_daemon.server import Model
@@ -249,16 +250,54 @@ def _model(found: Findings, settings: Config, load: LoadModel) -> None:
     """Load the bundle, and measure how many sessions keep up."""
     with found.looking_at("bundle"):
         model = load(settings.engine.bundle, settings.engine.threads)
-        names = ", ".join(model.language_models)
-        found.ok("bundle", f"{model.name} {model.version}, language models: {names}")
+        found.ok(
+            "bundle",
+            f"{model.name} {model.version}, language models: {', '.join(model.language_models)}",
+        )
+        known = (*model.language_models, *_domains(found, settings, model))
+        names = ", ".join(known)
         wanted = settings.microphone.language_model
-        if settings.microphone.enabled and wanted not in model.language_models:
+        if settings.microphone.enabled and wanted not in known:
             found.fault(
                 "microphone",
                 f"microphone.language_model: expected one of {names}, found {wanted}",
             )
         ladder = server.measured_ladder(settings.engine, model)
         found.ok("capacity", f"up to {_count(ladder.most, 'session')} at once")
+
+
+def _domains(found: Findings, settings: Config, model: Model) -> list[str]:
+    """Load every domain of the folder, and return the names of those that are as they should be."""
+    directory = settings.engine.domains_directory
+    if directory is None:
+        found.ok("domains", "no engine.domains_directory: the bundle's language models alone")
+        return []
+    if model.load_domain is None:
+        found.warn("domains", f"{directory}: {model.name} takes no language models but its own")
+        return []
+    try:
+        folders = sorted(folders_of(directory))
+    except OSError as error:
+        found.fault(
+            "domains",
+            f"engine.domains_directory: expected a folder at {directory}, found: {error.strerror}",
+        )
+        return []
+    names: list[str] = []
+    for folder in folders:
+        with found.looking_at("domains"):
+            domain = model.load_domain(directory / folder)
+            name = domain.description.name
+            if name in (*names, *model.language_models):
+                found.fault(
+                    "domains", f"{directory / folder}: expected {name} once, found it twice"
+                )
+                continue
+            names.append(name)
+            found.ok("domains", f"{name}: {domain.description.words} words, from {folder}")
+    if not folders:
+        found.ok("domains", f"{directory}: none yet")
+    return names
 
 
 def _count(number: int, what: str) -> str:

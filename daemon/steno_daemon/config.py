@@ -148,6 +148,9 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     """
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step of sessions that wish none; left out, the one the bundle was made for."""
+    domains_directory: Path | None = None
+    """Folder of language models besides the bundle's, one folder each, as `steno-models lm build
+    --name` writes them; what is put there is loaded, what changes is loaded anew."""
 
 
 class LogConfig(_Section, frozen=True, kw_only=True):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from steno_models.recogniser import Alternative, LanguageModel, State, Update, Word
 
 
+BLOCK_SAMPLES = 160
+
+
 def detector(rules: Rules, memory: VadMemory | None = None) -> VoiceActivityDetector:
     """Return a detector that tells of every short pause; the rules wait for longer ones."""
     return VoiceActivityDetector(
@@ -43,6 +46,13 @@ class Command:
     rules: Rules | None = None
     end: EndpointReason | None = None
     switch: Switch | None = None
+
+    def is_due(self, cursor: int) -> bool:
+        """Return whether to do it at the cursor.
+
+        A switch cuts no block in two: the endpoints behind it stay where they would have been.
+        """
+        return self.position - cursor < (1 if self.switch is None else BLOCK_SAMPLES)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,14 @@ from steno_daemon.happenings import (
     Switched,
     Work,
 )
-from steno_daemon.segment import Command, Segment, Switch, alternatives_before, detector
+from steno_daemon.segment import (
+    BLOCK_SAMPLES,
+    Command,
+    Segment,
+    Switch,
+    alternatives_before,
+    detector,
+)
 from steno_daemon.tape import Tape
 from steno_daemon.wire import EndpointReason, When
 from steno_models.features.extractor import StreamingExtractor
@@ -46,7 +53,6 @@ from steno_models.vad.decision import SpeechStart
 if TYPE_CHECKING:
     from steno_models.recogniser import State, Update
 
-BLOCK_SAMPLES = 160
 DECISION_SAMPLES = 8 * BLOCK_SAMPLES
 SUSPICION = 0.1
 """Share of frames that sound like speech above which silence may be the start of a word."""
@@ -107,10 +113,10 @@ class Segmenter:
     @property
     def versions(self) -> set[Version]:
         """Every version of a language model that is, or may still be, decoded with."""
-        segment, switch = self._segment, self._switch
-        found = {self._version, segment and segment.version, switch and switch.version}
-        found |= {command.switch and command.switch.version for command in self._commands}
-        return {version for version in found if version is not None}
+        switches = [self._switch, *(command.switch for command in self._commands)]
+        now = [self._version, self._segment.version if self._segment else None]
+        later = [switch.version for switch in switches if switch is not None]
+        return {version for version in (*now, *later) if version is not None}
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
@@ -144,11 +150,9 @@ class Segmenter:
             return None
         while True:
             segment = self._segment
-            if segment is not None and (
-                segment.ending is not None or self._cursor >= self._next_decision
-            ):
+            is_due = segment is not None and (segment.ending is not None or segment.is_rescored)
+            if segment is not None and (is_due or self._cursor >= self._next_decision):
                 self._hear(segment)
-                is_due = segment.ending is not None or segment.is_rescored
                 if is_due or self._is_enough(segment):
                     return self._hand_out(segment)
                 self._decide(segment)
@@ -171,7 +175,8 @@ class Segmenter:
             self._announce(segment, segment.origin)
         if segment.number is not None:
             self._happenings.append(Heard(segment.number, segment.origin, update))
-        self._decide(segment)
+        if self._cursor >= self._next_decision:  # what was scored again may have come in between
+            self._decide(segment)
 
     def abandon(self) -> None:
         """End the open segment with the words that are known: its work failed."""
@@ -227,13 +232,13 @@ class Segmenter:
 
     def _move(self) -> bool:
         """Move the cursor by a block or obey a command; say whether there was anything to do."""
-        stop_at = self._commands[0].position if self._commands else None
-        if stop_at is not None and stop_at <= self._cursor:
-            self._obey(self._commands[0])
+        command = self._commands[0] if self._commands else None
+        if command is not None and command.is_due(self._cursor):
+            self._obey(command)
             return True
         end = self._cursor + BLOCK_SAMPLES
-        if stop_at is not None:
-            end = min(end, stop_at)
+        if command is not None:
+            end = min(end, command.position)
         if end > self._tape.end:
             return False
         self._listen(end)
@@ -332,7 +337,6 @@ class Segmenter:
         self.checkpoint = replace(self.checkpoint, language_model=switch.version.name)
         if segment is not None:
             segment.rescore(switch.version)
-            self._next_decision = self._cursor  # its new words go out at once
         number = segment.number if segment else None
         self._happenings.append(Switched(self._cursor, switch.version, switch.at, number))
 

@@ -7,8 +7,6 @@ the second leaves at once. SIGHUP reads configuration, tokens and certificates a
 
 import asyncio
 import logging
-import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from steno_daemon import notify, wire
 from steno_daemon.activation import host_of
+from steno_daemon.administration import Administration
 from steno_daemon.auth import Grant, Scope
 from steno_daemon.captions.cues import CueRules
 from steno_daemon.captions.export import Exporter
@@ -28,14 +27,16 @@ from steno_daemon.domains import Domains
 from steno_daemon.effort import measure, room, sentence
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Batching, Engine, own_chunk_ms
-from steno_daemon.errors import ConfigError, StenoDaemonError
+from steno_daemon.errors import ConfigError
 from steno_daemon.exposure import Exposure
 from steno_daemon.journal import Journal, directory_of
 from steno_daemon.ladder import STEPS, Ladder
+from steno_daemon.library import Library, LoadDomain
 from steno_daemon.load import LOOK_S
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import STEP_MS, Decoding, Offer
 from steno_daemon.recording import Recorder, Setting
+from steno_daemon.signals import obey_signals
 from steno_daemon.stream import Backlog, House
 from steno_daemon.streams import Streams
 from steno_daemon.transports.exports import Exports
@@ -48,7 +49,6 @@ from steno_models.recogniser import Recogniser
 
 logger = logging.getLogger(__name__)
 
-LEAVE_AT_ONCE = 130
 TIDY_S = 600.0
 KEEP_SESSIONS_S = 24 * 3600.0
 """Files of sessions that nobody wrote to for so long are removed, whatever daemon they are of."""
@@ -65,12 +65,14 @@ class Model:
         version: of the bundle.
         language_models: names that a session may ask for.
         recogniser: decodes; the engine's alone from now on.
+        load_domain: loads a language model for it; None where it takes none but its own.
     """
 
     name: str
     version: str
     language_models: tuple[str, ...]
     recogniser: Recogniser
+    load_domain: LoadDomain | None = None
 
 
 def program_version() -> str:
@@ -165,6 +167,8 @@ class Daemon:
         self.hub = Hub(
             config.captions.keep_s, replacements=Replacements(config.captions.replacements)
         )
+        self._domains = Domains(model.language_models)
+        self._library = Library(self._domains, model.load_domain, config.engine.domains_directory)
         self._recorder = Recorder(config.recording.directory, self._setting())
         directory = directory_of(config.server)
         self._journal = Journal(directory, keep_s=KEEP_SESSIONS_S) if directory else None
@@ -177,8 +181,15 @@ class Daemon:
             backlog=Backlog(audio_s=config.server.backlog_s),
         )
         self.streams = Streams(self._offer, house)
-        exports = Exports(self.hub, _exporter(config.captions))
-        rooms = Rooms(self.streams, self.hub, self._metrics, exports, self._health, self._status)
+        rooms = Rooms(
+            self.streams,
+            self.hub,
+            self._metrics,
+            Exports(self.hub, _exporter(config.captions)),
+            self._health,
+            self._status,
+            Administration(self._domains, self._library, self.streams),
+        )
         self.transport = HttpTransport(rooms, self._exposure.gate, self._terms())
         self._microphone = (
             MicrophoneService(config.microphone, self.streams)
@@ -198,9 +209,14 @@ class Daemon:
         """
         self._exposure.reload(config)
         self._config = config
+        self._library.directory = config.engine.domains_directory
         self._recorder.setting = self._setting()
         self.transport.withdraw(self._is_good)
         logger.info("the configuration was read again")
+
+    async def renew_domains(self) -> None:
+        """Load the language models that are new or different, and try the others again."""
+        await self._library.look(at_once=True)
 
     def _is_good(self, grant: Grant, scope: Scope) -> bool:
         """Return whether a grant is still good for a scope; the daemon's own always is."""
@@ -211,6 +227,7 @@ class Daemon:
         self.engine.start()
         tasks: list[asyncio.Task[None]] = []
         try:
+            await self.renew_domains()
             for bound in self._bound:
                 await self.transport.listen(bound, self._exposure.tls)
             self._state = "ok"
@@ -220,6 +237,7 @@ class Daemon:
             tasks.append(asyncio.create_task(keep_watch(self.engine, self._line, rhythm)))
             tasks.append(asyncio.create_task(self._tidy()))
             tasks.append(asyncio.create_task(self._watch_load()))
+            tasks.append(asyncio.create_task(self._library.watch()))
             if self._microphone is not None:
                 tasks.append(asyncio.create_task(self._microphone.run()))
             for task in tasks:
@@ -266,7 +284,7 @@ class Daemon:
     def _offer(self) -> Offer:
         config = self._config
         return Offer(
-            domains=Domains(self._model.language_models),
+            domains=self._domains,
             chunk_ms=config.engine.chunk_ms or own_chunk_ms(self._model.recogniser),
             rules=Rules().changed(config.endpointing),
             session_s=config.limits.session_s,
@@ -295,7 +313,7 @@ class Daemon:
             "version": program_version(),
             "protocol": wire.PROTOCOL_VERSION,
             "bundle": f"{self._model.name} {self._model.version}",
-            "models": self._model.language_models,
+            "models": self._domains.names,
             "sessions": self.engine.sessions,
             "max_sessions": self.engine.max_sessions,
             **({"microphone": self._microphone.health()} if self._microphone else {}),
@@ -330,33 +348,6 @@ def _exporter(captions: CaptionsConfig) -> Exporter:
     )
     segmenting = Segmenting(segment_s=captions.hls_segment_s, mpegts=captions.hls_mpegts)
     return Exporter(rules, segmenting, delay_ms=captions.delay_ms)
-
-
-def obey_signals(daemon: Daemon, reread: Callable[[], Config]) -> None:
-    """Let SIGTERM and SIGINT stop the daemon, once gently, twice at once; SIGHUP reloads."""
-    loop = asyncio.get_running_loop()
-    seen: list[int] = []
-
-    def on_stop(number: int) -> None:
-        seen.append(number)
-        if len(seen) > 1:
-            logger.warning("a second signal: leaving at once")
-            os._exit(LEAVE_AT_ONCE)
-        daemon.stop()
-
-    def on_reload() -> None:
-        notify.reloading()
-        try:
-            daemon.reload(reread())
-        except StenoDaemonError as error:
-            logger.error("everything stays as it was: %s", error)  # noqa: TRY400
-            notify.ready(f"reload refused: {error}")
-        else:
-            notify.ready("reloaded")
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_stop, number)
-    loop.add_signal_handler(signal.SIGHUP, on_reload)
 
 
 async def serve(

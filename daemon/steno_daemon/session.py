@@ -191,8 +191,9 @@ class Session:
             if version is None:
                 return
         self._note(wish)
-        self._rules = self._rules.changed(wish.endpointing)
-        self._lanes.change_rules(self._rules, self._intake.position)
+        if wish.endpointing != wire.Endpointing():
+            self._rules = self._rules.changed(wish.endpointing)
+            self._lanes.change_rules(self._rules, self._intake.position)
         if version is not None:
             self._lanes.switch(version, wish.at, self._intake.position)
             self._models.hold(self._lanes.versions)

@@ -296,6 +296,7 @@ class Stream:
             self._house.metrics.left(sessions=self._house.engine.sessions)
             self.identity.grant.leave()
             self._seat = None
+            self.session.let_go()
             self._meter.gone()
 
     def _take(self, channel: int, outcome: Outcome) -> None:

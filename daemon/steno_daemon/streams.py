@@ -81,6 +81,20 @@ class Streams:
         return [entry.stream for entry in self._entries.values() if entry.line is not None]
 
     @property
+    def listening(self) -> list[str]:
+        """Names of the sessions that take audio."""
+        return sorted(
+            name
+            for name, entry in self._entries.items()
+            if entry.stream.session.state is State.LISTENING
+        )
+
+    def named(self, name: str) -> Stream | None:
+        """Return the session of a name."""
+        entry = self._entries.get(name)
+        return None if entry is None else entry.stream
+
+    @property
     def waiting(self) -> int:
         """How many sessions wait for their clients."""
         return len(self._waiting())

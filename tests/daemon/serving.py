@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from steno_clients import admin
+from steno_clients.connection import Door
 from steno_daemon import wire
 from steno_daemon.config import Config, ServerConfig
 from steno_daemon.ladder import Ladder
+from steno_daemon.library import LoadDomain
 from steno_daemon.server import Daemon, Model, bind, url_of
 from steno_models.recogniser import Recogniser
 
@@ -42,6 +45,11 @@ class Served:
         head, _, body = answer.partition(b"\r\n\r\n")
         return head.split(b"\r\n")[0].decode(), body
 
+    async def call(self, call: wire.AdminCall) -> wire.AdminAnswer:
+        """What an administrator hears."""
+        door = Door(url=self.url)
+        return await asyncio.to_thread(admin.call, door, call)
+
     async def health(self) -> dict[str, object]:
         _, body = await self.get("/healthz")
         found = json.loads(body)
@@ -71,11 +79,12 @@ async def serving(
     *,
     max_sessions: int = 10,
     config: Config | None = None,
+    load_domain: LoadDomain | None = None,
 ) -> AsyncIterator[Served]:
     """Run a daemon; sessions end with their connections unless the configuration says otherwise."""
     config = config or Config(server=server or ServerConfig(resume_s=0))
     bound = bind("127.0.0.1", 0)
-    model = Model("notes", "1", ("general",), recogniser)
+    model = Model("notes", "1", ("general",), recogniser, load_domain)
     daemon = Daemon(config, model, [bound], ladder=Ladder((max_sessions,) * 3))
     ready = asyncio.Event()
     task = asyncio.create_task(daemon.run(lambda _: ready.set()))

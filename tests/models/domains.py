@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from steno_models.lm.domain.description import Description, files_of
 from steno_models.lm.domain.folder import replacing, write_description
 from steno_models.lm.ngram.corpus import SPECIAL_WORDS, CorpusReader
@@ -22,7 +24,12 @@ SOUNDS = {
 
 
 def write_domain(
-    folder: Path, name: str, sentences: Sequence[str], sounds: Mapping[str, str] = SOUNDS
+    folder: Path,
+    name: str,
+    sentences: Sequence[str],
+    sounds: Mapping[str, str] = SOUNDS,
+    *,
+    order: int = 2,
 ) -> Path:
     """A domain of these sentences, in a folder that is there at once and whole."""
     words = sorted(
@@ -32,11 +39,13 @@ def write_domain(
     reader = CorpusReader()
     reader.add(sentences)
     vocabulary = (*words, *SPECIAL_WORDS)
-    counts = count(reader.corpus().encode(vocabulary), vocabulary=vocabulary, order=2)
+    counts = count(reader.corpus().encode(vocabulary), vocabulary=vocabulary, order=order)
+    estimated = estimate(counts)
+    ngrams = tuple(np.diff(estimated.trie.level_begin)[1:].tolist())
     model, lexicon = files_of(name)
     with replacing(folder) as fresh:
-        NgramModel.from_backoff(estimate(counts)).write(fresh / model)
+        NgramModel.from_backoff(estimated).write(fresh / model)
         Lexicon({word: (tuple(sounds[word].split()),) for word in words}).write(fresh / lexicon)
-        description = Description(name=name, words=len(words), ngrams=(len(words),), files={})
+        description = Description(name=name, words=len(words), ngrams=ngrams, files={})
         write_description(fresh, description)
     return folder

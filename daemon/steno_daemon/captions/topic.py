@@ -7,7 +7,7 @@ slow one skips hypotheses and no final, and one that is too slow even for that i
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ from steno_daemon.wire import (
     Partial,
     ServerMessage,
     SpeechStarted,
+    Switched,
 )
 
 Lasting: TypeAlias = SpeechStarted | Final | Endpoint | Closed
@@ -142,6 +143,9 @@ class Topic:
                 self._append(event)
             case Acknowledged():
                 self._settle(event.samples / self.about.rate)
+                return
+            case Switched():
+                self.about = replace(self.about, language_model=event.language_model)
                 return
             case _:
                 return

@@ -50,6 +50,10 @@ class Gate:
         grant.require(scope)
         return grant
 
+    def holds(self, grant: Grant, scope: Scope) -> bool:
+        """Return whether a grant is still good for a scope: its token was not taken back."""
+        return self._keyring.holds(grant, scope)
+
     def needs(self, scope: Scope, handler: Handler) -> Handler:
         """Return the handler for those alone whose token has the scope."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
+from steno_daemon.administration import Administration
 from steno_daemon.auth import Grant, Scope
 from steno_daemon.captions.hub import Hub
 from steno_daemon.dialects.dialect import Dialect
@@ -22,6 +23,7 @@ from steno_daemon.limits import Deadlines
 from steno_daemon.metrics import Metrics
 from steno_daemon.redaction import hush_aiohttp
 from steno_daemon.streams import Streams
+from steno_daemon.transports.admin import Office
 from steno_daemon.transports.exports import Exports
 from steno_daemon.transports.gate import Gate, Handler
 from steno_daemon.transports.pages import PAGES, Pages
@@ -52,6 +54,7 @@ class Rooms:
         exports: captions as files.
         health: answers `/healthz`; its `status` is "ok" when sessions are let in.
         status: answers `/status`.
+        administration: answers `/admin`.
     """
 
     streams: Streams
@@ -60,6 +63,7 @@ class Rooms:
     exports: Exports
     health: Facts
     status: Facts
+    administration: Administration
 
 
 class HttpTransport:
@@ -76,6 +80,7 @@ class HttpTransport:
         self._gate = gate
         self._terms = terms
         self._pages = Pages()
+        self._office = Office(rooms.administration, terms.messages_per_s)
         self._gallery = Gallery(rooms.hub, rooms.metrics, terms.max_viewers)
         self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
         self._runner = web.AppRunner(
@@ -162,6 +167,8 @@ class HttpTransport:
         get("/readyz", self._readiness)
         get("/status", needs(Scope.ADMIN, self._status))
         get("/metrics", needs(Scope.ADMIN, self._metrics))
+        get("/admin", self._admin)
+        app.router.add_post("/admin", needs(Scope.ADMIN, self._office.post))
         get("/sessions", needs(Scope.WATCH, rooms.exports.sessions))
         get("/watch/{session}", self._watch)
         get("/captions/{session}/index.m3u8", needs(Scope.WATCH, rooms.exports.playlist))
@@ -200,6 +207,18 @@ class HttpTransport:
         """Answer a viewer, whose token may be taken back while it watches."""
         return await self._gallery.watch(request, self._gate.admit(request, Scope.WATCH))
 
+    async def _admin(self, request: web.Request) -> web.StreamResponse:
+        """Let an administrator call over a WebSocket."""
+        grant = self._gate.admit(request, Scope.ADMIN)
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise web.HTTPUpgradeRequired(
+                text="expected a WebSocket, or POST with a call such as "
+                '{"type": "list_domains"}, found GET\n'
+            )
+        return await self._office.converse(
+            request, grant, lambda held: self._gate.holds(held, Scope.ADMIN)
+        )
+
     async def _health(self, _: web.Request) -> web.StreamResponse:
         return _json(self._rooms.health())
 
@@ -216,8 +235,8 @@ class HttpTransport:
 
     async def _elsewhere(self, _: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound(
-            text="expected /, /overlay, /sessions, /watch/…, /captions/…, /status, /metrics, "
-            "/readyz or /healthz, found another path\n"
+            text="expected /, /overlay, /sessions, /watch/…, /captions/…, /status, /admin, "
+            "/metrics, /readyz or /healthz, found another path\n"
         )
 
 

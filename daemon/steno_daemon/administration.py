@@ -1,0 +1,150 @@
+"""What administrators may ask about language models, and who does it."""
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from steno_daemon import wire
+from steno_daemon.domains import Domains, Version
+from steno_daemon.errors import DomainError, FixedModelError, UnknownModelError
+from steno_daemon.library import Library, Shelf
+from steno_daemon.states import State
+from steno_daemon.wire import DomainState, ErrorCode
+
+if TYPE_CHECKING:
+    from steno_daemon.streams import Streams
+
+
+class Administration:
+    """Answers calls; lives on the event loop.
+
+    Args:
+        domains: the language models.
+        library: the folder that they come from.
+        streams: the sessions.
+    """
+
+    def __init__(self, domains: Domains, library: Library, streams: "Streams") -> None:
+        self._domains = domains
+        self._library = library
+        self._streams = streams
+
+    async def answer(self, call: wire.AdminCall) -> wire.AdminAnswer:
+        """Do what a call says, or say why not."""
+        try:
+            return await self._done(call)
+        except UnknownModelError as error:
+            return wire.Refused(
+                id=call.id,
+                code=ErrorCode.UNKNOWN_LANGUAGE_MODEL,
+                message="there is no such language model",
+                expected="one of " + ", ".join(error.expected),
+                found=error.found,
+            )
+        except FixedModelError as error:
+            return wire.Refused(id=call.id, code=ErrorCode.LANGUAGE_MODEL_FIXED, message=str(error))
+        except DomainError as error:
+            return wire.Refused(
+                id=call.id, code=ErrorCode.LANGUAGE_MODEL_FAILED, message=str(error)
+            )
+
+    async def _done(self, call: wire.AdminCall) -> wire.AdminAnswer:
+        match call:
+            case wire.ListDomains():
+                return wire.Domains(id=call.id, domains=tuple(self._listed()))
+            case wire.ShowDomain(name=name):
+                return self._shown(call.id, name)
+            case wire.LoadDomain(name=name):
+                version = await self._library.load(name)
+                load_s = version.origin.load_s if version.origin else 0.0
+                return wire.DomainLoaded(
+                    id=call.id, name=name, version=version.number, load_ms=round(1000 * load_s)
+                )
+            case wire.RetireDomain(name=name):
+                version = self._domains.retire(name)
+                return wire.DomainRetired(
+                    id=call.id, name=name, sessions=tuple(sorted(version.holders))
+                )
+            case wire.SwapDomain():
+                return self._swapped(call)
+
+    def _shown(self, number: int, name: str) -> wire.AdminAnswer:
+        found = tuple(one for one in self._listed() if one.name == name)
+        if not found:
+            names = dict.fromkeys(one.name for one in self._listed())
+            raise UnknownModelError(expected=list(names), found=name)
+        return wire.Domains(id=number, domains=found)
+
+    def _swapped(self, call: wire.SwapDomain) -> wire.AdminAnswer:
+        version = self._domains.newest(call.name)
+        stream = self._streams.named(call.session)
+        if stream is None or stream.session.state is not State.LISTENING:
+            return wire.Refused(
+                id=call.id,
+                code=ErrorCode.UNKNOWN_SESSION,
+                message="there is no such session that listens",
+                expected="one of " + (", ".join(self._streams.listening) or "none: nobody speaks"),
+                found=call.session,
+            )
+        stream.session.receive_configure(wire.Configure(language_model=call.name, at=call.at))
+        stream.advance()
+        return wire.DomainSwapped(
+            id=call.id,
+            session=call.session,
+            name=call.name,
+            version=version.number,
+            at=call.at,
+        )
+
+    def _listed(self) -> list[wire.Domain]:
+        """Return every version that is in memory, and what lies in the folder besides."""
+        faults = {one.folder.name: one.fault for one in self._library.shelves if one.fault}
+        loaded = [_of_version(version, faults) for version in self._domains.versions]
+        present = {one.source for one in loaded if one.state is DomainState.LOADED}
+        besides = [
+            _of_shelf(shelf)
+            for shelf in self._library.shelves
+            if shelf.folder.name not in present and (shelf.fault or shelf.tried is not None)
+        ]
+        return sorted([*loaded, *besides], key=lambda one: (one.name, one.version))
+
+
+def _of_version(version: Version, faults: dict[str, str]) -> wire.Domain:
+    domain, origin = version.domain, version.origin
+    state = DomainState.RETIRING if version.is_retired else DomainState.LOADED
+    sessions = tuple(sorted(version.holders))
+    if domain is None or origin is None:
+        return wire.Domain(
+            name=version.name,
+            version=version.number,
+            state=state,
+            source="bundle",
+            sessions=sessions,
+        )
+    made = domain.description
+    return wire.Domain(
+        name=version.name,
+        version=version.number,
+        state=state,
+        source=origin.folder,
+        sessions=sessions,
+        loaded_s_ago=round(monotonic() - version.loaded_s, 1),
+        load_ms=round(1000 * origin.load_s),
+        size_bytes=domain.size_bytes,
+        words=made.words,
+        ngrams=made.ngrams,
+        made=made.made,
+        shares=tuple(wire.Share(source=one.source, weight=one.weight) for one in made.shares),
+        perplexity=made.held_out.perplexity if made.held_out else None,
+        unknown_rate=made.held_out.unknown_rate if made.held_out else None,
+        fault=faults.get(origin.folder) if not version.is_retired else None,
+    )
+
+
+def _of_shelf(shelf: Shelf) -> wire.Domain:
+    return wire.Domain(
+        name=shelf.called,
+        version=0,
+        state=DomainState.FAILED if shelf.fault else DomainState.UNLOADED,
+        source=shelf.folder.name,
+        fault=shelf.fault or None,
+    )
