@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match given.command:
             case "status":
                 return _status(given)
+            case "lm":
+                return _language_models(given)
             case "watch":
                 return _list_sessions(given) if given.list else asyncio.run(_watch(given))
             case "transcribe":
@@ -216,6 +218,15 @@ def _status(given: argparse.Namespace) -> int:
     else:
         print(*status_lines(facts), sep="\n")
     return 0 if facts.get("status") == "ok" else 1
+
+
+def _language_models(given: argparse.Namespace) -> int:
+    """Do what an administrator says about language models, and show what came of it."""
+    from steno_clients.lm import perform
+
+    for line in perform(_door(given), given):
+        print(line)
+    return 0
 
 
 def _end_on_interrupt(interrupted: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steno_clients.connection import DEFAULT_URL
+from steno_clients.lm_options import LM, add_lm
 from steno_clients.transcribe import Format
 from steno_clients.watch import LIVE
 
@@ -16,6 +17,7 @@ examples:
   steno transcribe talk.flac          what was said in a recording
   steno watch                         what somebody else is saying, in a session that runs
   steno status                        how the daemon does
+  steno lm list                       its language models, for administrators
 
 `steno COMMAND --help` has more. Every command takes --url, the address of a daemon elsewhere, and
 --token, where it wants one; better than the option, which others on the machine can see, is the
@@ -31,6 +33,7 @@ examples:
   steno caption --list-devices                    which microphones there are
   steno caption --device 3 --vtt talk.vtt         from one of them, into a file as well
   steno caption talk.flac                         from a file, as if it were spoken now
+  steno caption --domain legal                    with another language model of the daemon
   steno caption --events | jq 'select(.type == "final").text'
 
 On a terminal captions change until they are final; elsewhere every final is a line, behind the
@@ -103,10 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     door, session = _door_options(), _session_options()
+    nothing = argparse.ArgumentParser(add_help=False)  # of its own: each action asks a daemon
     _add_caption(add("caption", "live captions of the microphone or a file", session, _CAPTION))
     _add_transcribe(add("transcribe", "sound files to text or subtitles", session, _TRANSCRIBE))
     _add_watch(add("watch", "captions of a session that somebody else holds", door, _WATCH))
     _add_status(add("status", "how the daemon does", door, _STATUS))
+    add_lm(add("lm", "list, load, swap and retire language models", nothing, LM), door)
     return parser
 
 
@@ -135,6 +140,7 @@ def _session_options() -> argparse.ArgumentParser:
     session = argparse.ArgumentParser(add_help=False, parents=[_door_options()])
     session.add_argument(
         "--language-model",
+        "--domain",
         metavar="NAME",
         help="one of the models that `steno status` lists (the daemon's choice)",
     )

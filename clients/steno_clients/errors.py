@@ -1,6 +1,6 @@
 """What can go wrong for a client, by whose fault it is."""
 
-from steno_daemon.wire import CloseReason, Error
+from steno_daemon.wire import CloseReason, Error, Refused
 
 
 class StenoClientsError(Exception):
@@ -80,3 +80,16 @@ class MicrophoneError(StenoClientsError):
 
 class OutputError(StenoClientsError):
     """A result cannot be written where it was wanted."""
+
+
+class RefusedError(StenoClientsError):
+    """The daemon did not do what an administrator asked.
+
+    Attributes:
+        answer: its own words, with the code.
+    """
+
+    def __init__(self, answer: Refused) -> None:
+        detail = f": expected {answer.expected}, found {answer.found}" if answer.expected else ""
+        super().__init__(answer.message + detail)
+        self.answer = answer

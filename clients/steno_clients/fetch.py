@@ -21,7 +21,9 @@ from steno_clients.errors import (
     StenoClientsError,
 )
 
-_MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+FAILURES = (URLError, OSError, ValueError, http.client.HTTPException)
+"""What a request raises that no daemon answered."""
 T = TypeVar("T")
 
 
@@ -59,20 +61,40 @@ def _fetch(door: Door, path: str, kind: type[T]) -> T:
         DeadlineError: not in time.
         ProtocolError: this is no answer of a daemon.
     """
+    request = request_of(door, path)
+    try:
+        with urlopen(door, request, timeout_s=door.timeout_s) as answer:
+            return msgspec.json.decode(answer.read(MAX_BYTES), type=kind)
+    except HTTPError as error:
+        with error:
+            raise refusal(door, error, path) from None
+    except FAILURES as error:
+        raise explained(door, error) from None
+
+
+def request_of(door: Door, path: str, body: bytes | None = None) -> urllib.request.Request:
+    """Return a plain request to a daemon; with a body it is a POST of JSON."""
+    headers = {**credentials(door), **({"Content-Type": "application/json"} if body else {})}
+    return urllib.request.Request(_address(door.url, path), data=body, headers=headers)  # noqa: S310 — http or https
+
+
+def urlopen(
+    door: Door, request: urllib.request.Request, *, timeout_s: float
+) -> http.client.HTTPResponse:
+    """Return the answer to a request, which goes to the daemon and nowhere else.
+
+    Raises:
+        HTTPError: it does not want to answer.
+        OSError: nobody answers; another of `FAILURES`: no daemon does.
+    """
     handlers: list[urllib.request.BaseHandler] = [_NoDetour()]
     if is_local(door.url):
         handlers.append(urllib.request.ProxyHandler({}))
     if (context := context_of(door)) is not None:
         handlers.append(urllib.request.HTTPSHandler(context=context))
-    request = urllib.request.Request(_address(door.url, path), headers=credentials(door))  # noqa: S310 — http or https
-    try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=door.timeout_s) as answer:
-            return msgspec.json.decode(answer.read(_MAX_BYTES), type=kind)
-    except HTTPError as error:
-        with error:
-            raise _refusal(door, error, path) from None
-    except (URLError, OSError, ValueError, http.client.HTTPException) as error:
-        raise _explained(door, error) from None
+    opener = urllib.request.build_opener(*handlers)
+    answer: http.client.HTTPResponse = opener.open(request, timeout=timeout_s)
+    return answer
 
 
 class _NoDetour(urllib.request.HTTPRedirectHandler):
@@ -91,7 +113,7 @@ def _address(url: str, path: str) -> str:
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + path, "", ""))
 
 
-def _refusal(door: Door, error: HTTPError, path: str) -> StenoClientsError:
+def refusal(door: Door, error: HTTPError, path: str) -> StenoClientsError:
     """Return the error of a daemon that does not want to answer."""
     match error.code:
         case HTTPStatus.UNAUTHORIZED:
@@ -109,7 +131,7 @@ def _refusal(door: Door, error: HTTPError, path: str) -> StenoClientsError:
             )
 
 
-def _explained(door: Door, error: Exception) -> StenoClientsError:
+def explained(door: Door, error: Exception) -> StenoClientsError:
     """Return the error of a request that no daemon answered."""
     reason = error.reason if isinstance(error, URLError) else error
     match reason:

@@ -26,6 +26,7 @@ from steno_daemon.wire import (
     ServerMessage,
     Start,
     Stop,
+    When,
 )
 
 _FRAME_BYTES = 32 * 1024
@@ -212,6 +213,16 @@ class StenoClient:
     async def configure(self, endpointing: Endpointing) -> None:
         """Change the rules that end utterances, from the audio sent after this on."""
         await self._link.post(Configure(endpointing=endpointing))
+
+    async def switch(self, language_model: str, *, at: When | str = When.SEGMENT) -> None:
+        """Go on with another language model; a `switched` among the events says from where on.
+
+        Args:
+            language_model: its name; that of the present one brings its newest version.
+            at: "segment" for the next one; "now" also scores again what was heard of the open one,
+                so that its partials, stable or not, no longer count.
+        """
+        await self._link.post(Configure(language_model=language_model, at=When(at)))
 
     async def ping(self, number: int = 0) -> None:
         """Ask for a `pong` with this number among the events."""
