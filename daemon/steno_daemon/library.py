@@ -125,7 +125,9 @@ class Library:
             for shelf in found:
                 self._notice(shelf)
             await asyncio.to_thread(_name, found)
-            wanted = next((one for one in found if one.called == name), None)
+            named = [one for one in found if one.called == name]
+            # The one that it came from counts first, where others claim the name.
+            wanted = min(named, key=lambda one: one.folder.name != self._home(name), default=None)
             if wanted is None:
                 known = sorted({one.called for one in found})
                 raise UnknownModelError(expected=known or ["none that lies there"], found=name)
@@ -133,6 +135,13 @@ class Library:
             if version is None:
                 raise DomainError(wanted.fault)
             return version
+
+    def _home(self, name: str) -> str | None:
+        """Return the folder that a language model was loaded from; None where none was."""
+        if name not in self._domains.names:
+            return None
+        origin = self._domains.newest(name).origin
+        return origin.folder if origin else None
 
     async def _seen(self) -> list[Shelf]:
         """Return the folders that are there, with what is in them now noted as `signature`."""

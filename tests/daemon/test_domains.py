@@ -194,6 +194,8 @@ async def test_two_folders_of_one_name_are_one_too_many(
     faults = {shelf.folder.name: shelf.fault for shelf in library.shelves}
     assert faults["newer"] == "expected one folder for legal, found legal and newer"
     assert "the bundle's own" in faults["general"]
+    folder.put("legal", folder="a-copy")
+    assert (await library.load("legal")).origin == Origin("legal", pytest.approx(0, abs=5))
     assert domains.names == ("general", "legal")
 
 
