@@ -71,7 +71,7 @@ def test_gradient_descent_reaches_the_optimum_of_the_decomposition() -> None:
         optimiser.param_groups[0]["lr"] = 0.05 * (1 - step / 600)
         optimiser.zero_grad()
         loss = error(rows, model.histories(rows), model.words.weight)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         reached = float(loss.detach())
     assert optimum * (1 - 1e-4) <= reached <= optimum * 1.005
@@ -80,20 +80,22 @@ def test_gradient_descent_reaches_the_optimum_of_the_decomposition() -> None:
 def test_it_is_a_network_of_one_linear_hidden_layer() -> None:
     torch.manual_seed(1)
     model = Factors(5, V, 3)
-    network = nn.Sequential(nn.Linear(5, 3, bias=False), nn.Linear(3, V, bias=False))
+    first, second = nn.Linear(5, 3, bias=False), nn.Linear(3, V, bias=False)
+    network = nn.Sequential(first, second)
     with torch.no_grad():
-        network[0].weight.copy_(model.histories.weight.T)
-        network[1].weight.copy_(model.words.weight)
+        first.weight.copy_(model.histories.weight.T)
+        second.weight.copy_(model.words.weight)
     target = torch.rand(5, V)
     losses = [
         (target - model(torch.arange(5))).square().sum(),
         (target - network(torch.eye(5))).square().sum(),
     ]
     for loss in losses:
-        loss.backward()
+        torch.autograd.backward(loss)
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-6)
-    hidden, wanted = model.histories.weight.grad, network[0].weight.grad
+    hidden, wanted = model.histories.weight.grad, first.weight.grad
     assert hidden is not None
+    assert wanted is not None
     assert torch.allclose(hidden.T, wanted, atol=1e-5)
 
 

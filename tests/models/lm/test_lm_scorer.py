@@ -1,7 +1,7 @@
 """Scorers of all kinds: batches, prefixes, whole vocabularies, and what is carried over."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def _mixed() -> Interpolation:
     return Interpolation((_ngrams(), _recurrent(), _factorized()), (0.5, 0.3, 0.2))
 
 
-KINDS = {
+KINDS: dict[str, Callable[[], Scorer]] = {
     "n-grams": _ngrams,
     "recurrent": _recurrent,
     "feed-forward": _feedforward,
@@ -171,7 +171,7 @@ def test_a_word_of_subwords_has_the_probability_of_its_spelling_and_a_boundary()
 
 
 def test_a_mixture_is_the_weighted_sum() -> None:
-    parts = [_ngrams(), _recurrent(), _factorized()]
+    parts: list[Scorer] = [_ngrams(), _recurrent(), _factorized()]
     wanted = np.log(
         sum(
             weight * np.exp(part.score_sentences([["the", "cat"]]).log_probs[0])

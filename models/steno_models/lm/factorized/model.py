@@ -76,7 +76,7 @@ class SmoothedPairs:
     @property
     def longest(self) -> int:
         """How many units a history has at most."""
-        return self._counts.histories.shape[1]
+        return int(self._counts.histories.shape[1])
 
     def probs(self, history: tuple[int, ...]) -> NDArray[np.float64]:
         """Return (V,) p(unit | history); the latest unit comes last."""
@@ -101,8 +101,8 @@ class SmoothedPairs:
         seen[counts.words[entries]] = counts.counts[entries]
         lower = self.probs(history[1:])
         with torch.inference_mode():
-            guess = restored(self._factors(torch.tensor([row]))[0], self._transform)
-            guess = guess.double().numpy()
+            found = restored(self._factors(torch.tensor([row]))[0], self._transform)
+        guess = found.double().numpy()
         if guess.sum() > 0:
             lower = self._share * guess / guess.sum() + (1 - self._share) * lower
         return _witten_bell(seen, lower)
@@ -112,4 +112,5 @@ def _witten_bell(counts: NDArray[np.float64], lower: NDArray[np.float64]) -> NDA
     """Return (V,) the probabilities of `counts`, smoothed with `lower`, which is normalised."""
     kinds = float((counts > 0).sum())
     smoothed: NDArray[np.float64] = counts + max(kinds, 1.0) * lower / lower.sum()
-    return smoothed / smoothed.sum()
+    smoothed /= smoothed.sum()
+    return smoothed

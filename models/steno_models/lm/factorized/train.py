@@ -35,6 +35,8 @@ from steno_models.training.loop import Outcome, fit
 # Shares of the factors that are tried on held-out text, and on how many of its sentences.
 _SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 _TRIED_ON = 500
+# Histories that are evaluated at once.
+_PART = 4096
 
 
 class RowBatches:
@@ -81,7 +83,7 @@ class FactorTask:
 
     def evaluate(self) -> Mapping[str, float]:
         """Return the share of all squares that the factors leave, as `error`."""
-        parts = torch.arange(self._R).split(4096)
+        parts = [torch.arange(i, min(i + _PART, self._R)) for i in range(0, self._R, _PART)]
         return {"error": sum(float(self._of(rows)) for rows in parts) / self._total}
 
     def _of(self, rows: Tensor) -> Tensor:

@@ -63,8 +63,10 @@ class _Reader:
         fresh = list(waiting.values())
         units = torch.tensor([state.last for state in fresh])
         hidden, memory = self.network.read(units, torch.cat([state.memory for state in fresh]))
-        rows = zip(fresh, memory.split(1), hidden.split(1), strict=True)
-        done = {id(state): NeuralState(m, state.last, h) for state, m, h in rows}
+        done = {
+            id(state): NeuralState(memory[i : i + 1], state.last, hidden[i : i + 1])
+            for i, state in enumerate(fresh)
+        }
         return [done.get(id(state), state) for state in states]
 
     def after_end(self, state: NeuralState) -> NeuralState:

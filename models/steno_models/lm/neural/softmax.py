@@ -60,7 +60,7 @@ class TwoStepSoftmax(nn.Module):
         logits = _exact(functional.linear(hidden, vectors[S:], self.bias[S:]))
         padding = len(self.classes) * size - self._rest
         logits = functional.pad(logits, (0, padding), value=-torch.inf)
-        within = functional.log_softmax(logits.unflatten(1, (-1, size)), dim=2)
+        within = functional.log_softmax(logits.view(len(hidden), -1, size), dim=2)
         rest = (within + first[:, S:, None]).flatten(1)[:, : self._rest]
         return torch.cat((first[:, :S], rest), dim=1)
 
@@ -81,9 +81,10 @@ class TwoStepSoftmax(nn.Module):
         The vectors of a class are fetched once for all histories that ask for it.
         """
         size = self.class_size
-        kinds, group, sizes = rest.div(size, rounding_mode="floor").unique(
-            return_inverse=True, return_counts=True
-        )
+        kind = rest.div(size, rounding_mode="floor")
+        asked = torch.bincount(kind, minlength=len(self.classes))
+        kinds = torch.nonzero(asked).squeeze(1)
+        sizes, group = asked[kinds], ((asked > 0).cumsum(0) - 1)[kind]
         order = group.argsort(stable=True)
         place = torch.empty_like(group)
         starts = (sizes.cumsum(0) - sizes)[group[order]]

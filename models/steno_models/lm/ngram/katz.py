@@ -101,7 +101,8 @@ def _with_unseen(prob: DoubleArray, begin: int) -> DoubleArray:
     unseen = prob == 0
     unseen[begin] = False
     if not unseen.any():
-        return prob / prob.sum()
+        whole: DoubleArray = prob / prob.sum()
+        return whole
     filled: DoubleArray = np.where(unseen, (1.0 - prob.sum()) / unseen.sum(), prob)
     return filled
 
