@@ -8,7 +8,9 @@ import torch
 from tests.models.hmm.tones import tones, words_bundle
 
 from steno_models.errors import ConfigError, DataError
+from steno_models.hmm.hybrid.system import load_hybrid
 from steno_models.hmm.recipe import model_path
+from steno_models.hmm.system import load_system
 from steno_models.hmm_command import main
 
 torch.set_num_threads(1)
@@ -69,6 +71,25 @@ def test_networks_and_tandems_are_trained_and_measured(
         assert model_path(tmp_path / source, "mono").is_file()
         assert main(["evaluate", tandem, *measured, "--stage", "mono"]) == 0
         assert capsys.readouterr().out.startswith("mono: ")
+
+
+def test_a_network_that_speaks_every_frame_has_the_states_of_the_gaussians(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = str(tones(tmp_path))
+    (tmp_path / "gmm.toml").write_text(_GMM)
+    tdnn = '{kind = "tdnn", width = 8, offsets = [[-1, 0, 1], [0]], factors = [1, 1]}'
+    text = _HYBRID.replace(
+        _HYBRID[_HYBRID.index("encoder =") :].splitlines()[0], f"encoder = {tdnn}"
+    )
+    (tmp_path / "hybrid.toml").write_text(text)
+    assert main(["train", str(tmp_path / "gmm.toml"), "--until", "mono"]) == 0
+    assert main(["hybrid", str(tmp_path / "hybrid.toml")]) == 0
+    system = load_hybrid(tmp_path / "hybrid" / "round1")
+    assert system.units == load_system(model_path(tmp_path / "gmm", "mono")).units
+    measured = ["--manifest", manifest, "--bundle", str(words_bundle(tmp_path / "words"))]
+    assert main(["evaluate", str(tmp_path / "hybrid.toml"), *measured, "--limit", "1"]) == 0
+    assert capsys.readouterr().out.startswith("round1: ")
 
 
 def test_a_kind_or_a_stage_that_there_is_not_is_refused(tmp_path: Path) -> None:
