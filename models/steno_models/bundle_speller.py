@@ -42,9 +42,15 @@ def load(path: Path, description: Description) -> SpellerRecogniser:
     if section is None or description.encoder is None:
         lacks = "las" if section is None else "encoder"
         raise BundleError(f"expected a section [{lacks}] in the description of {path}, found none")
-    if description.speech_gate is not None or description.search.blank_penalty != 0:
+    if description.speech_gate is not None:
         raise BundleError(
-            f"expected no speech gate and a blank penalty of 0 in {path}: a speller has no blanks"
+            f"expected no speech gate in {path}: it judges posteriors step by step, which a "
+            "speller has not"
+        )
+    if description.search.blank_penalty != 0:
+        raise BundleError(
+            f"expected a blank penalty of 0 in {path}, found {description.search.blank_penalty}: a "
+            "speller has no blanks"
         )
     symbols = TokenTable.read(path / "tokens.txt").symbols
     if not any(map(begins_word, symbols)):

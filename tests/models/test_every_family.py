@@ -15,7 +15,13 @@ from steno_models import bundle, bundle_command, calibrate, evaluate, speech_gat
 from steno_models.bench import measure
 from steno_models.errors import BundleError, ConfigError, DataError
 from steno_models.hmm_recogniser import HmmRecogniser
-from steno_models.recogniser import BundledRecogniser, DecodeOptions, Update, Work
+from steno_models.recogniser import (
+    BundledRecogniser,
+    DecodeOptions,
+    LexiconRecogniser,
+    Update,
+    Work,
+)
 from steno_models.speller_recogniser import SpellerRecogniser
 from steno_models.training.manifest import Utterance, read_manifest, write_manifest
 from steno_models.transducer_recogniser import TransducerRecogniser
@@ -38,12 +44,12 @@ OF_EACH_FAMILY = {name: KINDS[name] for name in ("subwords", "speller", "hmm")}
 
 @pytest.fixture(params=KINDS)
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return KINDS[request.param](tmp_path / "tiny")
+    return KINDS[request.param](tmp_path / "family")
 
 
 @pytest.fixture(params=OF_EACH_FAMILY)
 def one(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return KINDS[request.param](tmp_path / "tiny")
+    return KINDS[request.param](tmp_path / "family")
 
 
 def heard(
@@ -140,6 +146,14 @@ def test_impossible_wishes_are_named(one: Path, options: DecodeOptions, complain
     recogniser = bundle.load(one).recogniser
     with pytest.raises(ConfigError, match=complaint):
         recogniser.start(options)
+
+
+def test_a_search_that_was_made_for_ctc_is_refused(one: Path, tiny_bundle: Path) -> None:
+    ctc = bundle.load(tiny_bundle).recogniser
+    assert isinstance(ctc, LexiconRecogniser)
+    options = DecodeOptions(language_model=ctc.language_models["general"])
+    with pytest.raises(ConfigError, match="found one that was made for a search of CTC"):
+        bundle.load(one).recogniser.start(options)
 
 
 def test_nothing_heard_is_no_words(one: Path) -> None:
