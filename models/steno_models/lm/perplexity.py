@@ -101,12 +101,9 @@ def measure(
     sentences = _read([text], splitter)
     known = np.column_stack([known_words(scorer, sentences) for scorer in scorers])
     words = sum(map(len, sentences))
-    columns, speeds = [], []
-    for scorer in scorers:
-        began_s = time.perf_counter()
-        columns.append(log_probs(scorer, sentences, carry=carry))
-        speeds.append(words / (time.perf_counter() - began_s))
-    scores, counted = np.column_stack(columns), known.all(axis=1)
+    timed = [_timed(scorer, sentences, carry=carry) for scorer in scorers]
+    speeds = [words / took_s for _, took_s in timed]
+    scores, counted = np.column_stack([found for found, _ in timed]), known.all(axis=1)
     rows = [
         Measured(
             text=str(text),
@@ -169,6 +166,13 @@ def known_words(scorer: Scorer, sentences: Iterable[Sentence]) -> NDArray[np.boo
     return np.array(
         [known for s in sentences for known in (*(scorer.knows(word) for word in s), True)]
     )
+
+
+def _timed(scorer: Scorer, sentences: Sequence[Sentence], *, carry: bool) -> tuple[LogProbs, float]:
+    """Return `log_probs` and the seconds that they took."""
+    began_s = time.perf_counter()
+    found = log_probs(scorer, sentences, carry=carry)
+    return found, time.perf_counter() - began_s
 
 
 def _read(paths: Iterable[Path], splitter: SentenceSplitter) -> list[list[str]]:
