@@ -331,8 +331,8 @@ class Engine:
             return [Failed("the recogniser failed on this audio; the log of the daemon has more")]
 
     def _step(self, batch: Sequence[Job]) -> list[Outcome]:
-        chunks = [_chunk(self._recogniser, job.work, job.decoding) for job in batch]
         began_s = time.monotonic()
+        chunks = [_chunk(self._recogniser, job.work, job.decoding) for job in batch]
         results = self._recogniser.step(chunks)
         busy_s = time.monotonic() - began_s
         self.worked_s += busy_s * sum(job.is_live for job in batch) / len(batch)

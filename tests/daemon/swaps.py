@@ -24,14 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tests.daemon.serving import serving
 from tests.models.domains import write_domain
 
 from steno_clients import admin
 from steno_clients.connection import Door
 from steno_clients.file import SAMPLE_RATE, read_blocks
 from steno_clients.websocket import StenoClient
-from steno_daemon.config import Config, EngineConfig, LimitsConfig, ServerConfig
 from steno_daemon.domains import Domains
 from steno_daemon.library import Library
 from steno_daemon.wire import Final, Switched, When
@@ -41,6 +39,14 @@ from steno_models.text.lexicon import Lexicon
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
 LEXICON = bundle.BUNDLES / "en" / "lm" / "general.lexicon.txt"
+CONFIG = """
+[server]
+port = 0
+[engine]
+max_sessions = {sessions}
+degrade = false
+domains_directory = "{folder}"
+"""
 BLOCK_MS = 40
 SENTENCE_WORDS = 12
 
@@ -80,24 +86,30 @@ def write_random(folder: Path, name: str, *, words: int, ngrams: int, seed: int 
     return write_domain(folder, name, random_sentences(chosen, ngrams, seed), sounds, order=3)
 
 
+def write_config(file: Path, folder: Path, sessions: int) -> Path:
+    """The configuration of a daemon with the domains of a folder."""
+    file.write_text(CONFIG.format(sessions=sessions, folder=folder))
+    return file
+
+
 @asynccontextmanager
 async def daemon(folder: Path, sessions: int) -> AsyncIterator[str]:
-    """The address of a daemon with the shipped bundle and the domains of a folder."""
-    english = bundle.load("en")
-    config = Config(
-        server=ServerConfig(resume_s=0),
-        engine=EngineConfig(domains_directory=folder, degrade=False),
-        limits=LimitsConfig(messages_per_s=1000),
-    )
-    async with serving(
-        english.recogniser, config=config, max_sessions=sessions, load_domain=Loader(english)
-    ) as served:
-        served.daemon.engine.load.look = _calm  # type: ignore[method-assign]
-        yield served.url
-
-
-def _calm(*_: float, **__: float) -> None:
-    """Refuse nobody: this measures what happens when the machine is full."""
+    """The address of a daemon, a process of its own, with the domains of a folder."""
+    with tempfile.TemporaryDirectory() as made:
+        file = write_config(Path(made, "stenod.toml"), folder, sessions)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "steno_daemon", "--config", file, "--log-level", "error"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            line = (await process.stdout.readline()).decode().split()
+            if line[:1] != ["ready:"]:
+                raise RuntimeError(f"expected the daemon to get ready, found {line}")
+            yield line[1]
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 async def speak(client: StenoClient, begin: int, until_s: float, heard: Heard) -> None:
