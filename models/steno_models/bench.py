@@ -27,7 +27,8 @@ from steno_models.audio import read_file
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR
 from steno_models.errors import DataError
 from steno_models.features.fbank import SAMPLE_RATE
-from steno_models.recogniser import DecodeOptions, LexiconRecogniser, Recogniser, Work
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.recogniser import DecodeOptions, Recogniser, Work
 from steno_models.types import FloatArray
 
 _Result = TypeVar("_Result")

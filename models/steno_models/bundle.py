@@ -21,7 +21,8 @@ import msgspec
 
 from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
 from steno_models.errors import BundleError, DataError
-from steno_models.recogniser import BundledRecogniser, LanguageModel, LexiconRecogniser
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.recogniser import BundledRecogniser, LanguageModel
 
 BUNDLES = Path(__file__).parent / "bundles"
 DESCRIPTION = "bundle.toml"

@@ -29,7 +29,7 @@ from steno_models.bundle import SpeechGateSection
 from steno_models.errors import ConfigError, DataError
 from steno_models.evaluate_wordless import ENDINGS
 from steno_models.features.fbank import fbank
-from steno_models.recogniser import LexiconRecogniser
+from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.training.augment import add_noise
 from steno_models.training.degrade import find_recordings
 from steno_models.training.manifest import read_manifest

@@ -15,13 +15,8 @@ from steno_models import bundle, bundle_command, calibrate, evaluate, speech_gat
 from steno_models.bench import measure
 from steno_models.errors import BundleError, ConfigError, DataError
 from steno_models.hmm_recogniser import HmmRecogniser
-from steno_models.recogniser import (
-    BundledRecogniser,
-    DecodeOptions,
-    LexiconRecogniser,
-    Update,
-    Work,
-)
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.recogniser import BundledRecogniser, DecodeOptions, Update, Work
 from steno_models.speller_recogniser import SpellerRecogniser
 from steno_models.training.manifest import Utterance, read_manifest, write_manifest
 from steno_models.transducer_recogniser import TransducerRecogniser

@@ -12,7 +12,8 @@ from tests.models.test_recogniser import decode, sound
 from steno_models import bundle
 from steno_models.domain import Loader
 from steno_models.errors import ConfigError
-from steno_models.recogniser import DecodeOptions, LanguageModel, LexiconRecogniser, Work
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.recogniser import DecodeOptions, LanguageModel, Work
 
 CHECKED = [HealthCheck.function_scoped_fixture]
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from steno_models import bundle
 from steno_models.errors import DataError
-from steno_models.recogniser import DecodeOptions, LexiconRecogniser, Update, Work
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.recogniser import DecodeOptions, Update, Work
 from steno_models.types import FloatArray
 from steno_models.vad.speech_gate import (
     FEATURES,

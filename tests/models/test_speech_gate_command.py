@@ -10,7 +10,7 @@ from steno_models import __main__ as program
 from steno_models import bundle, speech_gate_command
 from steno_models.audio import SAMPLE_RATE
 from steno_models.errors import DataError
-from steno_models.recogniser import LexiconRecogniser
+from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.speech_gate_command import Piece, fit, outcomes, table
 from steno_models.training.wordless import KINDS
 from steno_models.vad.speech_gate import FEATURES, SUMS

@@ -32,7 +32,8 @@ from steno_models.features.extractor import (
     SAMPLE_RATE,
 )
 from steno_models.features.fbank import StreamingFbank
-from steno_models.recogniser import FEATURE_LIMIT, TAIL_FRAMES, LexiconRecogniser
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.recogniser import FEATURE_LIMIT, TAIL_FRAMES
 from steno_models.text.tokens import TokenTable
 from steno_models.types import FloatArray
 
