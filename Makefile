@@ -12,7 +12,7 @@ DEBIAN_PACKAGES := chromium espeak-ng libasound2-plugins libportaudio2 pulseaudi
     systemd
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint bench install-service uninstall-service clean help
+.PHONY: run test lint conformance bench install-service uninstall-service clean help
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+conformance: $(VENV)/.installed-dev ## let published clients of other servers transcribe a clip (needs pip's index)
+	$(BIN)/python tests/conformance/conformance.py
 
 bench: $(VENV)/.installed ## measure speed and latency on this machine
 	$(BIN)/steno-models bench

@@ -145,7 +145,7 @@ def _serve(options: argparse.Namespace) -> int:
     # over, would take a fifth of the start.
     gc.disable()
 
-    from steno_daemon import activation, config, journal_log, notify, server
+    from steno_daemon import activation, config, foreign, journal_log, notify, server
     from steno_daemon.exposure import Exposure
 
     def reread() -> config.Config:
@@ -157,12 +157,19 @@ def _serve(options: argparse.Namespace) -> int:
     settings = reread()
     journal_log.install(settings.log.level)
     notify.starting(f"loading {settings.engine.bundle}")
-    handed = [listener.bound for listener in activation.take_over()]
     place = settings.server
-    bound = handed or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]
+    handed = activation.take_over()
+    ports = foreign.own_ports(settings)
+    own = [(one.name, one.bound) for one in handed if one.name in ports]
+    bound = [one.bound for one in handed if one.name not in ports]
     try:
+        bound = bound or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]
+        own += [
+            (name, server.bind(place.host, ports[name], reuse_port=place.reuse_port))
+            for name in sorted(ports.keys() - {name for name, _ in own})
+        ]
         # What is wrong with it is known before anything takes long.
-        Exposure(settings, [activation.host_of(one) for one in bound])
+        Exposure(settings, [activation.host_of(one) for one in [*bound, *(s for _, s in own)]])
         model = _load(settings.engine.bundle, settings.engine.threads)
 
         def ready(url: str) -> None:
@@ -170,9 +177,9 @@ def _serve(options: argparse.Namespace) -> int:
             gc.enable()
             print(f"ready: {url} {model.name} {model.version}", flush=True)
 
-        asyncio.run(server.serve(reread, model, bound, ready=ready))
+        asyncio.run(server.serve(reread, model, bound, ready=ready, own=own))
     finally:
-        for one in bound:
+        for one in [*bound, *(socket for _, socket in own)]:
             one.close()
     return 0
 

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -93,13 +93,21 @@ class Grant:
         Raises:
             LimitError: the token has all the sessions that it may have.
         """
+        self.check_room()
+        self.sessions.running += 1
+
+    def check_room(self) -> None:
+        """Check that there may be another session.
+
+        Raises:
+            LimitError: the token has all the sessions that it may have.
+        """
         if self.is_full:
             raise LimitError(
                 "security.tokens.max_sessions",
                 expected=f"at most {self.max_sessions} sessions at once",
                 found="one more",
             )
-        self.sessions.running += 1
 
     def leave(self) -> None:
         """Count one session less."""
@@ -187,10 +195,12 @@ class Keyring:
         }
 
 
-def token_of(authorization: str | None, query: str | None) -> str | None:
+def token_of(
+    authorization: str | None, query: str | None, *, schemes: Collection[str] = ("bearer",)
+) -> str | None:
     """Return the token of a request, from its header `Authorization` or its parameter `token`."""
     scheme, _, token = (authorization or "").strip().partition(" ")
-    if scheme.casefold() == "bearer" and token.strip():
+    if scheme.casefold() in schemes and token.strip():
         return token.strip()
     return query or None
 

@@ -23,6 +23,7 @@ from steno_daemon.auth import Grant, Keyring, check_exposure, is_loopback
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import Config, Tables
 from steno_daemon.errors import StenoDaemonError
+from steno_daemon.foreign import NAMES, own_ports
 from steno_daemon.journal import directory_of
 from steno_daemon.library import folders_of
 from steno_daemon.origins import Origins
@@ -141,6 +142,7 @@ def check(file: Path | None, overrides: Tables, load: LoadModel) -> Findings:
     _encryption(found, settings)
     if tokens_are_known:
         _reach(found, settings)
+    _dialects(found, settings)
     _directories(found, settings)
     _shutdown(found, settings)
     with found.looking_at("captions"):
@@ -184,6 +186,22 @@ def _reach(found: Findings, settings: Config) -> None:
         scheme = "wss" if place.certificate else "ws"
         reach = "this machine alone" if is_loopback(place.host) else "the network"
         found.ok("address", f"{scheme}://{place.host}:{place.port}, reached from {reach}")
+
+
+def _dialects(found: Findings, settings: Config) -> None:
+    """Look at the dialects of other servers, and at the ports that they want."""
+    place, ports = settings.server, own_ports(settings)
+    names = [
+        f"{name} on port {ports[name]}" if name in ports else name
+        for name in NAMES
+        if getattr(settings, name).enabled
+    ]
+    taken = [name for name, port in ports.items() if port == place.port]
+    taken += ["sherpa"] if len(set(ports.values())) < len(ports) else []
+    for name in taken:
+        found.fault("dialects", f"{name}.port: expected a port of its own, found {ports[name]}")
+    if not taken:
+        found.ok("dialects", ", ".join(names) or "the daemon's own alone")
 
 
 def _of_certificate(tls: Tls | None, path: Path | None) -> str:

@@ -119,6 +119,36 @@ class MicrophoneConfig(_Section, frozen=True, kw_only=True):
     language_model: str = "general"
 
 
+class VoskConfig(_Section, frozen=True, kw_only=True):
+    """Clients of vosk-server, at /vosk and on a port of their own."""
+
+    enabled: bool = False
+    port: Port = 2700
+    """0 for none of its own."""
+    rate: Annotated[int, msgspec.Meta(ge=8_000, le=48_000)] = 8_000
+    """Samples a second of clients that say nothing of it."""
+
+
+class SherpaConfig(_Section, frozen=True, kw_only=True):
+    """Clients of sherpa-onnx's streaming server, at /sherpa and on a port of their own."""
+
+    enabled: bool = False
+    port: Port = 6006
+    """0 for none of its own."""
+
+
+class DeepgramConfig(_Section, frozen=True, kw_only=True):
+    """Clients of Deepgram's live transcription, at /v1/listen."""
+
+    enabled: bool = False
+
+
+class OpenAIConfig(_Section, frozen=True, kw_only=True):
+    """Clients of OpenAI's realtime transcription, at /v1/realtime."""
+
+    enabled: bool = False
+
+
 class RecordingConfig(_Section, frozen=True, kw_only=True):
     """Audio of sessions that consent, for a later look."""
 
@@ -169,6 +199,10 @@ class Config(_Section, frozen=True, kw_only=True):
     security: SecurityConfig = SecurityConfig()
     captions: CaptionsConfig = CaptionsConfig()
     microphone: MicrophoneConfig = MicrophoneConfig()
+    vosk: VoskConfig = VoskConfig()
+    deepgram: DeepgramConfig = DeepgramConfig()
+    openai: OpenAIConfig = OpenAIConfig()
+    sherpa: SherpaConfig = SherpaConfig()
     recording: RecordingConfig = RecordingConfig()
     log: LogConfig = LogConfig()
 

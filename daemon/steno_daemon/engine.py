@@ -240,6 +240,18 @@ class Engine:
         Raises:
             OverloadedError: there is no room for them.
         """
+        self.check_room(transcripts, is_resumed=is_resumed)
+        seat = Seat(name, transcripts)
+        self._seats.add(seat)
+        self._transcripts += transcripts
+        return seat
+
+    def check_room(self, transcripts: int = 1, *, is_resumed: bool = False) -> None:
+        """Check that `admit` would let so many transcripts in.
+
+        Raises:
+            OverloadedError: there is no room for them.
+        """
         if self.sessions + transcripts > self.max_sessions:
             raise OverloadedError(
                 f"the daemon is busy: expected at most {self.max_sessions} sessions, "
@@ -254,10 +266,6 @@ class Engine:
                 f"{shares.engine:.0%} and {shares.loop:.0%}",
                 retry_after_s=RETRY_AFTER_S,
             )
-        seat = Seat(name, transcripts)
-        self._seats.add(seat)
-        self._transcripts += transcripts
-        return seat
 
     def leave(self, seat: Seat) -> None:
         """Give a seat back; its work is dropped."""

@@ -93,6 +93,12 @@ class Lanes:
         return max((lane.segmenter.pending_samples for lane in self._lanes), default=0)
 
     @property
+    def told(self) -> int | None:
+        """The 16 kHz position up to which every channel told its words; None for the last one."""
+        busy = [lane.segmenter.told for lane in self._lanes if not lane.segmenter.is_idle]
+        return min(busy, default=None)
+
+    @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """Where each channel can be taken up again."""
         return tuple(lane.segmenter.checkpoint for lane in self._lanes)

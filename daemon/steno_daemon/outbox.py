@@ -49,7 +49,7 @@ class Outbox:
             self._acknowledged = event
             return
         if isinstance(event, wire.Final) and not self.word_times:
-            event = msgspec.structs.replace(event, words=None)
+            event = _without_words(event)
         if isinstance(event, wire.Closed):
             self._flush_acknowledged()
         if isinstance(event, wire.Partial):
@@ -93,6 +93,14 @@ class Outbox:
         if self._acknowledged is not None:
             self._events.append(self._acknowledged)
             self._acknowledged = None
+
+
+def _without_words(event: wire.Final) -> wire.Final:
+    """Return a final without the places of its words."""
+    replace = msgspec.structs.replace
+    entries = event.alternatives
+    bare = None if entries is None else tuple(replace(entry, words=None) for entry in entries)
+    return replace(event, words=None, alternatives=bare)
 
 
 def _replaces(new: wire.Partial, old: wire.ServerMessage) -> bool:

@@ -71,6 +71,9 @@ class Segmenter:
         first: position of the first sample that will be appended, the checkpoint's at the latest.
         features: makes what turns the samples of a segment into features.
         version: of the language model, where the session's own name does not say it all.
+
+    Attributes:
+        told: position up to which the recogniser was heard.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Segmenter:
         self._waiting = False
         self._happenings: list[Happening] = []
         self.checkpoint = begin
+        self.told = begin.cursor
         self.finished = False
         if begin.is_open:
             self._open(begin.position)
@@ -117,6 +121,11 @@ class Segmenter:
         now = [self._version, self._segment.version if self._segment else None]
         later = [switch.version for switch in switches if switch is not None]
         return {version for version in (*now, *later) if version is not None}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that can be told of the audio so far was told."""
+        return not (self._waiting or self._commands or self.pending_samples >= BLOCK_SAMPLES)
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
@@ -166,6 +175,7 @@ class Segmenter:
         if segment is None:
             return
         segment.state = state
+        self.told = self._cursor
         if segment.ending is not None:
             self._close(segment, segment.ending, update)
             return

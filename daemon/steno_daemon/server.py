@@ -23,12 +23,14 @@ from steno_daemon.captions.hls import Segmenting
 from steno_daemon.captions.hub import Hub
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import CaptionsConfig, Config, EngineConfig
+from steno_daemon.dialects.door import About
 from steno_daemon.domains import Domains
 from steno_daemon.effort import measure, room, sentence
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Batching, Engine, own_chunk_ms
 from steno_daemon.errors import ConfigError
 from steno_daemon.exposure import Exposure
+from steno_daemon.foreign import doors
 from steno_daemon.journal import Journal, directory_of
 from steno_daemon.ladder import STEPS, Ladder
 from steno_daemon.library import Library, LoadDomain
@@ -147,14 +149,22 @@ class Daemon:
     """
 
     def __init__(
-        self, config: Config, model: Model, bound: Sequence[socket.socket], *, ladder: Ladder
+        self,
+        config: Config,
+        model: Model,
+        bound: Sequence[socket.socket],
+        *,
+        ladder: Ladder,
+        own: Sequence[tuple[str, socket.socket]] = (),
     ) -> None:
         self._config = config
         self._model = model
         self._bound = bound
+        self._own = own
         self._stop = asyncio.Event()
         self._state = "starting"
-        self._exposure = Exposure(config, [host_of(one) for one in bound])
+        everywhere = [*bound, *(one for _, one in own)]
+        self._exposure = Exposure(config, [host_of(one) for one in everywhere])
         self._metrics = Metrics()
         self._metrics.limits(max_sessions=ladder.most)
         self._metrics.build(
@@ -190,7 +200,9 @@ class Daemon:
             self._status,
             Administration(self._domains, self._library, self.streams),
         )
-        self.transport = HttpTransport(rooms, self._exposure.gate, self._terms())
+        about = About(lambda: self._domains, model.name, model.version)
+        entrances = doors(config, about)
+        self.transport = HttpTransport(rooms, self._exposure.gate, self._terms(), entrances)
         self._microphone = (
             MicrophoneService(config.microphone, self.streams)
             if config.microphone.enabled
@@ -230,6 +242,9 @@ class Daemon:
             await self.renew_domains()
             for bound in self._bound:
                 await self.transport.listen(bound, self._exposure.tls)
+            for name, bound in self._own:
+                await self.transport.listen(bound, self._exposure.tls, dialect=name)
+                logger.info("%s: %s", name, url_of(bound, tls=self._exposure.tls is not None))
             self._state = "ok"
             url = url_of(self._bound[0], tls=self._exposure.tls is not None)
             notify.ready(f"{url}, {self._line()}")
@@ -356,11 +371,12 @@ async def serve(
     bound: Sequence[socket.socket],
     *,
     ready: Callable[[str], None],
+    own: Sequence[tuple[str, socket.socket]] = (),
 ) -> None:
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
     config = reread()
     notify.starting("measuring")
     ladder = await asyncio.to_thread(measured_ladder, config.engine, model)
-    daemon = Daemon(config, model, bound, ladder=ladder)
+    daemon = Daemon(config, model, bound, ladder=ladder, own=own)
     obey_signals(daemon, reread)
     await daemon.run(ready)

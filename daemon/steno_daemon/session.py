@@ -136,6 +136,12 @@ class Session:
         return self._intake.position / SAMPLE_RATE
 
     @property
+    def told_s(self) -> float:
+        """Seconds of the received audio whose words were told, as far as they are known."""
+        told = self._lanes.told
+        return self.received_s if told is None else min(self.received_s, told / SAMPLE_RATE)
+
+    @property
     def received_bytes(self) -> int:
         """Bytes of audio that need not come again."""
         return self._intake.received_bytes

@@ -115,6 +115,7 @@ class Stream:
     Attributes:
         session: the protocol and the audio.
         log: for lines about this session; never with what was said.
+        follows: whether `events` also returns when more was heard and nothing happened.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class Stream:
         )
         self.log = SessionLog(logger, {"session": identity.name})
         self._house = house
+        self.follows = False
         self._seat: Seat | None = None
         self._clock = asyncio.get_running_loop().time
         self._began_s = 0.0
@@ -206,13 +208,15 @@ class Stream:
     async def events(self) -> list[wire.ServerMessage]:
         """Wait for events and return them; those that matter are on disk before."""
         while not self.session.waiting_events:
-            self._news.clear()
             await self._news.wait()
+            self._news.clear()
+            if self.follows:
+                break
         events = self.session.events_to_send()
         self._keep(events)
         self._meter.told(event for event in events if event.seq > self._kept_seq)
-        self._kept_seq = max(self._kept_seq, *(event.seq for event in events))
-        self._wake()
+        self._kept_seq = max([self._kept_seq, *(event.seq for event in events)])
+        self._wake_room()
         return events
 
     def break_off(self) -> None:
@@ -386,7 +390,10 @@ class Stream:
         """Wake who waits for events or for room; a closed session needs its seat no more."""
         if self.session.state is State.CLOSED:
             self._stand_up()
-        if self.session.waiting_events:
+        if self.session.waiting_events or self.follows:
             self._news.set()
+        self._wake_room()
+
+    def _wake_room(self) -> None:
         if self._has_room():
             self._room.set()

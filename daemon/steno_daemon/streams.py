@@ -99,13 +99,25 @@ class Streams:
         """How many sessions wait for their clients."""
         return len(self._waiting())
 
-    def open(self, grant: Grant, line: Line) -> Stream:
-        """Return the stream of a new session."""
+    def check_room(self, grant: Grant) -> None:
+        """Check that a session of one transcript could be let in now; it takes no seat yet.
+
+        Raises:
+            LimitError: the token has all the sessions that it may have.
+            OverloadedError: the daemon has.
+        """
+        seated = [entry for entry in self._waiting() if entry.stream.transcripts]
+        if not any(entry.stream.identity.grant.shares_with(grant) for entry in seated):
+            grant.check_room()
+        leaving = sum(entry.stream.transcripts for entry in seated)
+        self._house.engine.check_room(max(0, 1 - leaving))
+
+    def open(self, grant: Grant, line: Line, *, is_resumable: bool = True) -> Stream:
+        """Return the stream of a new session; `is_resumable` if its client knows to come back."""
         name, secret = secrets.token_hex(8), secrets.token_urlsafe(24)
         offer = self._offer()
-        identity = Identity(
-            name, grant, f"{name}.{secret}" if offer.resume_s else None, _digest(secret)
-        )
+        token = f"{name}.{secret}" if offer.resume_s and is_resumable else None
+        identity = Identity(name, grant, token, _digest(secret))
         stream = Stream(identity, offer, self._house, self._make_room)
         self._entries[name] = _Entry(stream, line)
         if self.is_going_down:
@@ -158,7 +170,8 @@ class Streams:
         entry.line = None
         self._parted.set()
         offer = self._offer()
-        if over or stream.session.state is State.IDLE or not offer.resume_s:
+        for_good = over or stream.identity.resume_token is None
+        if for_good or stream.session.state is State.IDLE or not offer.resume_s:
             self._give_up(stream.session.name)
             return
         if stream.is_kept and (offer.shares_port or self.is_going_down):

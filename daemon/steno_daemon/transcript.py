@@ -10,7 +10,7 @@ from steno_daemon.happenings import STEP_SAMPLES, Ended, Heard
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from steno_models.recogniser import Alternative, Word
+    from steno_models.recogniser import Word
 
 UNNUMBERED = -1
 """The `seq` of an event until it is sent."""
@@ -44,7 +44,7 @@ def final(ended: Ended, *, channel: int = 0, word_times: bool, n_best: int) -> w
         end=words[-1].end,
         confidence=_confidence(ended.words),
         words=words if word_times else None,
-        alternatives=_alternatives(ended.alternatives, n_best) if n_best > 1 else None,
+        alternatives=_alternatives(ended, n_best) if n_best > 1 else None,
     )
 
 
@@ -81,10 +81,10 @@ def _confidence(words: "Sequence[Word]") -> float:
     return round(fmean(float(word.confidence) for word in words), 4) if words else 0.0
 
 
-def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.Alternative, ...]:
+def _alternatives(ended: Ended, n_best: int) -> tuple[wire.Alternative, ...]:
     """Return the best entries that say anything, each text once."""
     best: dict[str, wire.Alternative] = {}
-    for entry in entries:
+    for entry in ended.alternatives:
         text = text_of(entry.words)
         best.setdefault(
             text,
@@ -92,6 +92,7 @@ def _alternatives(entries: "Sequence[Alternative]", n_best: int) -> tuple[wire.A
                 text=text,
                 confidence=_confidence(entry.words),
                 score=round(float(entry.log_score), 4),
+                words=timed(entry.words, ended.origin, ended.position),
             ),
         )
     return tuple(entry for text, entry in best.items() if text)[:n_best]

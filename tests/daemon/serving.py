@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -13,6 +13,7 @@ from steno_clients import admin
 from steno_clients.connection import Door
 from steno_daemon import wire
 from steno_daemon.config import Config, ServerConfig
+from steno_daemon.foreign import own_ports
 from steno_daemon.ladder import Ladder
 from steno_daemon.library import LoadDomain
 from steno_daemon.server import Daemon, Model, bind, url_of
@@ -28,6 +29,7 @@ class Served:
     daemon: Daemon
     url: str
     task: asyncio.Task[None]
+    own: Mapping[str, str] = field(default_factory=dict)
 
     async def stop(self) -> None:
         self.daemon.stop()
@@ -80,15 +82,17 @@ async def serving(
     max_sessions: int = 10,
     config: Config | None = None,
     load_domain: LoadDomain | None = None,
+    language_models: Sequence[str] = ("general",),
 ) -> AsyncIterator[Served]:
     """Run a daemon; sessions end with their connections unless the configuration says otherwise."""
     config = config or Config(server=server or ServerConfig(resume_s=0))
     bound = bind("127.0.0.1", 0)
-    model = Model("notes", "1", ("general",), recogniser, load_domain)
-    daemon = Daemon(config, model, [bound], ladder=Ladder((max_sessions,) * 3))
+    model = Model("notes", "1", tuple(language_models), recogniser, load_domain)
+    own = [(name, bind("127.0.0.1", 0)) for name in own_ports(config)]
+    daemon = Daemon(config, model, [bound], ladder=Ladder((max_sessions,) * 3), own=own)
     ready = asyncio.Event()
     task = asyncio.create_task(daemon.run(lambda _: ready.set()))
-    served = Served(daemon, url_of(bound), task)
+    served = Served(daemon, url_of(bound), task, {name: url_of(one) for name, one in own})
     try:
         async with asyncio.timeout(PATIENCE_S):
             await ready.wait()
@@ -130,5 +134,7 @@ class Talk:
 
 @asynccontextmanager
 async def talking(url: str) -> AsyncIterator[Talk]:
-    async with connect(url, ping_interval=None, close_timeout=PATIENCE_S, proxy=None) as socket:
+    async with connect(
+        url, ping_interval=None, open_timeout=PATIENCE_S, close_timeout=PATIENCE_S, proxy=None
+    ) as socket:
         yield Talk(socket)

@@ -156,6 +156,18 @@ def test_a_microphone_that_is_not_there_is_a_fault(
     assert "expected one of general, law, found medicine" in faults[1]
 
 
+def test_dialects_are_told_and_ports_that_are_taken_are_a_fault(tmp_path: Path) -> None:
+    on = "[vosk]\nenabled = true\n[deepgram]\nenabled = true\n"
+    told = "\n".join(lines(checked(tmp_path, on)))
+    assert "dialects       vosk on port 2700, deepgram" in told
+    found = checked(tmp_path, f"{on}port = 8765\n".replace("[deepgram]\nenabled = true\n", ""))
+    [line] = [line for line in lines(found) if line.startswith("FAULT  dialects")]
+    assert "vosk.port: expected a port of its own, found 8765" in line
+    same = "[vosk]\nenabled = true\n[sherpa]\nenabled = true\nport = 2700\n"
+    [line] = [x for x in lines(checked(tmp_path, same)) if x.startswith("FAULT  dialects")]
+    assert "sherpa.port: expected a port of its own, found 2700" in line
+
+
 def test_what_cannot_be_read_at_all_ends_the_check(tmp_path: Path) -> None:
     [line] = lines(checked(tmp_path, "port = = 3"))
     assert line.startswith("FAULT  configuration  expected TOML")

@@ -1,5 +1,8 @@
 """Ways to speak with the daemon: each translates its messages to and from a `Session`.
 
 A dialect does no input or output and knows nothing of speech. Files: `dialect.py` the role,
-`native.py` the daemon's own JSON messages.
+`native.py` the daemon's own JSON messages; `door.py` how clients come in, `closing.py` how they are
+sent away, and those of other servers: `vosk.py`, `deepgram.py` (with `deepgram_request.py`,
+`deepgram_results.py` and `riff.py`), `openai.py` (with `openai_messages.py` and `openai_items.py`)
+and `sherpa.py`.
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from steno_daemon.dialects.dialect import Frame
+from steno_daemon.dialects.dialect import CONTAINER_PIECE_BYTES, PIECE_BYTES, Dialect, Frame, cut
 from steno_daemon.errors import WireError
 from steno_daemon.session import Session
 from steno_daemon.wire import (
@@ -18,13 +18,12 @@ from steno_daemon.wire import (
     encode,
 )
 
-PIECE_BYTES = 32 * 1024
-CONTAINER_PIECE_BYTES = 1024
-"""Of a file there is more sound in few bytes: up to 40 s of silence in these."""
 
-
-class NativeDialect:
+class NativeDialect(Dialect):
     """The native messages."""
+
+    is_resumable = True
+    follows = False
 
     def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
         """Return audio in pieces that take no time to speak of, and a message whole."""
@@ -32,9 +31,7 @@ class NativeDialect:
             yield frame
             return
         is_container = session.start.encoding.is_container
-        step = CONTAINER_PIECE_BYTES if is_container else PIECE_BYTES
-        for start in range(0, len(frame), step):
-            yield frame[start : start + step]
+        yield from cut(frame, CONTAINER_PIECE_BYTES if is_container else PIECE_BYTES)
 
     def resumption(self, frame: Frame) -> Resume | None:
         """Return what the first frame says, if it asks for a session that was there before."""

@@ -46,6 +46,15 @@ class Gate:
             ForbiddenError: its token is for something else.
         """
         token = token_of(request.headers.get("Authorization"), request.query.get("token"))
+        return self.grant(token, scope)
+
+    def grant(self, token: str | None, scope: Scope) -> Grant:
+        """Return what the bearer of a token may do, if that includes `scope`.
+
+        Raises:
+            UnauthorisedError: the token is not known.
+            ForbiddenError: it is for something else.
+        """
         grant = self._keyring.grant(token)
         grant.require(scope)
         return grant

@@ -8,8 +8,9 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -17,8 +18,7 @@ from aiohttp import web
 from steno_daemon.administration import Administration
 from steno_daemon.auth import Grant, Scope
 from steno_daemon.captions.hub import Hub
-from steno_daemon.dialects.dialect import Dialect
-from steno_daemon.dialects.native import NativeDialect
+from steno_daemon.dialects.door import Door
 from steno_daemon.limits import Deadlines
 from steno_daemon.metrics import Metrics
 from steno_daemon.redaction import hush_aiohttp
@@ -27,9 +27,9 @@ from steno_daemon.transports.admin import Office
 from steno_daemon.transports.exports import Exports
 from steno_daemon.transports.gate import Gate, Handler
 from steno_daemon.transports.pages import PAGES, Pages
+from steno_daemon.transports.reception import Reception
 from steno_daemon.transports.terms import Terms
 from steno_daemon.transports.watching import Gallery
-from steno_daemon.transports.websocket import WebSocketConnection
 from steno_daemon.wire import CloseReason
 
 logger = logging.getLogger(__name__)
@@ -73,33 +73,45 @@ class HttpTransport:
         rooms: what it gives access to.
         gate: who is let in where.
         terms: what a connection may do.
+        doors: of dialects that are spoken beside the daemon's own.
     """
 
-    def __init__(self, rooms: Rooms, gate: Gate, terms: Terms) -> None:
+    def __init__(self, rooms: Rooms, gate: Gate, terms: Terms, doors: Sequence[Door] = ()) -> None:
         self._rooms = rooms
         self._gate = gate
         self._terms = terms
+        self._doors = {door.name: door for door in doors}
+        self._reception = Reception(rooms.streams, gate, terms)
         self._pages = Pages()
         self._office = Office(rooms.administration, terms.messages_per_s)
         self._gallery = Gallery(rooms.hub, rooms.metrics, terms.max_viewers)
         self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
-        self._runner = web.AppRunner(
-            self._application(),
-            access_log=None,
-            keepalive_timeout=KEEP_ALIVE_S,
-            shutdown_timeout=VIEWERS_LEAVE_S,
-        )
+        self._runners = {"": _runner(self._application())}
+        for name, door in self._doors.items():
+            self._runners[name] = _runner(self._application_of(door))
         self._servers: list[asyncio.Server] = []
         hush_aiohttp()
 
-    async def listen(self, bound: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Begin to accept connections on a bound socket."""
-        if self._runner.server is None:
-            await self._runner.setup()
+    async def listen(
+        self, bound: socket.socket, tls: ssl.SSLContext | None = None, *, dialect: str = ""
+    ) -> None:
+        """Begin to accept connections on a bound socket.
+
+        Args:
+            bound: where.
+            tls: to encrypt them.
+            dialect: the only one that is spoken there; left out, everything is served.
+        """
+        runner = self._runners[dialect]
+        if runner.server is None:
+            await runner.setup()
         handshake_s = Deadlines().tls_handshake_s if tls else None
         self._servers.append(
             await asyncio.get_running_loop().create_server(
-                self._protocol, sock=bound, ssl=tls, ssl_handshake_timeout=handshake_s
+                partial(self._protocol, runner),
+                sock=bound,
+                ssl=tls,
+                ssl_handshake_timeout=handshake_s,
             )
         )
 
@@ -118,8 +130,11 @@ class HttpTransport:
             streams.abort()
         for topic in self._rooms.hub.topics():
             topic.end(CloseReason.SHUTDOWN)
-        await self._runner.shutdown()
-        await self._runner.cleanup()
+        for runner in self._runners.values():
+            if runner.server is None:
+                continue  # nobody ever came this way
+            await runner.shutdown()
+            await runner.cleanup()
 
     def withdraw(self, is_good: Callable[[Grant, Scope], bool]) -> None:
         """End what runs under tokens that were taken back."""
@@ -131,9 +146,9 @@ class HttpTransport:
         """How many watch now."""
         return self._gallery.count
 
-    def _protocol(self) -> asyncio.BaseProtocol:
+    def _protocol(self, runner: web.AppRunner) -> asyncio.BaseProtocol:
         """Return the protocol of a new connection, which has to come to the point."""
-        server = self._runner.server
+        server = runner.server
         assert server is not None  # noqa: S101 — `listen` has set it up
         protocol = server()
         loop = asyncio.get_running_loop()
@@ -156,8 +171,7 @@ class HttpTransport:
     def _application(self) -> web.Application:
         """Return the routes."""
         rooms, needs = self._rooms, self._gate.needs
-        app = web.Application(middlewares=[self._arrived, self._gate.middleware])
-        app.on_response_prepare.append(self._gate.dress)
+        app = self._bare_application()
         get = app.router.add_get
         get("/", self._front)
         for path in PAGES.keys() - {"/"}:
@@ -174,7 +188,20 @@ class HttpTransport:
         get("/captions/{session}/index.m3u8", needs(Scope.WATCH, rooms.exports.playlist))
         get(r"/captions/{session}/segment-{n:\d+}.vtt", needs(Scope.WATCH, rooms.exports.segment))
         get("/captions/{session}.{form:vtt|srt}", needs(Scope.WATCH, rooms.exports.whole))
+        for door in self._doors.values():
+            get(door.path, self._reception.foreign(door))
         app.router.add_route("*", "/{rest:.*}", self._elsewhere)
+        return app
+
+    def _application_of(self, door: Door) -> web.Application:
+        """Return the routes of a port of its own, where every path is the same."""
+        app = self._bare_application()
+        app.router.add_get("/{rest:.*}", self._reception.foreign(door))
+        return app
+
+    def _bare_application(self) -> web.Application:
+        app = web.Application(middlewares=[self._arrived, self._gate.middleware])
+        app.on_response_prepare.append(self._gate.dress)
         return app
 
     @web.middleware
@@ -188,20 +215,8 @@ class HttpTransport:
     async def _front(self, request: web.Request) -> web.StreamResponse:
         """Answer the root: a session for a WebSocket, the caption page for a browser."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._converse(request, NativeDialect())
+            return await self._reception.native(request)
         return await self._pages.page(request)
-
-    async def _converse(self, request: web.Request, dialect: Dialect) -> web.StreamResponse:
-        """Run a session in a dialect."""
-        grant = self._gate.admit(request, Scope.RECOGNISE)
-        most = self._terms.max_connections
-        if len(self._rooms.streams.connected) >= most:
-            raise web.HTTPServiceUnavailable(
-                text=f"expected fewer than {most} connections, try later\n",
-                headers={"Retry-After": "5"},
-            )
-        connection = WebSocketConnection(self._rooms.streams, dialect, self._terms)
-        return await connection.converse(request, grant)
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         """Answer a viewer, whose token may be taken back while it watches."""
@@ -238,6 +253,12 @@ class HttpTransport:
             text="expected /, /overlay, /sessions, /watch/…, /captions/…, /status, /admin, "
             "/metrics, /readyz or /healthz, found another path\n"
         )
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app, access_log=None, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=VIEWERS_LEAVE_S
+    )
 
 
 def _json(facts: Mapping[str, object], *, status: int = 200) -> web.Response:

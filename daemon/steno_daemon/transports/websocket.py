@@ -11,26 +11,18 @@ import contextlib
 from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 
 from steno_daemon.auth import Grant
-from steno_daemon.dialects.dialect import Dialect, Frame
+from steno_daemon.dialects.dialect import Frame
+from steno_daemon.dialects.door import Welcome
 from steno_daemon.errors import LimitError
 from steno_daemon.limits import Deadlines, MessageRate
 from steno_daemon.stream import Stream
 from steno_daemon.streams import Streams
 from steno_daemon.transports.receiving import receive
 from steno_daemon.transports.terms import Terms
-from steno_daemon.wire import Closed, CloseReason, Error, ErrorCode
+from steno_daemon.wire import Closed, CloseReason, Error
 
-CLOSE_CODES = {
-    CloseReason.STOPPED: WSCloseCode.OK,
-    CloseReason.IDLE: WSCloseCode.OK,
-    CloseReason.LIMIT: WSCloseCode.POLICY_VIOLATION,
-    CloseReason.WITHDRAWN: WSCloseCode.POLICY_VIOLATION,
-    CloseReason.SHUTDOWN: WSCloseCode.GOING_AWAY,
-    CloseReason.FAILED: WSCloseCode.INTERNAL_ERROR,
-    CloseReason.REFUSED: WSCloseCode.TRY_AGAIN_LATER,
-}
-FAULT_CODES = {ErrorCode.INVALID_AUDIO: WSCloseCode.INVALID_TEXT}
-"""Codes that say more than those of the reason; 1007 is for data that is not what it should be."""
+OWED_MAX = 1_000
+"""Frames that may wait to be sent for those that came."""
 CLOSE_TEXT_BYTES = 123
 _DATA = {WSMsgType.TEXT, WSMsgType.BINARY}
 _LEAVING = {WSCloseCode.OK, WSCloseCode.GOING_AWAY}
@@ -42,13 +34,13 @@ class WebSocketConnection:
 
     Args:
         streams: where a stream comes from and goes to.
-        dialect: what the client speaks.
+        welcome: what was agreed on before the first frame: above all what the client speaks.
         terms: what it may do.
     """
 
-    def __init__(self, streams: Streams, dialect: Dialect, terms: Terms) -> None:
+    def __init__(self, streams: Streams, welcome: Welcome, terms: Terms) -> None:
         self._streams = streams
-        self._dialect = dialect
+        self._dialect = welcome.dialect
         self._terms = terms
         self._deadlines = Deadlines()
         self._rate = MessageRate(terms.messages_per_s)
@@ -57,13 +49,16 @@ class WebSocketConnection:
             compress=False,  # audio hardly shrinks, and what is not unpacked cannot explode
             max_msg_size=terms.max_frame_bytes,
             timeout=self._deadlines.close_s,
+            protocols=welcome.subprotocols,
         )
+        self._socket.headers.update(welcome.headers)
         self._transport: asyncio.Transport | None = None
         self._stream: Stream | None = None
         self._reader: asyncio.Task[None] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._goodbye: CloseReason | None = None
         self._fault: Error | None = None
+        self._written = asyncio.Event()
         self._is_handed_over = False
         self._gone = False
         self._over = False
@@ -72,7 +67,9 @@ class WebSocketConnection:
         """Run one session from the first message to the end of the connection."""
         self._transport = request.transport
         await self._socket.prepare(request)
-        self._stream = stream = self._streams.open(grant, self)
+        is_resumable = self._dialect.is_resumable
+        self._stream = stream = self._streams.open(grant, self, is_resumable=is_resumable)
+        stream.follows = self._dialect.follows
         self._reader = asyncio.create_task(self._listen(stream, grant))
         try:
             await asyncio.wait([self._reader])
@@ -109,6 +106,8 @@ class WebSocketConnection:
     async def _listen(self, stream: Stream, grant: Grant) -> None:
         """Take the first message, which may ask for another stream, and all that follow."""
         self._start_writing(stream)
+        self._dialect.begin(stream.session)
+        stream.advance()
         frame = await self._receive(stream, self._deadlines.first_message_s)
         resume = None if frame is None else self._dialect.resumption(frame)
         if resume is not None:
@@ -140,16 +139,29 @@ class WebSocketConnection:
 
     async def _take(self, stream: Stream, frame: Frame) -> None:
         """Give the session a frame, as fast as it takes audio."""
-        if isinstance(frame, str) or not frame:
-            self._rate.take()
+        is_counted = False  # audio is not: it is bounded by how fast it is heard
         for piece in self._dialect.pieces(stream.session, frame):
-            await stream.room()
+            await self._room(stream)
             if self._gone:
                 return
+            if isinstance(piece, str) and not is_counted:
+                self._rate.take()
+            is_counted = True
             self._dialect.receive(stream.session, piece)
             if isinstance(piece, bytes):
                 stream.count(piece)
             stream.advance()
+        if not is_counted:
+            self._rate.take()
+        if self._dialect.follows:
+            stream.advance()
+
+    async def _room(self, stream: Stream) -> None:
+        """Wait until the stream takes more audio, and the client has taken what it is owed."""
+        await stream.room()
+        while self._dialect.owed >= OWED_MAX and not self._gone:
+            self._written.clear()
+            await self._written.wait()
 
     async def _receive(self, stream: Stream, timeout_s: float) -> Frame | None:
         """Return the next frame, None when there is no more; end a session that is idle."""
@@ -181,7 +193,9 @@ class WebSocketConnection:
         """
         with contextlib.suppress(ClientConnectionError):
             while True:
-                for event in await stream.events():
+                events = await stream.events()
+                told_s = stream.session.told_s  # now: it grows while frames are sent
+                for event in events:
                     for frame in self._dialect.encode(event):
                         await self._send(frame)
                     if isinstance(event, Error) and event.fatal:
@@ -191,6 +205,9 @@ class WebSocketConnection:
                         if self._reader is not None:
                             self._reader.cancel()
                         return
+                for frame in self._dialect.replies(told_s):
+                    await self._send(frame)
+                self._written.set()
 
     async def _send(self, frame: Frame) -> None:
         """Send one frame to a client that takes it in time."""
@@ -222,10 +239,4 @@ class WebSocketConnection:
             if self._is_handed_over:
                 return WSCloseCode.SERVICE_RESTART, "resume at the next daemon"
             return WSCloseCode.OK, ""
-        code = CLOSE_CODES[self._goodbye]
-        if self._fault is None:
-            return code, self._goodbye
-        return (
-            FAULT_CODES.get(self._fault.code, code),
-            f"{self._fault.code}: {self._fault.message}",
-        )
+        return self._dialect.farewell(self._goodbye, self._fault)

@@ -16,13 +16,15 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
 
 
-class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+class Alternative(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of the n-best list, the best one first."""
 
     text: str
     confidence: float
     score: float
     """Total log score; only differences between entries mean anything."""
+    words: tuple[Word, ...] | None = None
+    """With `word_times`."""
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
