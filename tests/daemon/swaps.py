@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ domains_directory = "{folder}"
 """
 BLOCK_MS = 40
 SENTENCE_WORDS = 12
+PAUSE = [np.zeros(SAMPLE_RATE * BLOCK_MS // 1000, np.float32)] * (1200 // BLOCK_MS)
+"""Between clips, long enough to end an utterance."""
 
 
 @dataclass(slots=True)
@@ -126,7 +129,7 @@ async def speak(client: StenoClient, begin: int, until_s: float, heard: Heard) -
     listener = asyncio.create_task(listen())
     due_s = clock()
     for clip in itertools.cycle(clips[begin % len(clips) :] + clips[: begin % len(clips)]):
-        for block in read_blocks(clip, block_ms=BLOCK_MS):
+        for block in itertools.chain(read_blocks(clip, block_ms=BLOCK_MS), PAUSE):
             await client.send(block)
             due_s += len(block) / SAMPLE_RATE
             await asyncio.sleep(max(0.0, due_s - clock()))
@@ -148,11 +151,15 @@ async def swap(
         began_s = time.monotonic()
         await asyncio.to_thread(admin.swap_domain, Door(url=url), session, name, at=when)
         taken[when].append(await heard.switched_s[session].get() - began_s)
+        idle.append(session)
 
-    sessions = itertools.cycle(list(heard.switched_s))
-    for number in range(round(seconds)):
-        when = list(When)[number // len(heard.switched_s) % 2]
-        waiting.append(asyncio.create_task(one(next(sessions), rng.choice(names), when)))
+    # A session that has not changed yet is left alone: another swap would take the place of it.
+    idle = deque(heard.switched_s)
+    whens = itertools.cycle(When)
+    for _ in range(round(seconds)):
+        if idle:
+            swapping = one(idle.popleft(), rng.choice(names), next(whens))
+            waiting.append(asyncio.create_task(swapping))
         await asyncio.sleep(1.0)
     _, late = await asyncio.wait(waiting, timeout=60)
     for task in late:
