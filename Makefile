@@ -30,7 +30,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 conformance: $(VENV)/.installed-dev ## let published clients of other servers transcribe a clip (needs pip's index)
-	$(BIN)/python tests/conformance/conformance.py
+	$(BIN)/python tests/conformance
 
 bench: $(VENV)/.installed ## measure speed and latency on this machine
 	$(BIN)/steno-models bench
