@@ -12,9 +12,11 @@ Train and measure speech and language models.
 commands (each has its own --help):
   train        train a model from one TOML file
   evaluate     measure a bundle on a manifest: error rate, speed, delays
+  compare      train and measure every family of recogniser, in one table
   bench        measure what each part of recognition costs, or how many sessions a daemon carries
   replay       decode recorded sessions again and show what became different
   calibrate    fit the confidence of words on a manifest
+  tune-second-pass  give a bundle models that read whole sentences, and weigh them
   speech-gate  fit the gate that keeps noise and music without words
   bundle       put trained parts together as a bundle, or check one
   force-align  say when each word of a known text is spoken: TextGrid, CTM, SRT, VTT, JSON
@@ -44,6 +46,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.evaluate import main as evaluate
 
             return evaluate(arguments)
+        case "compare":
+            from steno_models.compare_command import main as compare
+
+            return compare(arguments)
         case "bench":
             from steno_models.bench import main as bench
 
@@ -60,6 +66,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.calibrate import main as calibrate
 
             return calibrate(arguments)
+        case "tune-second-pass":
+            from steno_models.second_pass_command import main as tune_second_pass
+
+            return tune_second_pass(arguments)
         case "speech-gate":
             from steno_models.speech_gate_command import main as speech_gate
 
