@@ -29,5 +29,8 @@ def doors(config: Config, about: About) -> tuple[Door, ...]:
 
 def own_ports(config: Config) -> Mapping[str, int]:
     """Return the port of each dialect that has one of its own."""
-    tables = {VoskDoor.name: config.vosk, SherpaDoor.name: config.sherpa}
-    return {name: table.port for name, table in tables.items() if table.enabled and table.port}
+    ports = {
+        VoskDoor.name: config.vosk.port if config.vosk.enabled else 0,
+        SherpaDoor.name: config.sherpa.port if config.sherpa.enabled else 0,
+    }
+    return {name: port for name, port in ports.items() if port}

@@ -135,11 +135,11 @@ def installed(client: Client) -> tuple[Path, str] | None:
     programs = home / "bin"
     if not (programs / "python").exists():
         venv.create(home, with_pip=True)
-    command = [programs / "python", "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     mark = home / ".installed"
     if not mark.exists():
         done = subprocess.run(
-            [*command, "install", client.package, *client.needs],
+            [*pip, "install", client.package, *client.needs],
             capture_output=True,
             text=True,
             check=False,
@@ -157,7 +157,7 @@ def daemon(folder: Path) -> Iterator[str]:
     """Run `stenod` with every dialect and yield its address."""
     (folder / "stenod.toml").write_text(CONFIG)
     process = subprocess.Popen(
-        [sys.executable, "-m", "steno_daemon", "--config", folder / "stenod.toml"],
+        [sys.executable, "-m", "steno_daemon", "--config", str(folder / "stenod.toml")],
         stdout=subprocess.PIPE,
         text=True,
     )

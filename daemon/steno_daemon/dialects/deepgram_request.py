@@ -22,6 +22,7 @@ from steno_daemon.wire import (
 )
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 ENCODINGS = {
     "linear16": Encoding.PCM_S16LE,
@@ -127,7 +128,7 @@ def _form(hello: Hello) -> tuple[Encoding | None, int]:
     return encoding, rate
 
 
-def _of(hello: Hello, name: str, read: Callable[[str, str], T], *, default: T) -> T:
+def _of(hello: Hello, name: str, read: Callable[[str, str], T], *, default: D) -> T | D:
     """Return a parameter as it is read, or the default where there is none."""
     said = hello.first(name)
     return default if said is None else read(name, said)
@@ -139,7 +140,7 @@ def _boolean(name: str, said: str) -> bool:
     return said.casefold() not in {"false", "0"}
 
 
-def _between(least: int, most: int) -> Callable[[str, str], int | None]:
+def _between(least: int, most: int) -> Callable[[str, str], int]:
     def read(name: str, said: str) -> int:
         if not (said.isascii() and said.isdecimal() and len(said) < 9):
             raise _wrong(name, f"a number of {least} to {most}", shorten(said))

@@ -32,7 +32,8 @@ class Dialect(Protocol):
         return 0
 
     def begin(self, session: Session) -> None:
-        """Do what the request alone asks for, before the first frame."""
+        """Do what the request alone asks for, before the first frame; nothing, unless said."""
+        del session
 
     def pieces(self, session: Session, frame: Frame) -> Iterable[Frame]:
         """Return the frame in pieces that may be received one after the other, each quickly.

@@ -93,8 +93,9 @@ class OpenAIDialect(Dialect):
         """How many answers wait."""
         return len(self._waiting)
 
-    def begin(self, _session: Session) -> None:
+    def begin(self, session: Session) -> None:
         """Say what the session is set to."""
+        del session
         self._tell_session("created")
 
     def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:

@@ -103,7 +103,8 @@ async def vosk(url: str, sound: FloatArray) -> list[Heard]:
     replies = []
     async with connected(url) as socket:
         await socket.send('{ "config" : { "sample_rate" : 16000.000000 } }')
-        for frame in [*cut(pcm(sound)), '{"eof" : 1}']:
+        frames: list[bytes | str] = [*cut(pcm(sound)), '{"eof" : 1}']
+        for frame in frames:
             await socket.send(frame)
             replies.append(json.loads(await socket.recv()))
         assert await rest(socket) == []
@@ -113,7 +114,8 @@ async def vosk(url: str, sound: FloatArray) -> list[Heard]:
 
 async def deepgram(url: str, sound: FloatArray) -> list[Heard]:
     async with connected(url) as socket:
-        for frame in [*cut(pcm(sound)), '{"type": "CloseStream"}']:
+        frames: list[bytes | str] = [*cut(pcm(sound)), '{"type": "CloseStream"}']
+        for frame in frames:
             await socket.send(frame)
         messages = await rest(socket)
         assert socket.close_code == 1000
@@ -154,7 +156,8 @@ async def openai(url: str, sound: FloatArray) -> list[Heard]:
 async def sherpa(url: str, sound: FloatArray) -> list[Heard]:
     floats = (np.frombuffer(pcm(sound), "<i2") / np.float32(32768)).astype("<f4")
     async with connected(url) as socket:
-        for frame in [*cut(floats.tobytes(), 2 * FRAME_BYTES), "Done"]:
+        frames: list[bytes | str] = [*cut(floats.tobytes(), 2 * FRAME_BYTES), "Done"]
+        for frame in frames:
             await socket.send(frame)
         results = await rest(socket)
         assert socket.close_code == 1000

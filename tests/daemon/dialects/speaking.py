@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from tests.daemon.fakes import pcm
 from tests.daemon.listening import Run
@@ -106,4 +106,4 @@ def of(messages: list[Message], **members: object) -> list[Message]:
 def the(messages: list[Message], **members: object) -> Message:
     """Return the one message that has these members."""
     [found] = of(messages, **members)
-    return cast("Message", found)
+    return found
