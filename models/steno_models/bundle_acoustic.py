@@ -187,6 +187,7 @@ def _gaussians(config: Path, out: Path, stage: str | None) -> Made:
     from steno_models.bundle_hmm import MODEL, read_system  # noqa: PLC0415
     from steno_models.hmm.config import read_config  # noqa: PLC0415
     from steno_models.hmm.recipe import ADAPTED, STAGES, SUBSPACE, model_path  # noqa: PLC0415
+    from steno_models.hmm.subspace_system import SUBSPACE_SCALE  # noqa: PLC0415
     from steno_models.hmm_decoder import ACOUSTIC_SCALE  # noqa: PLC0415
 
     found = read_config(config)
@@ -202,9 +203,10 @@ def _gaussians(config: Path, out: Path, stage: str | None) -> Made:
     read_system(source, kind)
     shutil.copyfile(source, out / MODEL)
     _measure(found.manifests, mfcc, out / "cmvn.safetensors")
+    scale = SUBSPACE_SCALE if stage == SUBSPACE else ACOUSTIC_SCALE
     fields = {
         "family": "hmm",
-        "hmm": HmmSection(kind=kind, acoustic_scale=ACOUSTIC_SCALE),
+        "hmm": HmmSection(kind=kind, acoustic_scale=scale),
         "streaming": StreamingSection(chunk_steps=HMM_CHUNK_STEPS, left_steps=0),
         "search": msgspec.structs.replace(LEXICON_SEARCH, max_tokens=5000),
         "calibration": _uncalibrated(),

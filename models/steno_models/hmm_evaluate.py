@@ -24,7 +24,7 @@ from steno_models.hmm.hybrid.system import load_hybrid
 from steno_models.hmm.recipe import ADAPTED, BEFORE_ADAPTED, STAGES, SUBSPACE, model_path
 from steno_models.hmm.speakers import adapted_frames
 from steno_models.hmm.speech import Recording, SpeakerFeatures, read_recordings, speaker_cepstra
-from steno_models.hmm.subspace_system import load_subspace_system
+from steno_models.hmm.subspace_system import SUBSPACE_SCALE, load_subspace_system
 from steno_models.hmm.system import Acoustics, System, load_system
 from steno_models.hmm.tandem.command import tandem_features
 from steno_models.hmm.tandem.config import read_tandem
@@ -73,7 +73,7 @@ def decode_adapted(
     guesses = decode_once(first, speech, setting, tick)
     ways = setting.dictionary.pronunciations
     supposed = [
-        replace(recording, words=[ways[word] for word in words])
+        replace(recording, words=ways.of_words(words))
         for recording, words in zip(speech, guesses, strict=True)
     ]
     decoder, found = setting.decoder(second), []
@@ -150,7 +150,7 @@ def _gaussians(folder: Path, stage: str | None, features: SpeakerFeatures) -> Su
         raise ConfigError(f"expected a stage of: {', '.join(STAGES)}, found {name}")
     path = model_path(folder, name)
     if name == SUBSPACE:
-        return Subject(name, features, ACOUSTIC_SCALE, load_subspace_system(path))
+        return Subject(name, features, SUBSPACE_SCALE, load_subspace_system(path))
     before = load_system(model_path(folder, BEFORE_ADAPTED)) if name == ADAPTED else None
     return Subject(name, features, ACOUSTIC_SCALE, load_system(path), before)
 

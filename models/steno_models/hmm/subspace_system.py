@@ -13,6 +13,9 @@ from steno_models.hmm.topology import Units
 from steno_models.hmm.tree import TiedStates
 from steno_models.types import FloatArray
 
+SUBSPACE_SCALE = 0.15
+"""Factor on the log-likelihoods in decoding: states that share all their Gaussians differ less
+from each other than states of their own Gaussians do, and are scaled down less."""
 _PARTS = ("vectors", "projections", "weights", "covariances")
 _POOL = ("log_weights", "means", "covariances")
 
