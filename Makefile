@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 CLIP := tests/data/librivox/sense_and_sensibility_01_austen_64kb-0870.flac
 
 # What the tests need from Debian: sound without hardware, a voice that reads any word, a browser,
-# and systemd's programs that check units and hand over sockets (none of it is started).
-DEBIAN_PACKAGES := chromium espeak-ng libasound2-plugins libportaudio2 pulseaudio pulseaudio-utils \
-    systemd
+# an MQTT broker, and systemd's programs that check units and hand over sockets (no service of any
+# of them is started).
+DEBIAN_PACKAGES := chromium espeak-ng libasound2-plugins libportaudio2 mosquitto pulseaudio \
+    pulseaudio-utils systemd
 
 .DEFAULT_GOAL := help
 .PHONY: run test lint conformance bench install-service uninstall-service clean help

@@ -49,7 +49,7 @@ mkdir -p "$PROGRAM"
 touch "$LIST" # from here on the directory is ours
 "$PYTHON" -m venv "$PROGRAM"
 # shellcheck disable=SC2086 # flags are several words
-"$PROGRAM/bin/pip" install --quiet ${PIP_FLAGS:-} -c constraints.txt '.[daemon,microphone]'
+"$PROGRAM/bin/pip" install --quiet ${PIP_FLAGS:-} -c constraints.txt '.[daemon,microphone,mqtt,zeroconf]'
 if [ -n "$DESTDIR" ]; then # programs name their interpreter by the path that it will have
     find "$PROGRAM/bin" -type f -exec sed -i "1s|^#!$PROGRAM/|#!$PREFIX/|" {} +
 fi

@@ -163,9 +163,9 @@ def _serve(options: argparse.Namespace) -> int:
     own = [(one.name, one.bound) for one in handed if one.name in ports]
     bound = [one.bound for one in handed if one.name not in ports]
     try:
-        bound = bound or [server.bind(place.host, place.port, reuse_port=place.reuse_port)]
+        bound = bound or [activation.bind(place.host, place.port, reuse_port=place.reuse_port)]
         own += [
-            (name, server.bind(place.host, ports[name], reuse_port=place.reuse_port))
+            (name, activation.bind(place.host, ports[name], reuse_port=place.reuse_port))
             for name in sorted(ports.keys() - {name for name, _ in own})
         ]
         # What is wrong with it is known before anything takes long.
@@ -213,6 +213,7 @@ def _load(name: str, threads: int) -> "Model":
         language_models=tuple(loaded.language_models),
         recogniser=loaded.recogniser,
         load_domain=loader_of(loaded),
+        language=loaded.description.language,
     )
 
 

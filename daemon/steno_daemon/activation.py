@@ -1,4 +1,4 @@
-"""Takes over sockets that systemd has opened: socket activation, see sd_listen_fds(3).
+"""Sockets to listen on: bound here, or opened by systemd: socket activation, see sd_listen_fds(3).
 
 The number of sockets, the process they are meant for and their names come in LISTEN_FDS, LISTEN_PID
 and LISTEN_FDNAMES; the sockets themselves are the file descriptors from 3 on.
@@ -89,3 +89,29 @@ def _listener(name: str, fd: int) -> Listener:
 def host_of(bound: socket.socket) -> str:
     """Return the address that a socket listens on; "localhost" for one in the file system."""
     return "localhost" if bound.family is socket.AF_UNIX else str(bound.getsockname()[0])
+
+
+def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a socket bound to an address, not listening yet.
+
+    Args:
+        host: address of this machine.
+        port: 0 lets the system choose.
+        reuse_port: whether other daemons may share the port.
+
+    Raises:
+        ConfigError: the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise ConfigError(
+            f"cannot listen: expected a free address, found {host}:{port}: {error.strerror}"
+        ) from error
+    return bound

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from steno_daemon import config, server
+from steno_daemon import activation, config, server
 from steno_daemon.auth import Grant, Keyring, check_exposure, is_loopback
 from steno_daemon.captions.replacements import Replacements
+from steno_daemon.check_neighbours import check_domains, check_mqtt, check_wyoming
 from steno_daemon.config import Config, Tables
 from steno_daemon.errors import StenoDaemonError
 from steno_daemon.foreign import NAMES, own_ports
@@ -148,6 +149,8 @@ def check(file: Path | None, overrides: Tables, load: LoadModel) -> Findings:
     with found.looking_at("captions"):
         Replacements(settings.captions.replacements)
     _microphone(found, settings)
+    check_wyoming(found, settings.wyoming)
+    check_mqtt(found, settings.mqtt)
     _model(found, settings, load)
     return found
 
@@ -180,7 +183,7 @@ def _reach(found: Findings, settings: Config) -> None:
         keyring = Keyring.of(settings.security)
         found.ok("tokens", ", ".join(map(_of_token, keyring.grants.values())) or "none needed")
     with found.looking_at("address"):
-        server.bind(place.host, 0, reuse_port=place.reuse_port).close()
+        activation.bind(place.host, 0, reuse_port=place.reuse_port).close()
         if keyring is not None:
             check_exposure(place.host, keyring, tls=place.certificate is not None)
         scheme = "wss" if place.certificate else "ws"
@@ -280,6 +283,7 @@ def _model(found: Findings, settings: Config, load: LoadModel) -> None:
                 "microphone",
                 f"microphone.language_model: expected one of {names}, found {wanted}",
             )
+        check_domains(found, settings.mqtt, known)
         ladder = server.measured_ladder(settings.engine, model)
         found.ok("capacity", f"up to {_count(ladder.most, 'session')} at once")
 

@@ -149,6 +149,70 @@ class OpenAIConfig(_Section, frozen=True, kw_only=True):
     enabled: bool = False
 
 
+class WyomingConfig(_Section, frozen=True, kw_only=True):
+    """Clients of the Wyoming protocol, such as Home Assistant, on a port and a socket of their own.
+
+    The protocol knows neither tokens nor encryption: who reaches them may use the daemon.
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 10_300
+    """0 for none."""
+    path: Path | None = None
+    """A socket in the file system, besides the port."""
+    name: str = "steno"
+    """What the service calls itself."""
+    open_to_network: bool = False
+    """Whether `host` may be an address that others reach: everybody there may then speak."""
+    announce: bool = False
+    """Whether it is announced in the local network by zeroconf, for Home Assistant to find."""
+    max_sessions: Count | None = None
+    """At once; left out, as many as the daemon takes."""
+
+
+class MqttConfig(_Section, frozen=True, kw_only=True):
+    """An MQTT broker where sessions are held: by Rhasspy's Hermes, and by topics of its own.
+
+    Who may do what there is up to the broker: whoever may publish under the topics may speak, and
+    whoever may subscribe reads along.
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 1883
+    tls: bool = False
+    """Whether the connection is encrypted; brokers have port 8883 for it."""
+    authority: Path | None = None
+    """Certificates in PEM that are trusted; left out, the system's."""
+    certificate: Path | None = None
+    """The daemon's own certificate in PEM, for brokers that ask for one."""
+    key: Path | None = None
+    """Its private key; left out, it is in the file of the certificate."""
+    username: str | None = None
+    password_file: Path | None = None
+    """File of the password alone; left out, systemd's credential `mqtt-password`."""
+    client_id: str | None = None
+    """What the broker calls the daemon; left out, a new word each time."""
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3_600)] = 60
+    topic: Annotated[str, msgspec.Meta(pattern="^[^+#/\\x00]+(/[^+#/\\x00]+)*$")] = "steno"
+    """What the daemon's own topics begin with."""
+    own: bool = True
+    """Whether sessions are held under them; its state is told there in any case."""
+    hermes: bool = True
+    """Whether sessions are held by Rhasspy's Hermes."""
+    sites: tuple[str, ...] = ()
+    """Sites of Hermes that are served; none means all."""
+    domains: dict[str, str] = {}
+    """Language models of sites, and of names under the daemon's own topics."""
+    partials: bool = True
+    """Whether hypotheses are posted while people speak."""
+    queue_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 16 * 1024 * 1024
+    """Audio that may wait for one session."""
+    max_sessions: Count | None = None
+    """At once; left out, as many as the daemon takes."""
+
+
 class RecordingConfig(_Section, frozen=True, kw_only=True):
     """Audio of sessions that consent, for a later look."""
 
@@ -203,6 +267,8 @@ class Config(_Section, frozen=True, kw_only=True):
     deepgram: DeepgramConfig = DeepgramConfig()
     openai: OpenAIConfig = OpenAIConfig()
     sherpa: SherpaConfig = SherpaConfig()
+    wyoming: WyomingConfig = WyomingConfig()
+    mqtt: MqttConfig = MqttConfig()
     recording: RecordingConfig = RecordingConfig()
     log: LogConfig = LogConfig()
 

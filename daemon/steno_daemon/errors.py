@@ -125,3 +125,7 @@ class MicrophoneError(StenoDaemonError):
     def __init__(self, message: str, *, is_lasting: bool = False) -> None:
         super().__init__(message)
         self.is_lasting = is_lasting
+
+
+class BrokerError(StenoDaemonError):
+    """The MQTT broker cannot be reached, lets the daemon not in, or has gone."""

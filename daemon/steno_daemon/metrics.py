@@ -95,6 +95,14 @@ class Metrics:
         """Note how many watch now."""
         self._viewers.set(count)
 
+    def broker(self, *, is_connected: bool) -> None:
+        """Note whether the MQTT broker is there."""
+        self._broker.set(is_connected)
+
+    def unposted(self) -> None:
+        """Count a post that waited for the broker until there were too many."""
+        self._unposted.inc()
+
     def skipped_partials(self, count: int = 1) -> None:
         """Count partials that a slow viewer did not get."""
         self._skipped.inc(count)
@@ -169,6 +177,10 @@ class Metrics:
         self._viewers = self._gauge("steno_viewers", "Connections that watch sessions.")
         self._skipped = self._counter(
             "steno_skipped_partials", "Partials that slow viewers did not get."
+        )
+        self._broker = self._gauge("steno_broker_connected", "Whether the MQTT broker is there.")
+        self._unposted = self._counter(
+            "steno_unposted", "Posts that were given up because the MQTT broker was too slow."
         )
 
 

@@ -23,12 +23,12 @@ from steno_daemon.captions.hls import Segmenting
 from steno_daemon.captions.hub import Hub
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.config import CaptionsConfig, Config, EngineConfig
+from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.door import About
 from steno_daemon.domains import Domains
 from steno_daemon.effort import measure, room, sentence
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Batching, Engine, own_chunk_ms
-from steno_daemon.errors import ConfigError
 from steno_daemon.exposure import Exposure
 from steno_daemon.foreign import doors
 from steno_daemon.journal import Journal, directory_of
@@ -36,6 +36,7 @@ from steno_daemon.ladder import STEPS, Ladder
 from steno_daemon.library import Library, LoadDomain
 from steno_daemon.load import LOOK_S
 from steno_daemon.metrics import Metrics
+from steno_daemon.neighbours import Neighbours
 from steno_daemon.offer import STEP_MS, Decoding, Offer
 from steno_daemon.recording import Recorder, Setting
 from steno_daemon.signals import obey_signals
@@ -68,6 +69,7 @@ class Model:
         language_models: names that a session may ask for.
         recogniser: decodes; the engine's alone from now on.
         load_domain: loads a language model for it; None where it takes none but its own.
+        language: such as "en"; empty where it is not known.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Model:
     language_models: tuple[str, ...]
     recogniser: Recogniser
     load_domain: LoadDomain | None = None
+    language: str = ""
 
 
 def program_version() -> str:
@@ -83,32 +86,6 @@ def program_version() -> str:
         return version("steno-asr")
     except PackageNotFoundError:
         return "unknown"
-
-
-def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Return a socket bound to an address, not listening yet.
-
-    Args:
-        host: address of this machine.
-        port: 0 lets the system choose.
-        reuse_port: whether other daemons may share the port.
-
-    Raises:
-        ConfigError: the address is taken or not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((host, port))
-    except OSError as error:
-        bound.close()
-        raise ConfigError(
-            f"cannot listen: expected a free address, found {host}:{port}: {error.strerror}"
-        ) from error
-    return bound
 
 
 def url_of(bound: socket.socket, *, tls: bool = False) -> str:
@@ -203,6 +180,13 @@ class Daemon:
         about = About(lambda: self._domains, model.name, model.version)
         entrances = doors(config, about)
         self.transport = HttpTransport(rooms, self._exposure.gate, self._terms(), entrances)
+        self._neighbours = Neighbours(
+            config,
+            self.streams,
+            Catalogue(about, program_version(), model.language),
+            self._terms(),
+            self._metrics,
+        )
         self._microphone = (
             MicrophoneService(config.microphone, self.streams)
             if config.microphone.enabled
@@ -232,7 +216,8 @@ class Daemon:
 
     def _is_good(self, grant: Grant, scope: Scope) -> bool:
         """Return whether a grant is still good for a scope; the daemon's own always is."""
-        return grant is MICROPHONE or self._exposure.holds(grant, scope)
+        own = (MICROPHONE, *self._neighbours.grants)
+        return any(grant is one for one in own) or self._exposure.holds(grant, scope)
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`; `ready` is called with the address once clients may come."""
@@ -245,6 +230,7 @@ class Daemon:
             for name, bound in self._own:
                 await self.transport.listen(bound, self._exposure.tls, dialect=name)
                 logger.info("%s: %s", name, url_of(bound, tls=self._exposure.tls is not None))
+            await self._neighbours.start()
             self._state = "ok"
             url = url_of(self._bound[0], tls=self._exposure.tls is not None)
             notify.ready(f"{url}, {self._line()}")
@@ -262,8 +248,11 @@ class Daemon:
             self._state = "draining"
             notify.stopping(f"going down: {self.engine.sessions} sessions say their last words")
             logger.info("going down: %d sessions say their last words", self.engine.sessions)
+            await self._neighbours.stop_listening()
             await self.transport.drain(self._config.server.drain_timeout_s)
+            await self._neighbours.leave()
         finally:
+            await self._neighbours.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -332,6 +321,7 @@ class Daemon:
             "sessions": self.engine.sessions,
             "max_sessions": self.engine.max_sessions,
             **({"microphone": self._microphone.health()} if self._microphone else {}),
+            **self._neighbours.health(),
         }
 
     def _status(self) -> dict[str, object]:

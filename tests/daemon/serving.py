@@ -12,11 +12,12 @@ from websockets.exceptions import ConnectionClosed
 from steno_clients import admin
 from steno_clients.connection import Door
 from steno_daemon import wire
+from steno_daemon.activation import bind
 from steno_daemon.config import Config, ServerConfig
 from steno_daemon.foreign import own_ports
 from steno_daemon.ladder import Ladder
 from steno_daemon.library import LoadDomain
-from steno_daemon.server import Daemon, Model, bind, url_of
+from steno_daemon.server import Daemon, Model, url_of
 from steno_models.recogniser import Recogniser
 
 PATIENCE_S = 60

@@ -1,0 +1,157 @@
+"""The framing of the Wyoming protocol: events out of bytes, and bytes out of events.
+
+An event is a line of JSON, `{"type", "version", "data"?, "data_length"?, "payload_length"?}`, then
+`data_length` bytes of JSON that are merged over `data`, then `payload_length` bytes as they are.
+Source: https://github.com/OHF-Voice/wyoming, release 1.10.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+
+from steno_daemon.complaints import describe, shorten
+from steno_daemon.errors import WireError
+from steno_daemon.wire import ErrorCode
+
+VERSION = "1.10.2"
+"""Of the protocol, by the release of the library that it was read from."""
+LINE_BYTES = 64 * 1024
+DATA_BYTES = 1024 * 1024
+"""Names and terms to expect may be many."""
+
+Length = Annotated[int, msgspec.Meta(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event.
+
+    Attributes:
+        type: its name.
+        data: what it says.
+        payload: bytes that go with it.
+    """
+
+    type: str
+    data: dict[str, object] = field(default_factory=dict)
+    payload: bytes = b""
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The line with which an event begins."""
+
+    type: str
+    data: dict[str, object] | None = None
+    data_length: Length | None = None
+    payload_length: Length | None = None
+
+
+def pack(event: Event) -> bytes:
+    """Return the bytes of an event."""
+    head: dict[str, object] = {"type": event.type, "version": VERSION}
+    data = msgspec.json.encode(event.data) if event.data else b""
+    if data:
+        head["data_length"] = len(data)
+    if event.payload:
+        head["payload_length"] = len(event.payload)
+    return msgspec.json.encode(head) + b"\n" + data + event.payload
+
+
+class Unpacker:
+    """Finds the events in the bytes of one connection, cut anywhere.
+
+    Args:
+        max_payload_bytes: the longest payload that is taken.
+    """
+
+    def __init__(self, max_payload_bytes: int) -> None:
+        self._max_payload_bytes = max_payload_bytes
+        self._bytes = bytearray()
+        self._head: _Head | None = None
+        self._searched = 0
+
+    def receive(self, data: bytes) -> Iterator[Event]:
+        """Yield the events that `data` completes.
+
+        Raises:
+            WireError: that is no event, or one that is too long; what follows cannot be understood.
+        """
+        self._bytes += data
+        while (event := self._next()) is not None:
+            yield event
+
+    def _next(self) -> Event | None:
+        """Return the next event, None where some of it is missing."""
+        if self._head is None:
+            end = self._bytes.find(b"\n", self._searched)
+            if end < 0:
+                self._searched = len(self._bytes)
+                self._limit("the line of an event", self._searched, LINE_BYTES)
+                return None
+            self._limit("the line of an event", end, LINE_BYTES)
+            self._head = self._head_of(self._take(end + 1))
+            self._searched = 0
+        data_bytes = self._head.data_length or 0
+        payload_bytes = self._head.payload_length or 0
+        if len(self._bytes) < data_bytes + payload_bytes:
+            return None
+        data = self._head.data or {}
+        if data_bytes:
+            data = {**data, **_object(self._take(data_bytes))}
+        event = Event(self._head.type, data, self._take(payload_bytes))
+        self._head = None
+        return event
+
+    def _head_of(self, line: bytes) -> _Head:
+        try:
+            head = msgspec.json.decode(line, type=_Head)
+        except msgspec.ValidationError as error:
+            fault = describe(_object(line), error, _Head)
+            raise WireError(
+                ErrorCode.INVALID_MESSAGE,
+                f"{fault.where or 'the event'} is not understood",
+                expected=fault.expected,
+                found=fault.found,
+            ) from None
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise _no_json(line) from None
+        self._limit("the data of an event", head.data_length or 0, DATA_BYTES)
+        self._limit("the payload of an event", head.payload_length or 0, self._max_payload_bytes)
+        return head
+
+    def _take(self, count: int) -> bytes:
+        taken = bytes(self._bytes[:count])
+        del self._bytes[:count]
+        return taken
+
+    @staticmethod
+    def _limit(what: str, size: int, most: int) -> None:
+        if size > most:
+            raise WireError(
+                ErrorCode.TOO_LARGE,
+                f"{what} is too long",
+                expected=f"at most {most} bytes",
+                found=str(size),
+            )
+
+
+def _object(text: bytes) -> dict[str, object]:
+    """Return a JSON object."""
+    try:
+        found: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise _no_json(text) from None
+    if not isinstance(found, dict):
+        raise _no_json(text)
+    return found
+
+
+def _no_json(text: bytes) -> WireError:
+    return WireError(
+        ErrorCode.INVALID_JSON,
+        "that is no event of Wyoming",
+        expected='a JSON object such as {"type": "describe"} and a line feed',
+        found=shorten(text.rstrip(b"\n")),
+    )

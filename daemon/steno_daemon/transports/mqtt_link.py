@@ -1,0 +1,197 @@
+"""One connection to an MQTT broker, by aiomqtt."""
+
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from steno_daemon.config import MqttConfig
+from steno_daemon.dialects.conversation import Post
+from steno_daemon.errors import BrokerError, ConfigError
+
+if TYPE_CHECKING:
+    from aiomqtt import Client
+
+CREDENTIAL = "mqtt-password"
+"""What `LoadCredential=` of a unit calls the file of the password."""
+TIMEOUT_S = 10.0
+"""For the broker to answer."""
+QUEUED_MAX = 10_000
+"""Messages that wait to be read; further ones are lost, which takes a daemon that hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that came.
+
+    Attributes:
+        topic: where it was published.
+        payload: what it says.
+        is_retained: whether it is an old one that the broker kept.
+    """
+
+    topic: str
+    payload: bytes
+    is_retained: bool = False
+
+
+class Link(Protocol):
+    """A connection to a broker."""
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for what is published under topics.
+
+        Raises:
+            BrokerError: the broker does not give it.
+        """
+
+    async def publish(self, post: Post) -> None:
+        """Publish; what is not passing is with the broker then.
+
+        Raises:
+            BrokerError: it did not take it in time.
+        """
+
+    def deliveries(self) -> AsyncIterator[Delivery]:
+        """Yield what comes.
+
+        Raises:
+            BrokerError: the broker is gone.
+        """
+
+
+OpenLink: TypeAlias = Callable[[MqttConfig, Post | None], AbstractAsyncContextManager[Link]]
+
+
+class MqttLink:
+    """A connection by aiomqtt."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for what is published under topics."""
+        from aiomqtt import MqttError  # noqa: PLC0415 — optional
+
+        try:
+            granted = await self._client.subscribe([(topic, 1) for topic in topics])
+        except MqttError as error:
+            raise _error("to subscribe", error) from None
+        codes = [one if isinstance(one, int) else one.value for one in granted]
+        refused = [topic for topic, code in zip(topics, codes, strict=True) if code >= 128]
+        if refused:
+            raise BrokerError(
+                f"expected to subscribe, found that the broker refuses {', '.join(refused)}"
+            )
+
+    async def publish(self, post: Post) -> None:
+        """Publish a post."""
+        from aiomqtt import MqttError  # noqa: PLC0415 — optional
+
+        qos = 0 if post.is_passing else 1
+        try:
+            await self._client.publish(post.topic, post.payload, qos, post.is_retained)
+        except (MqttError, ValueError) as error:
+            raise _error("to publish", error) from None
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """Yield what comes."""
+        from aiomqtt import MqttError  # noqa: PLC0415 — optional
+
+        try:
+            async for message in self._client.messages:
+                payload = message.payload
+                data = payload if isinstance(payload, bytes) else str(payload or "").encode()
+                yield Delivery(str(message.topic), data, is_retained=message.retain)
+        except MqttError as error:
+            raise _error("the broker to stay", error) from None
+
+
+@asynccontextmanager
+async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[MqttLink]:
+    """Connect for the length of an `async with` block.
+
+    Args:
+        config: where the broker is, and who the daemon is to it.
+        will: what the broker posts when the daemon is gone without a word.
+
+    Raises:
+        BrokerError: there is none, or it lets the daemon not in.
+        ConfigError: what the configuration names is not there.
+    """
+    try:
+        from aiomqtt import Client, MqttError, Will  # noqa: PLC0415 — optional
+    except ImportError:
+        raise ConfigError(
+            "mqtt: expected the package aiomqtt, found none: pip install 'steno-asr[mqtt]'"
+        ) from None
+    client = Client(
+        config.host,
+        config.port,
+        username=config.username,
+        password=password_of(config),
+        identifier=config.client_id,
+        will=Will(will.topic, will.payload, 1, will.is_retained) if will else None,
+        timeout=TIMEOUT_S,
+        keepalive=config.keepalive_s,
+        tls_context=tls_of(config),
+        max_queued_incoming_messages=QUEUED_MAX,
+    )
+    try:
+        await client.__aenter__()
+    except MqttError as error:
+        raise _error(f"an MQTT broker at {config.host}:{config.port}", error) from None
+    try:
+        yield MqttLink(client)
+    finally:
+        with contextlib.suppress(MqttError):  # it was gone before
+            await client.__aexit__(None, None, None)
+
+
+def password_of(config: MqttConfig, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the password for the broker, from its file or the credential of systemd.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    path = config.password_file
+    if path is None and directory and Path(directory, CREDENTIAL).is_file():
+        path = Path(directory, CREDENTIAL)
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"mqtt.password_file: expected a file at {path}, found: {error}"
+        ) from None
+
+
+def tls_of(config: MqttConfig) -> ssl.SSLContext | None:
+    """Return how the connection is encrypted, None for a plain one.
+
+    Raises:
+        ConfigError: a certificate cannot be read.
+    """
+    if not config.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=config.authority)
+        if config.certificate is not None:
+            context.load_cert_chain(config.certificate, config.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            "mqtt: expected certificates in PEM that can be read in authority, certificate and "
+            f"key, found: {error}"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _error(expected: str, error: Exception) -> BrokerError:
+    return BrokerError(f"expected {expected}, found: {error}")
