@@ -11,9 +11,8 @@ The log-likelihoods of single frames, which are far from independent of each oth
 before they meet the language model.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -21,13 +20,13 @@ import numpy as np
 
 from steno_models.errors import DataError
 from steno_models.hmm.system import Acoustics
-from steno_models.hmm.topology import EDGE, PHONE_IDS, SILENCE, Pronunciation, Units
+from steno_models.hmm.topology import EDGE, NUM_PHONES, PHONE_IDS, SILENCE, Units
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.search.options import SearchOptions
+from steno_models.search.pronunciations import Pronunciations
 from steno_models.search.search import BeamSearch
 from steno_models.search.topology import hmm
 from steno_models.search.tree import LexiconTree
-from steno_models.text.lexicon import Lexicon
 from steno_models.types import FloatArray
 
 ACOUSTIC_SCALE = 1 / 13
@@ -40,11 +39,11 @@ class Dictionary:
 
     Attributes:
         model: the language model.
-        pronunciations: of each of its words, as phone ids.
+        pronunciations: of its words, in phone ids.
     """
 
     model: NgramModel
-    pronunciations: Sequence[Sequence[Pronunciation]]
+    pronunciations: Pronunciations
 
     @classmethod
     def open(cls, folder: Path, name: str) -> Self:
@@ -54,8 +53,8 @@ class Dictionary:
             DataError: a file cannot be read.
         """
         model = NgramModel.open(folder / f"{name}.bin")
-        lexicon = Lexicon.read(folder / f"{name}.lexicon.txt")
-        return cls(model, phone_ids(model.vocabulary[:-3], lexicon.entries))
+        lexicon = folder / f"{name}.lexicon.txt"
+        return cls(model, Pronunciations.read(lexicon, model.vocabulary[:-3], tuple(PHONE_IDS)))
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -63,27 +62,27 @@ class Dictionary:
         return self.model.vocabulary[:-3]
 
 
-def phone_ids(
-    words: Sequence[str], entries: Mapping[str, Sequence[Sequence[str]]]
-) -> list[list[list[int]]]:
-    """Return the pronunciations of `words` as phone ids; none for words without an entry."""
-    return [[[PHONE_IDS[p] for p in way] for way in entries.get(word, ())] for word in words]
-
-
-def spelled_in_states(
-    pronunciations: Sequence[Sequence[Pronunciation]], units: Units
-) -> list[list[list[int]]]:
-    """Return `pronunciations`, phone ids, as the states that `units` run through."""
-
-    @cache
-    def states(left: int, phone: int, right: int) -> list[int]:
-        return list(units.states(left, phone, right))
-
-    def spelled(way: Pronunciation) -> list[int]:
-        contexts = zip([EDGE, *way[:-1]], way, [*way[1:], EDGE], strict=True)
-        return [state for context in contexts for state in states(*context)]
-
-    return [[spelled(way) for way in ways] for ways in pronunciations]
+def spelled_in_states(known: Pronunciations, units: Units) -> Pronunciations:
+    """Return `known`, whose tokens are phone ids, as the states that `units` run through."""
+    phones, lengths = known.tokens.astype(np.int64), known.lengths
+    ends = np.cumsum(lengths)
+    inside = np.ones(len(phones) + 1, bool)
+    inside[0] = inside[ends] = False  # between which two phones of a word there is no edge
+    left = np.where(inside[:-1], np.roll(phones, 1), EDGE)
+    right = np.where(inside[1:], np.roll(phones, -1), EDGE)
+    names = np.ravel_multi_index((left, phones, right), (NUM_PHONES,) * 3)
+    contexts, which = np.unique(names, return_inverse=True)
+    runs = [units.states(*map(int, np.unravel_index(name, (NUM_PHONES,) * 3))) for name in contexts]
+    # The states of all contexts in a row; then those of each phone, from where they are in it.
+    states = np.fromiter(chain.from_iterable(runs), np.int32)
+    widths = np.fromiter(map(len, runs), np.int64, len(runs))
+    begins, sizes = (np.cumsum(widths) - widths)[which], widths[which]
+    after = np.cumsum(sizes)
+    places = np.arange(after[-1] if len(after) else 0) + np.repeat(begins - after + sizes, sizes)
+    after = np.concatenate([[0], after])
+    return Pronunciations(
+        known.num_words, known.words, after[ends] - after[ends - lengths], states[places]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,3 +85,12 @@ class Pronunciations:
         lengths = lengths[order]
         within = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         return cls(len(words), found[order], lengths, tokens[np.repeat(starts, lengths) + within])
+
+    def of_words(self, words: Sequence[int]) -> list[list[list[int]]]:
+        """Return the pronunciations of each of `words`, which are ids, the primary one first."""
+        ends = np.cumsum(self.lengths)
+        first, last = (np.searchsorted(self.words, words, side) for side in ("left", "right"))
+        return [
+            [self.tokens[ends[i] - self.lengths[i] : ends[i]].tolist() for i in range(begin, end)]
+            for begin, end in zip(first, last, strict=True)
+        ]

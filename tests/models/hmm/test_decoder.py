@@ -17,12 +17,13 @@ from steno_models.hmm.system import System
 from steno_models.hmm.topology import NUM_PHONES, SILENCE, Monophones, utterance_graph
 from steno_models.hmm.tree import TiedStates
 from steno_models.hmm_command import main
-from steno_models.hmm_decoder import Dictionary, HmmDecoder, phone_ids, spelled_in_states
+from steno_models.hmm_decoder import Dictionary, HmmDecoder, spelled_in_states
 from steno_models.hmm_evaluate import Setting, decode_adapted, decode_once
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.search.options import SearchOptions
+from steno_models.search.pronunciations import Pronunciations
 from steno_models.types import FloatArray
 
 D = 4
@@ -35,7 +36,7 @@ def _dictionary() -> Dictionary:
     text = ["<s>", "one", "both", "</s>", "<s>", "same", "one", "</s>", "<s>", "both", "</s>"]
     tokens = np.array([vocabulary.index(word) for word in text], np.int32)
     model = estimate(count(tokens, vocabulary=vocabulary, order=2))
-    return Dictionary(NgramModel.from_backoff(model), list(WORDS.values()))
+    return Dictionary(NgramModel.from_backoff(model), Pronunciations.of(list(WORDS.values())))
 
 
 def _tied(rng: np.random.Generator) -> TiedStates:
@@ -97,10 +98,30 @@ def test_a_wide_beam_finds_the_best_of_all_sentences_and_alignments(seed: int) -
 
 def test_words_are_spelled_in_the_states_of_their_phones_in_context() -> None:
     units = _tied(np.random.default_rng(0))
-    (ways,) = spelled_in_states([[[1, 2], [2]]], units)
-    assert ways[0] == [*units.states(SILENCE, 1, 2), *units.states(1, 2, SILENCE)]
-    assert ways[1] == units.states(SILENCE, 2, SILENCE)
-    assert phone_ids(["a", "b"], {"a": [("AA", "B")]}) == [[[1, 7]], []]
+    known = Pronunciations.of([[[1, 2], [2]], [], [[1, 2, 1]], [[]]])
+    assert spelled_in_states(known, units).of_words(range(4)) == [
+        [
+            [*units.states(SILENCE, 1, 2), *units.states(1, 2, SILENCE)],
+            units.states(SILENCE, 2, SILENCE),
+        ],
+        [],
+        [[*units.states(SILENCE, 1, 2), *units.states(1, 2, 1), *units.states(2, 1, SILENCE)]],
+        [[]],
+    ]
+    nothing = spelled_in_states(Pronunciations.of([[]]), units)
+    assert nothing.of_words([0]) == [[]]
+
+
+def test_a_dictionary_reads_what_words_of_the_language_model_sound_like(tmp_path: Path) -> None:
+    made = _dictionary()
+    made.model.write(tmp_path / "few.bin")
+    (tmp_path / "few.lexicon.txt").write_text("one AA\nboth AE\nboth AA AE\nsame AE AA\n")
+    read = Dictionary.open(tmp_path, "few")
+    assert read.words == ("one", "both", "same")
+    assert read.pronunciations.of_words(range(3)) == list(WORDS.values())
+    (tmp_path / "few.lexicon.txt").write_text("one AA\nboth XX\n")
+    with pytest.raises(DataError, match=r"few.lexicon.txt:2, found 'XX'"):
+        Dictionary.open(tmp_path, "few")
 
 
 def test_no_frames_are_no_words() -> None:
@@ -129,8 +150,8 @@ def _said(system: System, words: list[int], speaker: int, shift: float) -> Recor
     rng = np.random.default_rng(speaker)
     states = [0] * 10
     for word in words:
-        (spelled,) = spelled_in_states([[list(WORDS.values())[word][0]]], system.units)
-        states += [state for state in spelled[0] for _ in range(8)]
+        ways = spelled_in_states(Pronunciations.of([list(WORDS.values())[word]]), system.units)
+        states += [state for state in ways.of_words([0])[0][0] for _ in range(8)]
     states += [0] * 10
     means = system.model.gmm.means[states, :3]
     cepstra = means + shift + 0.3 * rng.normal(size=means.shape)

@@ -36,6 +36,7 @@ from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.search.options import SearchOptions
+from steno_models.search.pronunciations import Pronunciations
 from steno_models.training.checkpoint import read_checkpoint
 from steno_models.training.data import Batch
 from steno_models.training.distributed import Ranks
@@ -124,7 +125,9 @@ def test_four_utterances_are_learnt_by_heart_and_decoded_without_a_wrong_word(
     vocabulary = (*WORDS, "<s>", "</s>", "<unk>")
     text = [t for each in said for t in (len(WORDS), *each, len(WORDS) + 1)]
     model = estimate(count(np.array(text, np.int32), vocabulary=vocabulary, order=2))
-    dictionary = Dictionary(NgramModel.from_backoff(model), [[way] for way in WORDS.values()])
+    dictionary = Dictionary(
+        NgramModel.from_backoff(model), Pronunciations.of([[way] for way in WORDS.values()])
+    )
     decoder = HmmDecoder.build(system, dictionary, SearchOptions(beam=50.0, max_tokens=500), 0.4)
     features = lesson.train.features
     found = [decoder.decode(system.front_end(features.read(i, 0))) for i in range(4)]
