@@ -20,7 +20,8 @@ from steno_daemon.complaints import shorten
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.conversation import Key, Message, Open, Order, Post, Tell
 from steno_daemon.dialects.dialect import cut
-from steno_daemon.errors import UnknownModelError, WireError
+from steno_daemon.dialects.native import NativeDialect
+from steno_daemon.errors import UnknownModelError
 from steno_daemon.session import Session
 from steno_daemon.states import State
 from steno_daemon.wire import CloseReason, ErrorCode
@@ -45,6 +46,7 @@ class BrokerSession:
         self._topic = topic
         self._language_model = language_model
         self._partials = partials
+        self._native = NativeDialect()
 
     def pieces(self, message: Message) -> Iterator[Message]:
         """Yield audio in pieces that take no time to speak of, and anything else whole."""
@@ -65,28 +67,12 @@ class BrokerSession:
                 self._begin(session, wire.Start())
             session.receive_audio(piece.payload)
             return piece.payload
-        match wire.decode_client(piece.payload.decode("utf-8", "replace")):
-            case wire.Start() as start if session.state is State.IDLE:
-                self._begin(session, start)
-            case wire.Start() as start:
-                session.receive_start(start)
-            case wire.Configure() as wish:
-                session.receive_configure(wish)
-            case wire.AddWords() as wish:
-                session.receive_add_words(wish)
-            case wire.Finalize():
-                session.receive_finalize()
-            case wire.Stop():
-                session.receive_stop()
-            case wire.Ping(id=number):
-                session.receive_ping(number)
-            case wire.Resume():
-                raise WireError(
-                    ErrorCode.UNEXPECTED_MESSAGE,
-                    "sessions of a broker go on by themselves",
-                    expected="start, configure, finalize, stop or ping",
-                    found="resume",
-                )
+        text = piece.payload.decode("utf-8", "replace")
+        message = wire.decode_client(text)
+        if isinstance(message, wire.Start) and session.state is State.IDLE:
+            self._begin(session, message)
+        else:
+            self._native.receive(session, text)
         return b""
 
     def encode(self, event: wire.ServerMessage) -> Iterator[Post]:
