@@ -22,6 +22,7 @@ commands (each has its own --help):
   force-align  say when each word of a known text is spoken: TextGrid, CTM, SRT, VTT, JSON
   alignments   draw where a text is: trellises of HMM, CTC and RNN-T, attention, spectrogram
   hmm          train GMM-HMMs in the classic stages, and measure each of them
+  crossmodal   map spaces of words onto each other without a dictionary
   manifest     turn a corpus on disk into a manifest
   lm           estimate, prune and measure n-gram language models
   g2p          train the grapheme-to-phoneme model
@@ -90,6 +91,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.hmm_command import main as hmm
 
             return hmm(arguments)
+        case "crossmodal":
+            from steno_models.crossmodal_command import main as crossmodal
+
+            return crossmodal(arguments)
         case "lm":
             from steno_models.lm.command import main as lm
 

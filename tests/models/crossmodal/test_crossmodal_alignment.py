@@ -22,7 +22,10 @@ from steno_models.crossmodal.space import Space, normalised, unit
 from steno_models.errors import ConfigError, DataError
 
 F32 = NDArray[np.float32]
-GAME = AdversarialOptions(epochs=4, samples=24_000, hidden=64, discriminator_steps=3, judged=600)
+# A small space is won by a small judge in a short game.
+GAME = AdversarialOptions(
+    epochs=6, samples=8_000, hidden=64, discriminator_steps=2, batch=32, judged=600
+)
 
 
 def drawn(V: int, D: int, seed: int = 0) -> F32:

@@ -3,13 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from steno_models.crossmodal.alignment.csls import hubness, partners
 from steno_models.crossmodal.alignment.procrustes import procrustes
-from steno_models.types import FloatArray
+from steno_models.types import FloatArray, LongArray
 
 
-class Fit(NamedTuple):
+class Fit(Struct, frozen=True):
     """How well a map fits, told without any label.
 
     Attributes:
@@ -72,9 +73,7 @@ def refine(
     return best
 
 
-def _look(
-    source: FloatArray, target: FloatArray, rotation: FloatArray
-) -> tuple[Fit, "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"]:
+def _look(source: FloatArray, target: FloatArray, rotation: FloatArray) -> tuple[Fit, LongArray]:
     """Return the fit of `rotation` and the (P, 2) pairs that are each other's best."""
     mapped = source @ rotation.T
     found = partners(mapped, target, hubness(mapped, target))

@@ -1,0 +1,147 @@
+"""`steno-models crossmodal word2vec`: vectors of words from running text."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from steno_models.crossmodal.space import Space
+from steno_models.crossmodal.word2vec.train import Progress as Stand
+from steno_models.crossmodal.word2vec.train import Word2VecOptions, train
+from steno_models.crossmodal.word2vec.vocabulary import Text, numbered
+from steno_models.crossmodal.word2vec_text import write_text
+from steno_models.errors import ConfigError
+
+# Gives the normalised sentences of a file.
+Reader = Callable[[Path], Iterable[str]]
+
+_DESCRIPTION = """Learn vectors of words from running text: skip-gram with negative sampling.
+
+Texts are normalised to what is spoken. --out gets vectors.safetensors and words.txt.
+"""
+_EXAMPLE = """examples:
+  steno-models crossmodal word2vec --text novels.txt.xz --out novels --sample 1e-4
+  steno-models crossmodal word2vec --text novels.txt.xz --part 1/2 --out first-half
+"""
+_ABOUT = {
+    "dimensions": "of each vector",
+    "window": "largest distance of neighbours",
+    "negatives": "for each pair",
+    "epochs": "over the text",
+    "alpha": "first learning rate",
+    "sample": "share above which words are thinned out; 1e-3 for 1 M words, 1e-4 for 10 M",
+    "threads": "more than one are faster and give no two runs alike",
+    "seed": "of everything random",
+}
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learnt, for programs.
+
+    Attributes:
+        words: with a vector.
+        tokens: of the text that are such words.
+        loss: mean of the last block's pairs.
+        out: where the space is.
+        options: as it was learnt.
+    """
+
+    words: int
+    tokens: int
+    loss: float
+    out: str
+    options: Word2VecOptions
+
+
+def main(arguments: Sequence[str], *, read: Reader) -> int:
+    """Run `steno-models crossmodal word2vec`; `read` gives the sentences of a file."""
+    asked = _parser().parse_args(arguments)
+    options = Word2VecOptions(
+        dimensions=asked.dimensions, window=asked.window, negatives=asked.negatives,
+        epochs=asked.epochs, alpha=asked.alpha, sample=asked.sample,
+        threads=asked.threads, seed=asked.seed,
+    )  # fmt: skip
+    part = _part(asked.part)
+    sentences = [sentence for path in asked.text for sentence in read(path)]
+    text = numbered(_share(sentences, part), min_count=asked.min_count, most=asked.words)
+    del sentences
+    space, loss = _learn(text, options)
+    space.save(asked.out)
+    if asked.text_format is not None:
+        write_text(space, asked.text_format)
+    if asked.json:
+        summary = Summary(
+            words=len(space), tokens=len(text.tokens), loss=loss, out=str(asked.out),
+            options=options,
+        )  # fmt: skip
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    else:
+        Console().print(
+            f"{len(space)} words of {len(text.tokens)} tokens, {space.dimensions} dimensions: "
+            f"{asked.out}",
+            highlight=False,
+        )
+    return 0
+
+
+def _learn(text: Text, options: Word2VecOptions) -> tuple[Space, float]:
+    """Return the space and the last loss, with a bar on standard error meanwhile."""
+    bar = Progress(
+        TextColumn("word2vec"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
+        TextColumn("loss {task.fields[loss]:.3f}  alpha {task.fields[alpha]:.4f}"),
+        TimeRemainingColumn(), console=Console(stderr=True),
+    )  # fmt: skip
+    last = [0.0]
+    with bar:
+        task = bar.add_task("", total=options.epochs * len(text.tokens), loss=0.0, alpha=0.0)
+
+        def show(stand: Stand) -> None:
+            last[0] = stand.loss
+            bar.update(task, completed=stand.words, loss=stand.loss, alpha=stand.alpha)
+
+        return train(text, options, show), last[0]
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Return the k and n of "k/n"."""
+    match text.split("/"):
+        case [k, n] if k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n):
+            return int(k), int(n)
+        case _:
+            raise ConfigError(f"expected a part as 1/2, found {text}")
+
+
+def _share(sentences: Sequence[str], part: tuple[int, int]) -> Iterator[str]:
+    """Return the k-th of n stretches of equally many sentences."""
+    k, n = part
+    return islice(sentences, (k - 1) * len(sentences) // n, k * len(sentences) // n)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="steno-models crossmodal word2vec",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    default = Word2VecOptions()
+    add = parser.add_argument
+    add("--text", type=Path, nargs="+", required=True, metavar="FILE",
+        help="running text, plain, .gz, .bz2 or .xz, or manifests (.jsonl)")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="DIR", help="of the space")
+    add("--part", default="1/1", metavar="K/N",
+        help="read only the K-th of N stretches of the sentences")  # fmt: skip
+    add("--text-format", type=Path, metavar="FILE", help="write the text format of Word2Vec, too")
+    add("--words", type=int, default=20_000, help="at most (%(default)s)")
+    add("--min-count", type=int, default=5, help="of each (%(default)s)")
+    for name, text in _ABOUT.items():
+        value = getattr(default, name)
+        about = f"{text} (%(default)s)"
+        add(f"--{name}", type=type(value), default=value, help=about)
+    add("--json", action="store_true", help="print JSON")
+    return parser
