@@ -21,6 +21,7 @@ class Checkpoint:
         floor: where the last segment ended.
         turned: where speech or silence began last.
         segments: how many had been announced.
+        said: the words of the newest finals.
         is_open: whether a segment goes on from `position`.
         rules: of the endpoint.
         vad: what the detector knows.
@@ -32,6 +33,7 @@ class Checkpoint:
     floor: int = 0
     turned: int = 0
     segments: int = 0
+    said: tuple[tuple[str, ...], ...] = ()
     is_open: bool = False
     rules: Rules | None = None
     vad: VadMemory | None = None

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from steno_daemon.errors import OverloadedError
@@ -114,6 +114,8 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
                 chunk_steps=decoding.chunk_steps * (LONG_CHUNKS if decoding.degraded > 1 else 1),
                 language_model=language_model,
                 beam_scale=NARROW_BEAM if decoding.degraded else 1.0,
+                second_pass=decoding.second_pass and not decoding.degraded,
+                finals=work.finals,
             )
         )
     return Chunk(work.features, state, work.is_last)
@@ -340,7 +342,13 @@ class Engine:
 
     def _step(self, batch: Sequence[Job]) -> list[Outcome]:
         began_s = time.monotonic()
-        chunks = [_chunk(self._recogniser, job.work, job.decoding) for job in batch]
+        chunks = [
+            replace(
+                _chunk(self._recogniser, job.work, job.decoding),
+                asked_s=job.came_s if job.work.is_last and job.is_live else None,
+            )
+            for job in batch
+        ]
         results = self._recogniser.step(chunks)
         busy_s = time.monotonic() - began_s
         self.worked_s += busy_s * sum(job.is_live for job in batch) / len(batch)
@@ -349,6 +357,9 @@ class Engine:
             busy_s=busy_s,
             audio_s=sum(len(chunk.features) for chunk in chunks) * FRAME_S,
         )
+        for update, _ in results:
+            if update.unscored is not None:
+                self._metrics.second_pass(is_cut=update.unscored > 0)
         return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]
 
     def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> None:

@@ -27,6 +27,7 @@ class Work:
         may_wait: whether speech goes on at its end; in silence an endpoint may be near.
         language_model: of the segment; None for the one that the session began with.
         is_rescored: whether `state` is of another one, and what was heard counts anew.
+        finals: the words of the newest finals before the segment, the oldest first.
     """
 
     features: FloatArray
@@ -37,6 +38,7 @@ class Work:
     may_wait: bool = False
     language_model: "LanguageModel | str | None" = None
     is_rescored: bool = False
+    finals: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What an overloaded daemon gives up before it refuses anybody: a ladder of three steps.
 
     0    as it should be
-    1    a narrower beam: a little worse, a little cheaper
+    1    a narrower beam and no second pass: a little worse, a little cheaper
     2    longer chunks as well: later, and cheaper still
 
 How many sessions each step can carry is measured at the start; a session that falls behind in spite

@@ -83,6 +83,12 @@ class Metrics:
         self._busy.inc(busy_s)
         self._decoded.inc(audio_s)
 
+    def second_pass(self, *, is_cut: bool) -> None:
+        """Count a final that was ranked anew; `is_cut` where time was up first."""
+        self._second_passes.inc()
+        if is_cut:
+            self._cut_passes.inc()
+
     def lag(self, lag_s: float) -> None:
         """Count how much audio of a session was received and not decoded, at one moment."""
         self._lag.observe(lag_s)
@@ -141,6 +147,12 @@ class Metrics:
         )
         self._busy = self._counter("steno_engine_busy_seconds", "Time that decoding took.")
         self._decoded = self._counter("steno_audio_decoded_seconds", "Speech that was decoded.")
+        self._second_passes = self._counter(
+            "steno_second_passes", "Finals that a second pass ranked anew."
+        )
+        self._cut_passes = self._counter(
+            "steno_second_passes_cut", "Second passes that their budget cut short."
+        )
         self._lag = self._histogram(
             "steno_lag_seconds", "Audio that was received and not decoded yet.", LAG_BUCKETS_S
         )

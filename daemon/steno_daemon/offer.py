@@ -80,12 +80,14 @@ class Decoding:
         n_best: how many hypotheses a final may carry.
         chunk_steps: encoder steps decoded at a time.
         degraded: how much is saved, as in `wire.Load`; from the next segment on.
+        second_pass: whether finals are ranked anew, where the bundle can.
     """
 
     language_model: str = "general"
     n_best: int = 1
     chunk_steps: int = 16
     degraded: int = 0
+    second_pass: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,21 @@ def detector(rules: Rules, memory: VadMemory | None = None) -> VoiceActivityDete
     )
 
 
+SAID_WORDS = 100
+"""So many words of a stream's finals are kept for models that read on from there."""
+
+Said = tuple[tuple[str, ...], ...]
+"""The words of finals, the oldest first."""
+
+
+def said_after(said: Said, words: "tuple[Word, ...]") -> Said:
+    """Return the newest finals with no more words than SAID_WORDS, `words` among them."""
+    finals = (*said, tuple(word.text for word in words))
+    while finals and sum(map(len, finals)) > SAID_WORDS:
+        finals = finals[1:]
+    return finals
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """Another version of a language model, from the open segment on or from the next."""

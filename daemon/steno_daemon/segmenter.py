@@ -19,12 +19,7 @@ import numpy as np
 
 from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.domains import Version
-from steno_daemon.endpoint import (
-    SAMPLE_RATE,
-    Rules,
-    Situation,
-    decide,
-)
+from steno_daemon.endpoint import SAMPLE_RATE, Rules, Situation, decide
 from steno_daemon.happenings import (
     STEP_SAMPLES,
     Ended,
@@ -42,6 +37,7 @@ from steno_daemon.segment import (
     Switch,
     alternatives_before,
     detector,
+    said_after,
 )
 from steno_daemon.tape import Tape
 from steno_daemon.wire import EndpointReason, When
@@ -100,6 +96,7 @@ class Segmenter:
         self._floor = begin.floor  # where the last segment ended: nothing is decoded twice
         self._segment: Segment | None = None
         self._segments = begin.segments
+        self._said = begin.said
         self._next_decision = 0
         self._waiting = False
         self._happenings: list[Happening] = []
@@ -232,6 +229,7 @@ class Segmenter:
             may_wait=may_wait,
             language_model=segment.language_model,
             is_rescored=is_rescored,
+            finals=self._said,
         )
 
     def _decide(self, segment: Segment) -> None:
@@ -285,6 +283,7 @@ class Segmenter:
             floor=self._floor,
             turned=self._turned,
             segments=self._segments,
+            said=self._said,
             is_open=self._segment is not None,
             rules=self._rules,
             vad=self._vad.memory,
@@ -393,6 +392,7 @@ class Segmenter:
         words = segment.words_before(end, update)
         if words:
             self._announce(segment, segment.origin)
+            self._said = said_after(self._said, words)
         if segment.number is not None:
             others = alternatives_before(segment.steps_to(end), update)
             self._happenings.append(

@@ -365,11 +365,11 @@ class Session:
 
     def _take_form(self, start: wire.Start) -> None:
         """Decode and end utterances as `start` says."""
-        wished_ms = start.chunk_ms or self._offer.chunk_ms
+        steps = max(1, round((start.chunk_ms or self._offer.chunk_ms) / STEP_MS))
         self.start = start
         self._outbox.word_times = start.word_times
         self.decoding = Decoding(
-            start.language_model, start.n_best, max(1, round(wished_ms / STEP_MS))
+            start.language_model, start.n_best, steps, second_pass=start.second_pass
         )
         self._rules = self._offer.rules.changed(start.endpointing)
 

@@ -157,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.sessions is not None:
         return _bench_sessions(asked, recordings)
     torch.set_num_threads(1)
-    recogniser = bundle.load(asked.bundle).recogniser
+    recogniser = bundle.load(asked.bundle).first_pass
     samples = np.concatenate(recordings)
     ratios = measure(recogniser, samples)
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

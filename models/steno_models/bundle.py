@@ -6,6 +6,7 @@
     tokens.txt           "symbol id"
     lm/NAME.bin          an n-gram language model, mapped into memory
     lm/NAME.lexicon.txt  its vocabulary in the order of its word ids, "word P1 P2 …"
+    second_pass/         models that rank finals anew, where there are any
     MODEL_CARD.md        where it comes from and what it was measured to do
 
 Nothing is ever unpickled, and nothing is used whose hash is not the one in bundle.toml.
@@ -19,8 +20,13 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
-from steno_models.errors import BundleError, DataError
+from steno_models.bundle_sections import (
+    HmmSection,
+    SecondPassSection,
+    SpellerSection,
+    TransducerSection,
+)
+from steno_models.errors import BundleError, ConfigError, DataError
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.recogniser import BundledRecogniser, LanguageModel
 
@@ -96,6 +102,7 @@ class Description(
     transducer: TransducerSection | None = None
     las: SpellerSection | None = None
     hmm: HmmSection | None = None
+    second_pass: SecondPassSection | None = None
     files: dict[str, str]
 
 
@@ -107,11 +114,13 @@ class Bundle:
         path: its directory.
         description: what bundle.toml says.
         recogniser: ready to decode.
+        first_pass: the same, without the second pass where there is one.
     """
 
     path: Path
     description: Description
     recogniser: BundledRecogniser
+    first_pass: BundledRecogniser
 
     @property
     def name(self) -> str:
@@ -200,27 +209,39 @@ def load(bundle: str | Path) -> Bundle:
     description = describe(path)
     check_files(path, description.files)
     try:
-        match description.family:
-            case "ctc":
-                return Bundle(path, description, _load_ctc(path, description))
-            case "rnnt":
-                from steno_models import bundle_transducer  # noqa: PLC0415
+        first = _load_first_pass(path, description)
+        if description.second_pass is None:
+            return Bundle(path, description, first, first)
+        from steno_models import bundle_second_pass  # noqa: PLC0415
 
-                return Bundle(path, description, bundle_transducer.load(path, description))
-            case "hmm":
-                from steno_models import bundle_hmm  # noqa: PLC0415
-
-                return Bundle(path, description, bundle_hmm.load(path, description))
-            case "las":
-                from steno_models import bundle_speller  # noqa: PLC0415
-
-                return Bundle(path, description, bundle_speller.load(path, description))
-            case other:
-                raise BundleError(
-                    f"expected a model family of: ctc, hmm, las, rnnt, found {other} in {path}"
-                )
-    except (DataError, RuntimeError, KeyError, ValueError) as error:
+        scale = description.search.posterior_scale
+        both = bundle_second_pass.attach(path, description.second_pass, first, scale)
+        return Bundle(path, description, both, both.first)
+    except (ConfigError, DataError, RuntimeError, KeyError, ValueError) as error:
         raise BundleError(f"bundle {path} does not fit together: {error}") from error
+
+
+def _load_first_pass(path: Path, description: Description) -> BundledRecogniser:
+    """Return the recogniser of a bundle of any family."""
+    match description.family:
+        case "ctc":
+            return _load_ctc(path, description)
+        case "rnnt":
+            from steno_models import bundle_transducer  # noqa: PLC0415
+
+            return bundle_transducer.load(path, description)
+        case "hmm":
+            from steno_models import bundle_hmm  # noqa: PLC0415
+
+            return bundle_hmm.load(path, description)
+        case "las":
+            from steno_models import bundle_speller  # noqa: PLC0415
+
+            return bundle_speller.load(path, description)
+        case other:
+            raise BundleError(
+                f"expected a model family of: ctc, hmm, las, rnnt, found {other} in {path}"
+            )
 
 
 def _load_ctc(path: Path, description: Description) -> LexiconRecogniser:

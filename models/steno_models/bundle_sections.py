@@ -1,6 +1,6 @@
 """What the descriptions of bundles say of single families, beside what all have in bundle.toml."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -68,3 +68,50 @@ class HmmSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     acoustic_scale: float
     cmvn_window_frames: int = 600
     cmvn_prior_frames: int = 200
+
+
+class SecondPassSection(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How finals are ranked anew; `steno-models tune-second-pass` writes it.
+
+    Attributes:
+        kind: by a neural language model (`second_pass/language/`), by a speller on the bundle's own
+            encoder (`second_pass/speller/`), or by both.
+        n_best: candidates of the first pass that are looked at.
+        batch: how many are scored at a time.
+        budget_ms: from the moment a final is asked for to the end of the second pass.
+        hold_ms: words are called stable so long after their end at the earliest, so that there is
+            something left to choose from.
+        context_words: the language model reads the newest finals of the stream with no more words
+            than that together; 0 for none.
+        language_weight: factor on ln p of the mixed language models.
+        neural_share: of the neural one in the mixture.
+        attention_weight: factor on ln p of the speller.
+        word_score: added for each word.
+        confidence: the calibration of words of both passes; that of the first where left out.
+    """
+
+    kind: Literal["language", "attention", "both"]
+    n_best: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    batch: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    budget_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    hold_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 6_000
+    context_words: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    language_weight: Annotated[float, msgspec.Meta(ge=0)]
+    neural_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    attention_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    word_score: float = 0.0
+    confidence: dict[str, float] | None = None
+
+
+class SpellerShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Speller and attention of a second pass, as `SpellerOptions` has them."""
+
+    width: int
+    layers: int = 1
+    feeds: str = "both"
+    attention: str = "location"
+    attention_width: int
+    attention_channels: int = 10
+    attention_kernel: int = 31

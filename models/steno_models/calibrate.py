@@ -4,7 +4,8 @@
 
 Every second recording is decoded to fit the logistic regression of `search/confidence.py`; the
 reliability (how many words of a confidence are right) is measured on the rest. The weights go into
-the bundle's bundle.toml, which is then sealed anew.
+the bundle's bundle.toml, which is then sealed anew. Where the bundle has a second pass, this is
+about the words of the first; `steno-models tune-second-pass` knows the others.
 """
 
 import argparse
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
     path = bundle.find(asked.bundle)
-    recogniser = bundle.load(path).recogniser
+    recogniser = bundle.load(path).first_pass
     utterances = [one for manifest in asked.manifest for one in read_manifest(manifest)]
     console = Console(stderr=True)
     halves = [

@@ -6,7 +6,7 @@ still decodes with them.
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steno_models.bundle import Bundle, load_language_model
@@ -69,6 +69,7 @@ class Loader:
             raise
         except (ValueError, KeyError, IndexError, RuntimeError) as error:
             raise DataError(f"the domain in {folder} does not fit together: {error}") from error
+        model = replace(model, neural_share=description.neural_share)
         return Domain(description, model, size_bytes)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from steno_models.errors import ConfigError
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.hmm_decoder import HmmDecoder
 from steno_models.hmm_listeners import STEP_FRAMES, Listener
@@ -21,6 +22,7 @@ from steno_models.recogniser import (
     Word,
     Work,
 )
+from steno_models.rescoring.candidate import Candidate, candidate
 from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import Hypothesis, ordered
 from steno_models.search.state import SearchState
@@ -110,6 +112,38 @@ class HmmRecogniser:
         texts = tuple(spelling[word.word] for word in found.words)
         return Measured(texts, features(found.words))
 
+    @property
+    def steps_width(self) -> None:
+        """None: there are no steps of an encoder that others could look at."""
+
+    def candidates(self, state: State, most: int) -> list[Candidate]:
+        """Return the n-best list of a segment that ended with `state`, best first."""
+        search = self._decoder(state.options).search
+        spelling = self.words[str(state.options.language_model)]
+        return [
+            candidate(
+                search,
+                state.search,
+                found,
+                tuple(spelling[word.word] for word in found.words),
+                tuple(self._spans(found)),
+            )
+            for found in search.finish(state.search, most)
+        ]
+
+    def stable(self, state: State) -> tuple[Word, ...]:
+        """Return the words of an open segment that no later sound can change."""
+        update = self._update(state, is_last=False)
+        return update.words[: update.stable_words]
+
+    def encoded(self, state: State) -> FloatArray:  # noqa: ARG002
+        """Return nothing: see `steps_width`.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("expected a recogniser with an encoder, found hidden Markov models")
+
     def _searched(
         self, decoder: HmmDecoder, frames: FloatArray, before: SearchState, options: DecodeOptions
     ) -> SearchState:
@@ -140,17 +174,20 @@ class HmmRecogniser:
     def _alternative(self, hypothesis: Hypothesis, options: DecodeOptions) -> Alternative:
         spelling = self.words[str(options.language_model)]
         confidences = self.calibration(hypothesis.words)
-        spans = ordered(
-            [
-                (self._steps(word.start_step), -self._steps(-word.end_step))
-                for word in hypothesis.words
-            ]
-        )
+        spans = self._spans(hypothesis)
         words = tuple(
             Word(spelling[word.word], *span, float(confidence))
             for word, span, confidence in zip(hypothesis.words, spans, confidences, strict=True)
         )
         return Alternative(words, hypothesis.log_score)
+
+    def _spans(self, hypothesis: Hypothesis) -> list[tuple[int, int]]:
+        """Return the steps of 40 ms of each word."""
+        spans = [
+            (self._steps(word.start_step), -self._steps(-word.end_step))
+            for word in hypothesis.words
+        ]
+        return ordered(spans)
 
     def _steps(self, frames: int) -> int:
         """Return how many whole steps of 40 ms `frames` are."""

@@ -9,6 +9,7 @@ import torch
 from steno_models.ctc.model import CtcModel
 from steno_models.encoders.conformer import Context
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
+from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
@@ -24,6 +25,7 @@ from steno_models.recogniser import (
     Word,
     Work,
 )
+from steno_models.rescoring.candidate import Candidate, candidate
 from steno_models.search import confidence
 from steno_models.search.confidence import Calibration
 from steno_models.search.hypothesis import Hypothesis
@@ -44,6 +46,8 @@ class LexiconRecogniser:
         calibration: gives words their confidence.
         blank: the token of silence.
         speech_gate: withholds the words of segments without speech; None shows all.
+        remembers_steps: whether states keep the encoder's steps, which are many numbers, for
+            somebody else to look at.
     """
 
     acoustic: CtcModel
@@ -53,6 +57,7 @@ class LexiconRecogniser:
     calibration: Calibration
     blank: int = field(default=0)
     speech_gate: SpeechGate | None = None
+    remembers_steps: bool = False
 
     def features(self) -> StreamingExtractor:
         """Return the incremental filter bank."""
@@ -116,6 +121,43 @@ class LexiconRecogniser:
         spelled = tuple(language_model.words[word.word] for word in found.words)
         return Measured(spelled, confidence.features(found.words))
 
+    @property
+    def steps_width(self) -> int:
+        """D, the width of the encoder's steps."""
+        return self.acoustic.encoder.width
+
+    def candidates(self, state: State, most: int) -> list[Candidate]:
+        """Return the n-best list of a segment that ended with `state`, best first."""
+        language_model = self._language_model(state.options)
+        search, spelling = language_model.search, language_model.words
+        return [
+            candidate(
+                search,
+                state.search,
+                found,
+                tuple(spelling[word.word] for word in found.words),
+                tuple((word.start_step, word.end_step) for word in found.words),
+            )
+            for found in search.finish(state.search, most)
+        ]
+
+    def stable(self, state: State) -> tuple[Word, ...]:
+        """Return the words of an open segment that no later sound can change."""
+        update = self._update(state, is_last=False)
+        return update.words[: update.stable_words]
+
+    def encoded(self, state: State) -> FloatArray:
+        """Return (S, D) the encoder's steps of a segment that ended with `state`.
+
+        Raises:
+            ConfigError: they were not remembered.
+        """
+        if not self.remembers_steps:
+            raise ConfigError("expected a recogniser that remembers the encoder's steps")
+        if not state.steps:
+            return np.zeros((0, self.steps_width), np.float32)
+        return np.concatenate(state.steps)
+
     @torch.inference_mode()
     def log_probs(self, features: FloatArray) -> FloatArray:
         """Return (S, V) ln p(token) of a whole segment, (T, F): those of its chunks, at once."""
@@ -147,6 +189,7 @@ class LexiconRecogniser:
             return True
         return is_last and steps_of(len(state.encoder.features) + len(state.frames)) > 0
 
+    @torch.inference_mode()
     def _decode(self, states: list[State], context: Context) -> list[State]:
         """Return `states` after one chunk of each, through the encoder as one batch."""
         taken = [self._frames_of_chunk(state) for state in states]
@@ -154,13 +197,18 @@ class LexiconRecogniser:
             (torch.from_numpy(state.frames[:n]), state.encoder)
             for state, n in zip(states, taken, strict=True)
         ]
+        heard = self.acoustic.encoder.step(work, context)
         return [
             self._searched(
-                replace(state, frames=state.frames[n:], encoder=encoder), log_probs.numpy()
+                replace(
+                    state,
+                    frames=state.frames[n:],
+                    encoder=encoder,
+                    steps=(*state.steps, steps.numpy().copy()) if self.remembers_steps else (),
+                ),
+                self.acoustic.log_probs(steps).numpy(),
             )
-            for state, n, (log_probs, encoder) in zip(
-                states, taken, self.acoustic.step(work, context), strict=True
-            )
+            for state, n, (steps, encoder) in zip(states, taken, heard, strict=True)
         ]
 
     def _searched(self, state: State, log_probs: FloatArray) -> State:

@@ -64,6 +64,8 @@ class Update:
         trailing_blank_steps: how many of the last steps the model called silence (blank).
         alternatives: the n-best list, best first; filled at the end of a segment only.
         missing_frames: features without which nothing more can be known, unless the segment ends.
+        unscored: at the end of a segment, how many of its hypotheses the second pass had no time
+            for; None where there was no second pass.
     """
 
     words: tuple[Word, ...]
@@ -72,6 +74,7 @@ class Update:
     trailing_blank_steps: int
     alternatives: tuple[Alternative, ...] = ()
     missing_frames: int = 0
+    unscored: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +87,17 @@ class DecodeOptions:
         language_model: the name of one of the recogniser's own, or one that it never heard of: who
             decodes with it keeps it in memory, and nobody else.
         beam_scale: factor on the beam; below 1 is faster and worse.
+        second_pass: whether the final may be another than that of the search, where the bundle has
+            models that read whole sentences.
+        finals: the words of finals before, the oldest first, for those models.
     """
 
     n_best: int = 1
     chunk_steps: int | None = None
     language_model: "str | LanguageModel" = "general"
     beam_scale: float = 1.0
+    second_pass: bool = True
+    finals: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,8 @@ class State:
             language model to take.
         evidence: whether it is speech; None where nobody asks.
         trailing_blank_steps: see `Update`.
+        steps: of the encoder, each (S, D), where a second pass looks at them.
+        second_pass: what that carries.
     """
 
     options: DecodeOptions
@@ -114,6 +124,8 @@ class State:
     log_probs: tuple[FloatArray, ...] = ()
     evidence: Evidence | None = None
     trailing_blank_steps: int = 0
+    steps: tuple[FloatArray, ...] = ()
+    second_pass: AnyState = None
 
     @property
     def is_speech(self) -> bool:
@@ -123,19 +135,35 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """New features of one stream, (T, F), any T; `is_last` ends the segment."""
+    """New features of one stream.
+
+    Attributes:
+        features: (T, F), any T.
+        state: of its segment.
+        is_last: whether they end the segment.
+        asked_s: since when somebody waits, by the monotonic clock; None where nobody does.
+    """
 
     features: FloatArray
     state: State
     is_last: bool = False
+    asked_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """A lexicon and language model ready to search, and the spelling of its word ids."""
+    """A lexicon and language model ready to search.
+
+    Attributes:
+        search: through the lexicon.
+        words: the spelling of its word ids.
+        neural_share: of the second pass's neural language model beside this one; that of the bundle
+            where None.
+    """
 
     search: BeamSearch
     words: Sequence[str]
+    neural_share: float | None = None
 
 
 class HasChunk(Protocol):

@@ -211,7 +211,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     torch.set_num_threads(asked.threads)
     path = bundle.find(asked.bundle)
-    recogniser = bundle.load(path).recogniser
+    recogniser = bundle.load(path).first_pass
     if not isinstance(recogniser, LexiconRecogniser):
         raise ConfigError(
             f"expected a bundle of the family ctc, whose posteriors a gate sees, found {path}"

@@ -11,6 +11,7 @@ from math import ceil
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from steno_models.encoders.protocol import Context
 from steno_models.features.cmvn import GlobalCmvn
@@ -29,11 +30,15 @@ from steno_models.recogniser import (
     Word,
     Work,
 )
+from steno_models.rescoring.candidate import Candidate
 from steno_models.rnnt.model import TransducerModel
 from steno_models.rnnt.search import SearchOptions, SearchState, TransducerSearch
 from steno_models.search.confidence import Calibration, features
+from steno_models.search.fusion import ShallowFusion
 from steno_models.search.hypothesis import SearchWord
+from steno_models.search.word_scorer import WordScorer
 from steno_models.transducer_words import Spelling, WordHypothesis, measured
+from steno_models.types import FloatArray
 from steno_models.wishes import check_wishes, wished
 
 
@@ -146,6 +151,41 @@ class TransducerRecogniser:
         texts = found[0].texts if found else ()
         return Measured(texts, features(measured(found, language.posterior_scale)))
 
+    @property
+    def steps_width(self) -> int:
+        """D, the width of the encoder's steps."""
+        return self.model.encoder.width
+
+    def candidates(self, state: State, most: int) -> list[Candidate]:
+        """Return the n-best list of a segment that ended with `state`, best first."""
+        language = self._language(state.options)
+        found = self._hypotheses(state, ended=True)
+        listed = []
+        for k, one in enumerate(found[:most]):
+            known = measured([one, *found[:k], *found[k + 1 :]], language.posterior_scale)
+            listed.append(
+                Candidate(
+                    texts=one.texts,
+                    known=known,
+                    spans=_spans(known, state.search.step),
+                    log_score=one.log_score,
+                    language=_word_log_probs(language.options.fusion, one.texts),
+                    lm_weight=language.options.fusion.weight,
+                )
+            )
+        return listed
+
+    def stable(self, state: State) -> tuple[Word, ...]:
+        """Return the words of an open segment that no later sound can change."""
+        update = self._update(state, is_last=False)
+        return update.words[: update.stable_words]
+
+    def encoded(self, state: State) -> FloatArray:
+        """Return (S, D) the encoder's steps of a segment that ended with `state`."""
+        if not state.log_probs:
+            return np.zeros((0, self.steps_width), np.float32)
+        return np.concatenate(state.log_probs)
+
     def _with_frames(self, work: Work) -> State:
         frames = np.clip(self.cmvn.apply(work.features), -FEATURE_LIMIT, FEATURE_LIMIT)
         parts = [work.state.frames, frames]
@@ -257,11 +297,9 @@ class TransducerRecogniser:
         self, one: WordHypothesis, sureness: Sequence[SearchWord], steps: int
     ) -> Alternative:
         words = tuple(
-            Word(
-                word.text, min(known.start_step, steps - 1), min(known.end_step, steps), float(sure)
-            )
-            for word, known, sure in zip(
-                one.words, sureness, self.calibration(sureness), strict=True
+            Word(text, *span, float(sure))
+            for text, span, sure in zip(
+                one.texts, _spans(sureness, steps), self.calibration(sureness), strict=True
             )
         )
         return Alternative(words, one.log_score)
@@ -282,6 +320,17 @@ class TransducerRecogniser:
 
     def _language(self, options: DecodeOptions) -> TransducerLanguage:
         return wished(self.language_models, options)
+
+
+def _spans(known: Sequence[SearchWord], steps: int) -> tuple[tuple[int, int], ...]:
+    """Return the steps of words in a segment of `steps`."""
+    return tuple((min(one.start_step, steps - 1), min(one.end_step, steps)) for one in known)
+
+
+def _word_log_probs(fusion: ShallowFusion, texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return (U + 1,) ln p of words and end by the n-grams of words; (0,) without such."""
+    scorer = fusion.scorer
+    return np.array(scorer.model.score(texts) if isinstance(scorer, WordScorer) else ())
 
 
 def _silent_steps(state: SearchState) -> int:

@@ -58,6 +58,9 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     """Whether `partial` and `final` carry `words`."""
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step: shorter is earlier, longer is better; the daemon rounds to what it can."""
+    second_pass: bool = True
+    """Whether models that read whole sentences may rank the hypotheses of a `final` anew, where the
+    daemon has such. What was stable stays."""
     label: Annotated[str, msgspec.Meta(max_length=100)] = ""
     """What those who watch the session see as its name."""
     record: bool = False

@@ -141,7 +141,7 @@ class Load(_Event, frozen=True, kw_only=True, tag="load"):
     """How well the daemon keeps up with this session; sent when it changes."""
 
     degraded: int
-    """0: as it should be; 1: a narrower beam; 2: longer chunks as well."""
+    """0: as it should be; 1: a narrower beam, no second pass; 2: longer chunks as well."""
     lag_ms: int
     """Audio that was received and not decoded yet."""
 

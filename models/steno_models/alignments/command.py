@@ -54,8 +54,8 @@ class _Drawn:
         self.rnnt: tuple[TransducerRecogniser, TokenTable] | None = None
         for name in asked.bundle or ([] if asked.system else ["en"]):
             loaded = bundle.load(name)
-            if isinstance(loaded.recogniser, TransducerRecogniser):
-                self.rnnt = (loaded.recogniser, TokenTable.read(loaded.path / "tokens.txt"))
+            if isinstance(loaded.first_pass, TransducerRecogniser):
+                self.rnnt = (loaded.first_pass, TokenTable.read(loaded.path / "tokens.txt"))
             else:
                 self.ctc = CtcRoute.of(loaded)
 

@@ -93,7 +93,7 @@ class CtcRoute:
         Raises:
             DataError: it has no CTC model.
         """
-        recogniser = loaded.recogniser
+        recogniser = loaded.first_pass
         if not isinstance(recogniser, LexiconRecogniser):
             raise DataError(
                 f"expected a bundle of the family ctc, found {loaded.description.family}"

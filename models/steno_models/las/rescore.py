@@ -8,34 +8,42 @@ from torch.nn.utils.rnn import pad_sequence
 
 from steno_models.errors import DataError
 from steno_models.las.model import Encoded, LasModel
-from steno_models.las.speller import END
+from steno_models.las.speller import END, Speller
 
 Texts = Sequence[Sequence[int]]
 
 
-@torch.inference_mode()
 def spelling_log_probs(
     model: LasModel, encoded: Encoded, nbest: Sequence[Texts]
 ) -> list[list[float]]:
-    """Return ln p(text | sound) by the speller of each text, its end included.
+    """Return ln p(text | sound) by the model's own speller; see `speller_log_probs`."""
+    return speller_log_probs(model.speller, encoded, nbest)
+
+
+@torch.inference_mode()
+def speller_log_probs(
+    speller: Speller, encoded: Encoded, nbest: Sequence[Texts]
+) -> list[list[float]]:
+    """Return ln p(text | sound) by a speller of each text, its end included.
 
     Args:
-        model: the speller's.
+        speller: it may look at the steps of any encoder of the width that it was made for.
         encoded: B utterances.
         nbest: token ids of the texts of each, any number of any length; one without tokens says
             that nothing was said.
 
     Raises:
-        DataError: there are not as many lists as utterances, or a token is not the model's.
+        DataError: there are not as many lists as utterances, or a token is not the speller's.
     """
     if len(nbest) != len(encoded.steps):
         raise DataError(f"expected texts for {len(encoded.steps)} utterances, found {len(nbest)}")
     most = max(map(len, nbest), default=0)
     if most == 0:
         return [[] for _ in nbest]
-    targets, lengths = _padded(nbest, most, model.ctc_output.out_features)
+    targets, lengths = _padded(nbest, most, speller.output.out_features)
     device = encoded.steps.device
-    logits, _ = model.speller(targets.to(device), model.memory(encoded))
+    memory = speller.attention.memory(encoded.steps, encoded.lengths)
+    logits, _ = speller(targets.to(device), memory)
     found = text_log_probs(logits, targets.to(device), lengths.to(device)).cpu()
     return [found[i, : len(texts)].tolist() for i, texts in enumerate(nbest)]
 

@@ -162,6 +162,10 @@ class BeamSearch:
             hypotheses.append(Hypothesis(state.settled + words, score))
         return hypotheses
 
+    def has_ended(self, state: SearchState) -> bool:
+        """Return whether a sentence can end here: `finish` then counts how likely that is."""
+        return bool(_between_words(self.tree, state.tokens).any())
+
     def _posteriors(self, state: SearchState, final_scores: DoubleArray) -> DoubleArray:
         """Return (links,) the posterior of each, the ways ending with such scores."""
         scale = float(self.options.posterior_scale)

@@ -51,6 +51,9 @@ class Description(
     held_out: Measure | None = None
     texts: dict[str, str] = {}
     """SHA-256 of each file of text, by its name."""
+    neural_share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    """Of the bundle's neural language model beside this one in a second pass: 0 for none, its own
+    where left out. It may be changed by hand."""
     files: dict[str, str]
     """SHA-256 of each file of the folder."""
 

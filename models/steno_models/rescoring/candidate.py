@@ -1,0 +1,114 @@
+"""An entry of the n-best list of a first pass, its log score taken apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steno_models.lm.ngram import kernels
+from steno_models.search.hypothesis import Hypothesis, SearchWord
+from steno_models.search.search import BeamSearch
+from steno_models.search.state import SearchState
+
+DoubleArray = NDArray[np.float64]
+Spans = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """What a first pass says of one sequence of words.
+
+    Attributes:
+        texts: its U words.
+        known: what the search knows of each, in steps of its own.
+        spans: the first step of each and the one after its last, in steps of 40 ms.
+        log_score: of the first pass.
+        language: (U + 1,) ln p of each word and of the end by the stream's n-grams; (U,) where the
+            end of the sentence was not scored, (0,) where there are none.
+        lm_weight: the factor on them in `log_score`.
+    """
+
+    texts: tuple[str, ...]
+    known: tuple[SearchWord, ...]
+    spans: Spans
+    log_score: float
+    language: DoubleArray
+    lm_weight: float
+
+    @property
+    def rest(self) -> float:
+        """The part of the log score that is not the language model's."""
+        return self.log_score - self.lm_weight * float(self.language.sum())
+
+
+def candidate(
+    search: BeamSearch,
+    state: SearchState,
+    found: Hypothesis,
+    texts: tuple[str, ...],
+    spans: Spans,
+) -> Candidate:
+    """Return what a search through a lexicon has found.
+
+    Args:
+        search: of the first pass.
+        state: at the end of the segment.
+        found: one of its hypotheses there.
+        texts: the spelling of its words.
+        spans: of its words, in steps of 40 ms.
+    """
+    language = [word.log_prob for word in found.words]
+    if search.has_ended(state):
+        language.append(_end_log_prob(search, found.words))
+    weight = search.options.lm_weight
+    return Candidate(texts, found.words, spans, found.log_score, np.array(language), weight)
+
+
+def _end_log_prob(search: BeamSearch, words: Sequence[SearchWord]) -> float:
+    """Return ln p of the end of a sentence after `words`."""
+    known = int(search.lm.level_begin[2]) - 1
+    ids = [
+        word.word if word.word < known or search.unknown_word is None else search.unknown_word
+        for word in words
+    ]
+    out = np.empty(len(ids) + 1)
+    tokens = np.array([*ids, search.end_word], np.int32)
+    kernels.score_tokens(search.lm, search.start_state, tokens, out)
+    return float(out[-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """A candidate and its log score of both passes."""
+
+    candidate: Candidate
+    log_score: float
+
+
+def sureness(ranked: Sequence[Ranked], number: int, scale: float) -> tuple[SearchWord, ...]:
+    """Return what is known of the words of one entry, their posteriors over all of `ranked`.
+
+    A word's posterior is the share of the entries, by weight, that have it at about its time.
+
+    Args:
+        ranked: the whole list.
+        number: of the entry.
+        scale: factor on log scores where they are compared.
+    """
+    scores = scale * np.array([one.log_score for one in ranked])
+    shares = np.exp(scores - np.logaddexp.reduce(scores))
+    own = ranked[number].candidate
+    found = []
+    for text, span, word in zip(own.texts, own.spans, own.known, strict=True):
+        agree = [_has(one.candidate, text, span) for one in ranked]
+        found.append(replace(word, posterior=min(1.0, float(shares[agree].sum()))))
+    return tuple(found)
+
+
+def _has(one: Candidate, text: str, span: tuple[int, int]) -> bool:
+    """Return whether a candidate has the word at about the same time."""
+    return any(
+        text == other and start <= span[1] and span[0] <= end
+        for other, (start, end) in zip(one.texts, one.spans, strict=True)
+    )

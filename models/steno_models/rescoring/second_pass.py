@@ -1,0 +1,171 @@
+"""The second pass over one segment: its models are asked about the best candidates first.
+
+There is a deadline, since somebody waits for the final. Candidates are scored in batches, a batch
+is begun only if there is time for one like the last, and whoever was not scored when time is up
+keeps the score of the first pass. Those are not comparable with the others as they are: what the
+second pass said of the others is taken off them, as little of it as it said of any. So they stay
+in their order behind all that were scored, and the best that is known by then wins.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from steno_models.rescoring.attention import AttentionScorer
+from steno_models.rescoring.candidate import Candidate, Ranked
+from steno_models.rescoring.combination import Opinion, Weights, combined
+from steno_models.rescoring.language import Finals, LanguageReader
+from steno_models.types import FloatArray
+
+# What a rescorer carries from the finals before: nobody else looks inside.
+Carried: TypeAlias = Any
+
+_FADING = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a rescorer is told beside the candidates.
+
+    Attributes:
+        steps: (S, D) of the encoder; (0, D) where nobody looks at them.
+        carried: from the finals before, as `Rescorer.begin` says.
+        neural_share: of the neural language model, where the stream's own says how much.
+        deadline_s: when to be done by the rescorer's clock; None where nobody waits.
+    """
+
+    steps: FloatArray
+    carried: Carried = None
+    neural_share: float | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """The candidates, best first, and how many of them there was no time for."""
+
+    ranked: tuple[Ranked, ...]
+    unscored: int = 0
+
+
+class Rescorer(Protocol):
+    """Ranks the candidates of a segment anew."""
+
+    @property
+    def n_best(self) -> int:
+        """How many candidates it wishes to see."""
+
+    @property
+    def looks_at_steps(self) -> bool:
+        """Whether it needs the steps of the encoder."""
+
+    def now_s(self) -> float:
+        """Return the time by its clock, in seconds."""
+
+    def begin(self, finals: Finals) -> Carried:
+        """Return what is carried into a segment after such finals of its stream."""
+
+    def rescore(self, candidates: Sequence[Candidate], segment: Segment) -> Rescored:
+        """Return `candidates`, which come best first, in the order of both passes."""
+
+
+class Pace:
+    """How long a batch takes for each place in its longest text; the slowest of late.
+
+    The texts of a batch are read side by side, so it is the longest that counts.
+    """
+
+    def __init__(self) -> None:
+        self._place_s = 0.0
+
+    def note(self, places: int, took_s: float) -> None:
+        """Take note of a batch."""
+        self._place_s = max(took_s / places, _FADING * self._place_s)
+
+    def expected_s(self, places: int) -> float:
+        """Return how long a batch may take."""
+        return places * self._place_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondPass:
+    """A language model, a speller or both as a `Rescorer`.
+
+    Attributes:
+        weights: of the parts of the score.
+        n_best: how many candidates are looked at.
+        batch: how many are scored at a time.
+        language: the neural language model.
+        attention: the speller.
+        clock: of deadlines, in seconds.
+        pace: what batches took.
+    """
+
+    weights: Weights
+    n_best: int = 10
+    batch: int = 5
+    language: LanguageReader | None = None
+    attention: AttentionScorer | None = None
+    clock: Callable[[], float] = time.monotonic
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
+
+    @property
+    def looks_at_steps(self) -> bool:
+        """Whether it has a speller."""
+        return self.attention is not None
+
+    def now_s(self) -> float:
+        """Return the time by its clock, in seconds."""
+        return self.clock()
+
+    def begin(self, finals: Finals) -> Carried:
+        """Return what is carried into a segment after such finals of its stream."""
+        return None if self.language is None else self.language.begin(finals)
+
+    def opinions(self, candidates: Sequence[Candidate], segment: Segment) -> list[Opinion]:
+        """Return what the models say of `candidates`, all at once."""
+        found = [Opinion() for _ in candidates]
+        if self.language is not None:
+            log_probs = self.language.log_probs(candidates, segment.carried)
+            found = [replace(a, neural=b) for a, b in zip(found, log_probs, strict=True)]
+        if self.attention is not None:
+            totals = self.attention.log_probs(candidates, segment.steps)
+            found = [replace(a, attention=b) for a, b in zip(found, totals, strict=True)]
+        return found
+
+    def rescore(self, candidates: Sequence[Candidate], segment: Segment) -> Rescored:
+        """Return `candidates`, which come best first, in the order of both passes."""
+        weights = self.weights
+        if segment.neural_share is not None:
+            weights = replace(weights, neural_share=segment.neural_share)
+        scores: list[float] = []
+        while len(scores) < len(candidates):
+            batch = candidates[len(scores) : len(scores) + self.batch]
+            places = 1 + max(len(one.texts) for one in batch)
+            began_s = self.clock()
+            if not self._is_time(began_s + self.pace.expected_s(places), segment):
+                break
+            opinions = self.opinions(batch, segment)
+            scores += [combined(a, b, weights) for a, b in zip(batch, opinions, strict=True)]
+            self.pace.note(places, self.clock() - began_s)
+        return Rescored(ranked(candidates, scores), len(candidates) - len(scores))
+
+    @staticmethod
+    def _is_time(done_s: float, segment: Segment) -> bool:
+        return segment.deadline_s is None or done_s <= segment.deadline_s
+
+
+def ranked(candidates: Sequence[Candidate], scores: Sequence[float]) -> tuple[Ranked, ...]:
+    """Return `candidates` by their scores of both passes, which the first ones have.
+
+    The others follow in the order in which they come.
+    """
+    pairs = zip(candidates, scores, strict=False)
+    change = min((score - one.log_score for one, score in pairs), default=0.0)
+    rest = [one.log_score + change for one in candidates[len(scores) :]]
+    both = np.array([*scores, *rest])
+    order = np.argsort(-both, kind="stable").tolist()
+    return tuple(Ranked(candidates[i], float(both[i])) for i in order)

@@ -1,0 +1,250 @@
+"""`steno-models tune-second-pass`: give a bundle a second pass, and find what its parts weigh."""
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import tomli_w
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from steno_models import bundle, bundle_command
+from steno_models.bundle_second_pass import FOLDER, LANGUAGE, SPELLER, weights_of
+from steno_models.bundle_sections import SecondPassSection
+from steno_models.errors import ConfigError, DataError
+from steno_models.recogniser import DecodeOptions, Work
+from steno_models.rescoring.candidate import sureness
+from steno_models.rescoring.combination import Weights
+from steno_models.rescoring.second_pass import SecondPass, Segment, ranked
+from steno_models.rescoring.tuning import Judged, outcome, tuned
+from steno_models.search.confidence import (
+    Calibration,
+    DoubleArray,
+    expected_calibration_error,
+    features,
+    fit,
+    reliability,
+)
+from steno_models.text.normalise import normalise
+from steno_models.text.wer import align
+from steno_models.training.manifest import read_manifest
+from steno_models.training.recordings import read_samples
+from steno_models.training.utterance import Utterance
+from steno_models.two_pass_recogniser import TwoPassRecogniser
+
+_DESCRIPTION = """Fit the weights of a bundle's second pass, and the confidence of its words, on the
+odd recordings of a manifest, and measure both on the even ones. With --language or --speller the
+model is copied into the bundle first. What was found is written into bundle.toml, which is then
+sealed anew.
+"""
+
+_EXAMPLES = """examples:
+  steno-models tune-second-pass --bundle ./my-bundle --language ./lm-novels --manifest dev.jsonl
+  steno-models tune-second-pass --bundle ./my-bundle --manifest dev.jsonl --n-best 20
+  steno-models evaluate --bundle ./my-bundle --manifest test.jsonl --streaming
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """Candidates with their errors, and what was said."""
+
+    judged: Judged
+    spoken: Sequence[str]
+
+
+def judge(recogniser: TwoPassRecogniser, utterances: Iterable[Utterance]) -> list[Recording]:
+    """Return what both passes think of `utterances`, each a segment of its own."""
+    rescorer = recogniser.rescorer
+    if not isinstance(rescorer, SecondPass):
+        raise ConfigError("expected a second pass with weights")
+    found = []
+    for utterance in utterances:
+        samples = recogniser.features().accept(read_samples(utterance))
+        options = DecodeOptions(second_pass=False)
+        [(_, state)] = recogniser.first.step(
+            [Work(samples, recogniser.first.start(options), is_last=True)]
+        )
+        candidates = recogniser.first.candidates(state, rescorer.n_best)
+        segment = Segment(recogniser.steps(state), rescorer.begin(()))
+        opinions = rescorer.opinions(candidates, segment)
+        spoken = normalise(utterance.text).split()
+        errors = np.array([align(spoken, one.texts).errors for one in candidates], np.float64)
+        found.append(Recording(Judged(candidates, opinions, errors, len(spoken)), spoken))
+    return found
+
+
+def measured(
+    recordings: Sequence[Recording], weights: Weights, scale: float
+) -> tuple[DoubleArray, np.typing.NDArray[np.bool_]]:
+    """Return (words, features) of the finals of both passes, and (words,) whether each is right."""
+    rows, correct = [], []
+    for one in recordings:
+        order = ranked(one.judged.candidates, one.judged.scores(weights).tolist())
+        rows.append(features(sureness(order, 0, scale)))
+        pairs = align(one.spoken, order[0].candidate.texts).pairs
+        correct += [theirs == ours for theirs, ours in pairs if ours is not None]
+    return np.concatenate(rows), np.array(correct, bool)
+
+
+def _section(path: Path, asked: argparse.Namespace) -> SecondPassSection:
+    """Return the section to begin with: the bundle's own, or one as neutral as the first pass."""
+    description, folder = bundle.describe(path), path / FOLDER
+    there = [name for name in (LANGUAGE, SPELLER) if (folder / name).is_dir()]
+    if not there:
+        raise ConfigError(
+            f"expected models of a second pass in {folder}, or --language or --speller, found none"
+        )
+    kind = {LANGUAGE: "language", SPELLER: "attention"}[there[0]] if len(there) == 1 else "both"
+    known = description.second_pass or SecondPassSection(
+        kind="language", language_weight=description.search.lm_weight
+    )
+    wished = {
+        "n_best": asked.n_best,
+        "budget_ms": asked.budget_ms,
+        "context_words": asked.context_words,
+    }
+    changes = {name: value for name, value in wished.items() if value is not None}
+    return msgspec.convert(
+        {**msgspec.to_builtins(known), "kind": kind, **changes}, SecondPassSection
+    )
+
+
+def _write(path: Path, section: SecondPassSection) -> None:
+    described = msgspec.structs.replace(bundle.describe(path), second_pass=section)
+    (path / bundle.DESCRIPTION).write_text(tomli_w.dumps(msgspec.to_builtins(described)))
+    bundle_command.seal(path)
+
+
+def _copy(source: Path | None, target: Path) -> None:
+    """Put a model into the bundle in place of the one that was there."""
+    if source is None:
+        return
+    if not source.is_dir():
+        raise DataError(f"expected the folder of a model, found none at {source}")
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        if file.is_file() and file.suffix in {".toml", ".txt", ".safetensors"}:
+            shutil.copyfile(file, target / file.name)
+
+
+def tune(
+    path: Path, section: SecondPassSection, utterances: Sequence[Utterance], console: Console
+) -> SecondPassSection:
+    """Return `section` with the weights and the confidence that suit `utterances`, and say so."""
+    recogniser = bundle.load(path).recogniser
+    if not isinstance(recogniser, TwoPassRecogniser):
+        raise ConfigError(f"expected a bundle with a second pass in {path}, found one without")
+    scale = recogniser.posterior_scale
+    odd, even = (
+        judge(recogniser, track(utterances[half::2], f"half {half + 1}", console=console))
+        for half in (0, 1)
+    )
+    neutral = Weights(language=bundle.describe(path).search.lm_weight)
+    start = min(
+        (neutral, weights_of(section)),
+        key=lambda one: outcome([each.judged for each in odd], one, scale),
+    )
+    weights = tuned([one.judged for one in odd], start, scale)
+    calibration = fit(*measured(odd, weights, scale))
+    _report(even, (neutral, weights), calibration, scale)
+    return msgspec.structs.replace(
+        section,
+        language_weight=weights.language,
+        neural_share=weights.neural_share,
+        attention_weight=weights.attention,
+        word_score=weights.word,
+        confidence=calibration.to_table(),
+    )
+
+
+def _report(
+    recordings: Sequence[Recording],
+    settings: tuple[Weights, Weights],
+    calibration: Calibration,
+    scale: float,
+) -> None:
+    """Say what the recordings that nothing was fitted on make of it."""
+    judged = [one.judged for one in recordings]
+    spoken = sum(one.spoken for one in judged)
+    best = int(sum(one.errors.min() for one in judged))
+
+    def say(line: str) -> None:
+        Console().print(line, highlight=False, soft_wrap=True)
+
+    say(f"on the other half, {spoken} words:")
+    for name, weights in zip(("first pass", "both passes"), settings, strict=True):
+        errors = outcome(judged, weights, scale).errors
+        say(f"  {name}: {errors} errors, {100 * errors / spoken:.2f} % of the words")
+    say(f"  best in the lists: {best} errors, {100 * best / spoken:.2f} %")
+    found, correct = measured(recordings, settings[1], scale)
+    odds = found @ np.array(calibration.weights) + calibration.bias
+    bins = reliability(1 / (1 + np.exp(-odds)), correct)
+    say(f"  expected calibration error {100 * expected_calibration_error(bins):.1f} %")
+    found_weights = settings[1]
+    say(
+        f"weights: language {found_weights.language:g}, neural share "
+        f"{found_weights.neural_share:g}, attention {found_weights.attention:g}, word "
+        f"{found_weights.word:g}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="steno-models tune-second-pass",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--bundle", required=True, help="the bundle's directory")
+    add(
+        "--manifest",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE.jsonl",
+        help="speech that nothing was trained on, as `steno-models manifest` lists it",
+    )
+    add("--language", type=Path, metavar="DIR", help="a model of `steno-models lm train`")
+    add("--speller", type=Path, metavar="DIR", help="a speller that looks at the bundle's encoder")
+    add("--n-best", type=int, metavar="N", help="candidates of the first pass (10)")
+    add("--budget-ms", type=int, metavar="MS", help="until the final must be there (200)")
+    add(
+        "--context-words",
+        type=int,
+        metavar="N",
+        help="of the stream's newest finals that the language model reads first (0)",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `steno-models tune-second-pass`."""
+    asked = _parser().parse_args(arguments)
+    torch.set_num_threads(1)
+    path = bundle.find(asked.bundle)
+    utterances = [one for manifest in asked.manifest for one in read_manifest(manifest)]
+    with tempfile.TemporaryDirectory(prefix="steno-bundle-") as made:
+        copy = Path(made) / "bundle"  # if anything fails, the bundle is as it was
+        shutil.copytree(path, copy)
+        _copy(asked.language, copy / FOLDER / LANGUAGE)
+        _copy(asked.speller, copy / FOLDER / SPELLER)
+        try:
+            section = _section(copy, asked)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"expected options of a second pass, found: {error}") from error
+        _write(copy, section)
+        section = tune(copy, section, utterances, Console(stderr=True))
+    _copy(asked.language, path / FOLDER / LANGUAGE)
+    _copy(asked.speller, path / FOLDER / SPELLER)
+    _write(path, section)
+    return 0
