@@ -1,27 +1,17 @@
 """A system as a bundle: made of what its training left, with and without a language model."""
 
-import shutil
 from pathlib import Path
 
 import msgspec
 import tomli_w
 
 from steno_models import bundle, bundle_create
-from steno_models.bundle import (
-    CalibrationSection,
-    Description,
-    EncoderSection,
-    SearchSection,
-    StreamingSection,
-)
-from steno_models.bundle_acoustic import LEXICON_SEARCH
+from steno_models.bundle import Description, SearchSection
 from steno_models.bundle_command import seal
 from steno_models.compare.config import Search
 from steno_models.compare.measurement import Request
 from steno_models.compare.standing import ctc_stage, located
 from steno_models.ctc.train import export
-from steno_models.errors import ConfigError
-from steno_models.search.confidence import UNCALIBRATED
 from steno_models.text.tokens import TokenTable
 from steno_models.transducer_words import begins_word
 
@@ -32,58 +22,24 @@ def as_bundle(asked: Request, folder: Path) -> Path:
     """Return a bundle of what is to be measured, made in `folder` unless it is one already.
 
     Raises:
-        ConfigError: there is nothing to bundle, or its encoder is one that bundles have not.
+        ConfigError: there is nothing to bundle.
         BundleError: the parts do not fit together.
     """
     system, out = asked.system, folder / "bundle"
     if system.bundle is not None:
         return located(system.bundle)
-    if system.kind == "ctc":
-        return _ctc(asked, out)
     bundle_create.create(
         system.training(),
         out,
         about=_ABOUT,
         lm=str(asked.lm),
         language_models=[asked.lm_name],
-        stage=system.stage,
+        stage=None if system.kind == "ctc" else system.stage,
     )
-    return out
-
-
-def _ctc(asked: Request, out: Path) -> Path:
-    """Write the bundle of a stage of CTC."""
-    stage = ctc_stage(asked.system)
-    shape = {"bins": 80, **msgspec.structs.asdict(stage.encoder)}
-    shape.pop("dropout", None)
-    try:
-        encoder = EncoderSection(**shape)
-    except TypeError as error:
-        raise ConfigError(
-            f"{asked.system.recipe}: expected a conformer for an encoder, which bundles have, "
-            f"found {type(stage.encoder).__name__}"
-        ) from error
-    if export(stage, out) is None:
-        raise ConfigError(f"expected checkpoints of a training in {stage.folder}, found none")
-    (out / "lm").mkdir()
-    for ending in ("bin", "lexicon.txt"):
-        name = f"{asked.lm_name}.{ending}"
-        shutil.copyfile(asked.lm / name, out / "lm" / name)
-    chunks = stage.chunks
-    described = Description(
-        name=_ABOUT["name"],
-        version=_ABOUT["version"],
-        language=_ABOUT["language"],
-        family="ctc",
-        language_models=(asked.lm_name,),
-        encoder=encoder,
-        streaming=StreamingSection(chunk_steps=chunks.dev_chunk, left_steps=chunks.dev_left),
-        search=LEXICON_SEARCH,
-        calibration=CalibrationSection(weights=UNCALIBRATED.weights, bias=UNCALIBRATED.bias),
-        files={},
-    )
-    _write(described, out)
-    seal(out)
+    if system.kind == "ctc":
+        # The bundle of its training's last stage, with the weights of its own.
+        export(ctc_stage(system), out)
+        seal(out)
     return out
 
 
@@ -126,10 +82,6 @@ def _linked(made: Path, described: Description, out: Path) -> Path:
     for name in described.files:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).symlink_to((made / name).resolve())
-    _write(described, out)
-    return out
-
-
-def _write(described: Description, out: Path) -> None:
     text = tomli_w.dumps(msgspec.to_builtins(described))
     (out / bundle.DESCRIPTION).write_text(text, encoding="utf-8")
+    return out

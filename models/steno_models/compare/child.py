@@ -1,6 +1,8 @@
 """A process for each system: its memory is its own, and what it compiled or cached goes with it."""
 
 import multiprocessing
+import signal
+import sys
 import traceback
 from multiprocessing.connection import Connection
 
@@ -37,30 +39,38 @@ def measure_in_child(asked: Request, tick: Tick) -> Measurement:
     process.start()
     sender.close()
     try:
-        while True:
-            match receiver.recv():
-                case Measurement() as found:
-                    return found
-                case (int(done), int(total)):
-                    tick(done, total)
-                case complaint:
-                    raise DataError(f"{asked.system.name}: {complaint}")
+        return _received(receiver, asked.system.name, tick)
     except EOFError:
         process.join()
         raise DataError(
             f"{asked.system.name}: expected a result, found that its process ended with status "
             f"{process.exitcode}"
         ) from None
+    except BaseException:
+        process.terminate()
+        raise
     finally:
         receiver.close()
-        if process.is_alive():
-            process.join(timeout=5)
-            process.terminate()
         process.join()
+
+
+def _received(receiver: Connection, name: str, tick: Tick) -> Measurement:
+    """Return the result that comes at last."""
+    while True:
+        match receiver.recv():
+            case Measurement() as found:
+                return found
+            case (int(done), int(total)):
+                tick(done, total)
+            case complaint:
+                raise DataError(f"{name}: {complaint}")
 
 
 def _work(sender: Connection, asked: Request) -> None:
     """Send how far it is, and at the end what was measured or what is wrong."""
+    # It ends when its parent says so, and leaves no files behind.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     torch.set_num_threads(1)
     try:
         sender.send(measure(asked, lambda done, total: sender.send((done, total))))

@@ -37,7 +37,8 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         kind: what it is: Gaussians (also in a subspace), Gaussians on a network, a network with
             hidden Markov states, a family that writes, or a bundle that is there already.
         recipe: the TOML file of its training; of all but bundles.
-        bundle: a bundle's directory, or the name of an embedded one.
+        bundle: a bundle's directory, or the name of an embedded one; it is heard with the first of
+            its own language models.
         stage: of a training that has several; of `ctc` the last one if left out.
         way: how it hears: as a `stream`, chunk by chunk, or all that a `speaker` says before the
             first word. Where it is left out, as a stream if it can.

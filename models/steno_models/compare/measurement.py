@@ -48,7 +48,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
         alone: what was found without a language model.
         with_lm: what was found with it; None where the system has none.
         parameters: how many numbers were learned that it takes to decode.
-        memory_mb: the most memory that a process had which did nothing else.
+        memory_mb: the most memory that a process had which decoded with it, with the language
+            model where it has one.
         hears: what it has to hear before it can say anything that stays.
         delay_ms: how long it waits for the end of a chunk and what it sees of the next; None where
             it hears no chunks.

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from msgspec import structs
 from rich.console import Console
@@ -47,6 +48,7 @@ def compare(config: CompareConfig, wishes: Wishes, console: Console) -> list[Row
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     rows: list[Row] = []
+    ways = cache(ways_of)
     for system in config.systems:
         found = standing(system)
         if not found.is_trained and wishes.train and found.command:
@@ -62,7 +64,7 @@ def compare(config: CompareConfig, wishes: Wishes, console: Console) -> list[Row
                 measured = _measured(asked, progress)
             remember(path, measured)
         row = _row(system, found, rows)
-        rows.append(structs.replace(row, figures=figures(measured, ways_of(asked.lexicon))))
+        rows.append(structs.replace(row, figures=figures(measured, ways(asked.lexicon))))
     return rows
 
 

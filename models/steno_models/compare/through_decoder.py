@@ -15,7 +15,7 @@ from msgspec import structs
 from steno_models.bundle_acoustic import LEXICON_SEARCH
 from steno_models.compare.bundles import changed_search
 from steno_models.compare.measurement import Decoded, Measurement, Request, Tick
-from steno_models.compare.parameters import memory_mb, parameters
+from steno_models.compare.parameters import forget_memory, memory_mb, parameters
 from steno_models.hmm.corpus import by_speaker
 from steno_models.hmm.hybrid.system import STATES
 from steno_models.hmm.speech import Recording
@@ -65,6 +65,7 @@ def decode(asked: Request, tick: Tick) -> Measurement:
     passes = 2 * len(speech) * (1 if subject.before is None else 2)
     found = []
     for search in (alone, with_lm):
+        forget_memory()
         options = SearchOptions(**structs.asdict(search))
         setting = _Prepared(dictionary, options, subject.acoustic_scale)
         texts, seconds = _decoded(subject, speech, setting, lambda: tick(next(numbers), passes))

@@ -1,6 +1,7 @@
 """Every family on the same eight recordings: what each is measured by, and Gaussians by heart."""
 
 import contextlib
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.models.compare.small import comparison, recipes
 from tests.models.hmm.tones import WORDS
 
 from steno_models.__main__ import main
-from steno_models.compare.child import measure
+from steno_models.compare.child import measure, measure_in_child
 from steno_models.compare.config import read_compare
 from steno_models.compare.measurement import Measurement, request
 from steno_models.compare.standing import standing
@@ -101,6 +102,23 @@ def test_a_speaker_is_also_waited_for_if_that_is_asked(folder: Path) -> None:
     config = read_compare(path)
     found = standing(config.systems[0])
     assert measure(request(config, config.systems[0], found), lambda *_: None).hears == "speaker"
+
+
+def test_a_parent_that_stops_takes_its_child_with_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def interrupted(done: int, total: int) -> None:
+        assert (done, total) == (1, 16)
+        raise KeyboardInterrupt
+
+    config = read_compare(comparison(folder, "gmm mono"))
+    asked = request(config, config.systems[0], standing(config.systems[0]))
+    with pytest.raises(KeyboardInterrupt):
+        measure_in_child(asked, interrupted)
+    assert not multiprocessing.active_children()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_round_that_never_came_has_no_command(folder: Path) -> None:
