@@ -9,9 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.compiled import kernel, leaf
-from steno_models.search.ahead.kernels import Cache, Model, look_ahead, mixed, predict
+from steno_models.search.ahead.kernels import (
+    Cache,
+    Model,
+    look_ahead,
+    look_ahead_added,
+    mixed,
+    predict,
+    promise,
+)
 from steno_models.search.links.kernels import collect, extended_text, inherit, text_of
 from steno_models.search.options import Limits
+from steno_models.search.phrases.kernels import follow
 from steno_models.search.state import NO_ALTERNATIVE, NUM_ALTERNATIVES, LinkArray, TokenArray
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray
@@ -22,6 +31,8 @@ DoubleArray = NDArray[np.float64]
 # words, but survives where there are none.
 _PAUSE_PENALTY = 1.0
 _LOWEST = np.finfo(np.float64).min
+# Parts the states of phrases in the hash table, as far as those of the language model differ less.
+_SPREAD = 40_503
 
 # What changes while a step runs.
 #   best    the best score so far
@@ -70,13 +81,18 @@ class Scratch(NamedTuple):
 
 
 @leaf
-def _find(following: TokenArray, table: TableArray, epoch: int, state: int, place: int) -> np.int64:
-    """Return the index of the following token there, or ~h with h its free place in the table."""
+def _find(following: TokenArray, table: TableArray, epoch: int, token: np.void) -> np.int64:
+    """Return the index of the following token that is where `token` is.
+
+    Where there is none it is ~h, with h its free place in the table.
+    """
     mask = table.shape[0] - 1
-    h = mixed((np.int64(state) << 32) | np.int64(place)) & mask
+    state, place, phrase = token["lm"], token["place"], token["phrase"]
+    h = mixed(((np.int64(state) + np.int64(phrase) * _SPREAD) << 32) | np.int64(place)) & mask
     while table[h]["epoch"] == epoch:
         index = np.int64(table[h]["index"])
-        if following[index]["lm"] == state and following[index]["place"] == place:
+        there = following[index]
+        if there["lm"] == state and there["place"] == place and there["phrase"] == phrase:
             return index
         h = (h + 1) & mask
     return np.int64(~h)
@@ -93,7 +109,7 @@ def _offer(
     if score > control["best"]:
         control["best"] = score
         control["floor"] = max(control["floor"], score - control["beam"])
-    found = _find(following, table, control["epoch"], new["lm"], new["place"])
+    found = _find(following, table, control["epoch"], new)
     if found >= 0:
         old = following[found]
         if score > old["score"]:
@@ -104,7 +120,7 @@ def _offer(
         return
     if control["size"] == following.shape[0]:
         _narrow(following, table, control)
-        found = _find(following, table, control["epoch"], new["lm"], new["place"])
+        found = _find(following, table, control["epoch"], new)
     size = control["size"]
     following[size] = new
     table[~found]["epoch"] = control["epoch"]
@@ -121,8 +137,7 @@ def _narrow(following: TokenArray, table: TableArray, control: np.void) -> None:
     control["size"] = keep_best(following, control["size"], control)
     control["epoch"] += 1
     for i in range(control["size"]):
-        token = following[i]
-        free = ~_find(following, table, control["epoch"], token["lm"], token["place"])
+        free = ~_find(following, table, control["epoch"], following[i])
         table[free]["epoch"] = control["epoch"]
         table[free]["index"] = i
 
@@ -251,6 +266,8 @@ def _go_on(
     """Offer each current token's steps to the children of its node."""
     nodes, tokens, same_words = model.tree.nodes, model.tree.token, model.tree.same_words
     topology, cache = model.topology, scratch.cache
+    added_begin, added_end = model.tree.added_begin, model.tree.added_end
+    most = np.float32(model.phrases.most)
     current, following, table = scratch.current, scratch.following, scratch.table
     control, new = scratch.control[0], scratch.arrival[0]
     rest, leave = topology.rest, topology.leave
@@ -259,11 +276,15 @@ def _go_on(
         token = current[i]
         node, last = where(model.tree, rest, token["place"])
         score = token["score"] + leave[last]
-        # The words ahead look no better from further down.
-        if score + highest < control["floor"]:
+        # The words ahead look no better from further down, but for those of phrases.
+        if score + highest + most < control["floor"]:
             continue
-        least = np.float32(control["floor"] - score)
-        for child in range(nodes[node]["child_begin"], nodes[node]["child_end"]):
+        least = np.float32(control["floor"] - score) - most
+        begin, end = np.int64(nodes[node]["child_begin"]), np.int64(nodes[node]["child_end"])
+        own = end - begin
+        # The root has two rows of children: those that were always there, and those added.
+        for k in range(own + (added_end - added_begin if node == 0 else 0)):
+            child = begin + k if k < own else added_begin + (k - own)
             q = np.int64(tokens[child])
             if log_probs[q] < least:
                 continue
@@ -271,12 +292,15 @@ def _go_on(
                 continue
             scratch.arrival[0] = token
             if not same_words[child]:
-                ahead, history, cost = look_ahead(
-                    model, cache, token["ahead_lm"], token["ahead_cost"], child
-                )
-                new["ahead"] = limits.lm_weight * ahead + limits.word_score
-                new["ahead_lm"] = history
-                new["ahead_cost"] = cost
+                if child >= added_begin:
+                    ahead = look_ahead_added(model, token["lm"], child)
+                else:
+                    ahead, history, cost = look_ahead(
+                        model, cache, token["ahead_lm"], token["ahead_cost"], child
+                    )
+                    new["ahead_lm"] = history
+                    new["ahead_cost"] = cost
+                new["ahead"] = promise(model, limits, token["lm"], token["phrase"], child, ahead)
             new["score"] = (score + log_probs[q]) + (np.float64(new["ahead"]) - token["ahead"])
             new["place"] = 2 * child + 1
             new["end"] = step + 1
@@ -284,7 +308,7 @@ def _go_on(
             if node == 0:
                 new["start"] = step
             _offer(following, table, control, links, new)
-            least = np.float32(control["floor"] - score)
+            least = np.float32(control["floor"] - score) - most
 
 
 @leaf
@@ -310,7 +334,7 @@ def _end_words(
     """
     tree, cache = model.tree, scratch.cache
     control, new = scratch.control[0], scratch.arrival[0]
-    N = tree.nodes.shape[0]
+    N, most = tree.nodes.shape[0], model.phrases.most
     for i in range(count):
         token = scratch.current[i]
         place = token["place"]
@@ -321,11 +345,16 @@ def _end_words(
             word = np.int64(tree.word[k])
             state, expected = predict(model, np.int64(token["lm"]), word)
             exact = limits.lm_weight * expected + limits.word_score
+            phrase = np.int64(0)
+            if most > 0.0:
+                phrase, gain = follow(model.phrases, token["phrase"], word)
+                exact += gain
             score = token["score"] + (exact - token["ahead"])
-            if not score + max(0.0, limits.word_score) >= control["floor"]:
+            if not score + most + max(0.0, limits.word_score) >= control["floor"]:
                 continue
             ahead, history, cost = look_ahead(model, cache, state, np.float32(0.0), 0)
-            new["ahead"] = limits.lm_weight * ahead + limits.word_score
+            new["phrase"] = phrase
+            new["ahead"] = promise(model, limits, state, phrase, 0, ahead)
             new["ahead_lm"] = history
             new["ahead_cost"] = cost
             new["score"] = score + new["ahead"]

@@ -16,7 +16,7 @@ class SearchOptions:
         lm_weight: factor on ln p(word | words before).
         word_score: added for each word; above 0 it favours more words, below 0 fewer.
         new_word_bonus: added to ln p of the language model's unknown word to make that of a word
-            whose id it does not have.
+            whose id it does not have: one of the many that the unknown word stands for.
         blank_penalty: nats taken off ln p(blank) at each step.
         max_pause_steps: blank steps after which a word begun is not resumed.
         history_steps: how far back alternatives are kept; stable words older than this are settled.
@@ -27,7 +27,7 @@ class SearchOptions:
     max_tokens: int = 2000
     lm_weight: float = 0.6
     word_score: float = 0.0
-    new_word_bonus: float = 0.0
+    new_word_bonus: float = -5.0
     blank_penalty: float = 0.0
     max_pause_steps: int = 25
     history_steps: int = 750

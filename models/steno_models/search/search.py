@@ -1,6 +1,7 @@
 """The search's calls: start, step, best, stable words, finish."""
 
 from collections import deque
+from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar
 
@@ -10,12 +11,22 @@ from numpy.typing import NDArray
 from steno_models.errors import ConfigError, DataError
 from steno_models.lm.ngram.kernels import NgramArrays, read_only
 from steno_models.search import nbest
-from steno_models.search.ahead.kernels import AHEAD, Cache, Model, end_log_probs, unigram_ahead
+from steno_models.search.added import Rootstock, Ways, scion_of
+from steno_models.search.ahead.kernels import (
+    AHEAD,
+    Cache,
+    Model,
+    end_log_probs,
+    unigram_ahead,
+    unigrams,
+)
 from steno_models.search.best.kernels import best_words, posteriors_of
 from steno_models.search.hypothesis import Hypothesis, SearchWord
 from steno_models.search.kernels import CONTROL, TABLE, Scratch, run
 from steno_models.search.links import kernels as link_kernels
 from steno_models.search.options import SearchOptions
+from steno_models.search.phrases.automaton import Phrases, build, none
+from steno_models.search.phrases.kernels import PhraseArrays
 from steno_models.search.state import (
     LINK,
     NO_ALTERNATIVE,
@@ -64,10 +75,11 @@ class BeamSearch:
     unknown_word: int | None = None
     options: SearchOptions = field(default_factory=SearchOptions)
     _model: Model = field(init=False, repr=False)
+    _rootstock: list[Rootstock] = field(init=False, repr=False)
     _scratches: deque[Scratch] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        lm_words = int(self.lm.level_begin[2]) - 1
+        lm_words = self.known_words
         if self.tree.num_words > lm_words and self.unknown_word is None:
             raise ConfigError(
                 f"expected a language model of the lexicon's {self.tree.num_words} words, found "
@@ -87,12 +99,61 @@ class BeamSearch:
             _read_only(np.zeros(0, np.float32)),
             int(unknown),
             float(self.options.new_word_bonus),
+            none(),
         )
         model = model._replace(unigram=_read_only(unigram_ahead(model)))
         object.__setattr__(self, "_model", model)
+        object.__setattr__(self, "_rootstock", [])
         object.__setattr__(self, "_scratches", deque())
         # Compiles, or loads what was compiled, now rather than with the first audio.
         self._run(_read_only(np.zeros((0, self.num_tokens), np.float32)), self.start(), 1.0)
+
+    def extended(self, ways: Ways, num_words: int, phrases: Phrases) -> "BeamSearch":
+        """Return a search that knows more words, and expects phrases.
+
+        It shares the language model, nearly all of the tree and the memory to work in, so that it
+        is there in a moment. What was added to this one before is not in it.
+
+        Args:
+            ways: pronunciations to add: of new words, or further ones.
+            num_words: of the lexicon with them.
+            phrases: of words of either.
+
+        Raises:
+            DataError: a word is not below `num_words`, has an empty pronunciation, or is in a
+                phrase and has none.
+            ConfigError: there is no unknown word, or a phrase is not as it should be.
+        """
+        known = self.known_words
+        if self.unknown_word is None:
+            raise ConfigError("expected a language model with an unknown word, found none")
+        if not self._rootstock:
+            self._rootstock.append(Rootstock.of(self.tree, self._model.unigram))
+        root = self._rootstock[0]
+        tree, model = root.tree, self._model._replace(tree=root.tree.arrays, unigram=root.unigram)
+        if ways:
+            scion = scion_of(ways, num_words, known, self.unknown_word)
+            sizes = unigram_ahead(model._replace(tree=scion.arrays))
+            tree, unigram = root.grafted(scion, sizes)
+            model = model._replace(tree=tree.arrays, unigram=_read_only(unigram))
+        if tree.num_tokens > self.num_tokens:
+            raise DataError(
+                f"expected token ids below {self.num_tokens}, found {tree.num_tokens - 1}"
+            )
+        expected = none()
+        if phrases:
+            words = np.unique(np.array([word for one in phrases for word in one], np.int64))
+            scores = self.options.lm_weight * unigrams(model, words)
+            expected = build(phrases, tree, dict(zip(words.tolist(), scores.tolist(), strict=True)))
+        other = copy(self)
+        object.__setattr__(other, "tree", tree)
+        object.__setattr__(other, "_model", model._replace(phrases=expected))
+        return other
+
+    @property
+    def known_words(self) -> int:
+        """How many words the language model has; those with further ids are unknown to it."""
+        return int(self.lm.level_begin[2]) - 1
 
     @property
     def num_tokens(self) -> int:
@@ -129,14 +190,18 @@ class BeamSearch:
             end = min(len(rows), begin + _SETTLE_STEPS - state.step % _SETTLE_STEPS)
             state = self._run(rows[begin:end], state, beam_scale)
             if state.step % _SETTLE_STEPS == 0:
-                state = _settled(self.tree, state, self.options)
+                state = _settled(self.tree, state, self.options, self._model.phrases)
             begin = end
         return state
 
     def best(self, state: SearchState) -> Hypothesis:
         """Return the likeliest words so far; a word counts from its last token on."""
         score, chain, posterior = best_words(
-            state.tokens, state.links, 2 * len(self.tree), float(self.options.posterior_scale)
+            state.tokens,
+            state.links,
+            2 * len(self.tree),
+            float(self.options.posterior_scale),
+            self._model.phrases.lent,
         )
         return Hypothesis(state.settled + _words(state.links, chain, posterior), float(score))
 
@@ -175,7 +240,8 @@ class BeamSearch:
     def _final_scores(self, state: SearchState) -> DoubleArray:
         """Return (tokens,) log scores of ending at each token, -inf within words."""
         tokens = state.tokens
-        scores: DoubleArray = tokens["score"] - tokens["ahead"]
+        lent = self._model.phrases.lent[tokens["phrase"]]
+        scores: DoubleArray = tokens["score"] - tokens["ahead"] - lent
         between = _between_words(self.tree, tokens)
         if not between.any():
             return scores
@@ -227,12 +293,14 @@ def _between_words(tree: LexiconTree, tokens: TokenArray) -> NDArray[np.bool_]:
     return between
 
 
-def _settled(tree: LexiconTree, state: SearchState, options: SearchOptions) -> SearchState:
+def _settled(
+    tree: LexiconTree, state: SearchState, options: SearchOptions, phrases: PhraseArrays
+) -> SearchState:
     """Return `state` with the words moved to `settled` that are stable and far enough back."""
     numbers = _read_only(np.arange(len(state.links)))
     shared = int(link_kernels.shared_words(state.tokens, state.links, numbers))
     _, chain, posterior = best_words(
-        state.tokens, state.links, 2 * len(tree), float(options.posterior_scale)
+        state.tokens, state.links, 2 * len(tree), float(options.posterior_scale), phrases.lent
     )
     chain, posterior = chain[:shared], posterior[:shared]
     depth = int((state.links["end"][chain] <= state.step - options.history_steps).sum())

@@ -25,6 +25,7 @@ NO_ALTERNATIVE = -2
 #   ahead    the part of `score` that is only looked ahead
 #   ahead_lm, ahead_cost   the ending of `lm` that says as much about the words below, and the
 #            back-off weight to it
+#   phrase   state of the automaton of expected phrases
 #   margin   sum over the word's steps of ln p(token) - max ln p
 #   alternative_link   links of other ways here that lost by `alternative_delta` <= 0, best first
 TOKEN = np.dtype(
@@ -38,6 +39,7 @@ TOKEN = np.dtype(
         ("ahead", np.float32),
         ("ahead_lm", np.int32),
         ("ahead_cost", np.float32),
+        ("phrase", np.int32),
         ("margin", np.float32),
         ("alternative_link", np.int32, (NUM_ALTERNATIVES,)),
         ("alternative_delta", np.float32, (NUM_ALTERNATIVES,)),

@@ -1,5 +1,6 @@
 """The pronunciations of a vocabulary as a prefix tree in flat arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -46,6 +47,9 @@ class TreeArrays(NamedTuple):
         same_words: (N,) 1 where the words below are those below the parent.
         word: (pronunciations,) word ids, by the node at which they end.
         extra: word ids, by the node below which they are.
+        added_begin, added_end: the root's children among the nodes that were added later; they are
+            the last ones from added_begin on. Of these, `extra` has all the words below as the
+            language model knows them, and first_word and last_word are empty.
     """
 
     nodes: NDArray[np.void]
@@ -53,6 +57,8 @@ class TreeArrays(NamedTuple):
     same_words: ByteArray
     word: IntArray
     extra: IntArray
+    added_begin: int
+    added_end: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,19 +83,48 @@ class LexiconTree:
         """Return the number of nodes, the root included."""
         return len(self.arrays.nodes)
 
+    def above(self, words: LongArray) -> tuple[LongArray, LongArray]:
+        """Return pairs of a word and a node on its way, the root and its end included.
+
+        Args:
+            words: ids, sorted.
+        """
+        tree = self.arrays
+        places = np.flatnonzero(np.isin(tree.word, words))
+        found = tree.word[places].astype(np.int64)
+        nodes = _last_before(tree.nodes["word_begin"], places)
+        pairs = [np.stack([found, nodes], axis=1)]
+        while (inner := nodes > 0).any():
+            found, nodes = found[inner], nodes[inner]
+            is_first = (nodes >= tree.added_begin) & (nodes < tree.added_end)
+            nodes = np.where(is_first, 0, _last_before(tree.nodes["child_begin"], nodes))
+            pairs.append(np.stack([found, nodes], axis=1))
+        both = np.unique(np.concatenate(pairs), axis=0)
+        return both[:, 0], both[:, 1]
+
     @classmethod
-    def build(cls, pronunciations: Pronunciations | Spelled) -> Self:
+    def build(
+        cls,
+        pronunciations: Pronunciations | Spelled,
+        *,
+        listed_as: Callable[[LongArray], LongArray] | None = None,
+    ) -> Self:
         """Return the tree of `pronunciations`; a list has token sequences for each word id.
 
         A topology of several states a phone is spelled out: its tokens are the states.
+
+        Args:
+            pronunciations: of the words.
+            listed_as: for a tree that is added to another: what the language model calls words.
         """
         if not isinstance(pronunciations, Pronunciations):
             pronunciations = Pronunciations.of(pronunciations)
         words, first_ways, spelled = _rows(pronunciations)
         levels = _Levels.of(spelled)
-        primary = _primary_in_order(words, first_ways, spelled)
+        listed = words if listed_as is None else listed_as(words)
+        primary = _primary_in_order(words, first_ways, spelled) & (listed_as is None)
         first, last = levels.word_ranges(words, primary)
-        extra_begin, extra = levels.extra_words(words[~primary], ~primary, (first, last))
+        extra_begin, extra = levels.extra_words(listed[~primary], ~primary, (first, last))
         by_node = np.argsort(levels.end, kind="stable")
         word_begin = np.searchsorted(levels.end[by_node], np.arange(levels.num_nodes + 1))
         nodes = np.zeros(levels.num_nodes, NODE)
@@ -103,10 +138,17 @@ class LexiconTree:
             levels.same_words(word_begin).astype(np.uint8),
             words[by_node].astype(np.int32),
             extra.astype(np.int32),
+            levels.num_nodes,
+            levels.num_nodes,
         )
-        for array in arrays:
+        for array in arrays[:5]:
             array.setflags(write=False)
         return cls(arrays, pronunciations.num_words, int(spelled.max(initial=0)) + 1)
+
+
+def _last_before(begins: IntArray, places: LongArray) -> LongArray:
+    """Return the last row whose begin is at most each of `places`, the begins never falling."""
+    return np.asarray(np.searchsorted(begins, places, side="right") - 1, np.int64)
 
 
 def _rows(found: Pronunciations) -> tuple[LongArray, NDArray[np.bool_], _Matrix]:
@@ -217,14 +259,16 @@ class _Levels:
     ) -> tuple[LongArray, LongArray]:
         """Return (N + 1,) begins and the words of `rows` below each node outside its range."""
         first, last = ranges
-        nodes, found = self.end[rows], [np.zeros((0, 2), np.int64)]
+        num_words = int(words.max(initial=0)) + 1
+        # A node and a word as one number: pairs would be sorted ten times more slowly.
+        nodes, found = self.end[rows], [np.zeros(0, np.int64)]
         while len(nodes):
             outside = (words < first[nodes]) | (words >= last[nodes])
-            found.append(np.stack([nodes[outside], words[outside]], axis=1))
+            found.append(nodes[outside] * num_words + words[outside])
             inner = self.parent[nodes] >= 0
             nodes, words = self.parent[nodes][inner], words[inner]
-        pairs = np.unique(np.concatenate(found), axis=0)
-        return np.searchsorted(pairs[:, 0], np.arange(self.num_nodes + 1)), pairs[:, 1]
+        at, found_words = np.divmod(np.unique(np.concatenate(found)), num_words)
+        return np.searchsorted(at, np.arange(self.num_nodes + 1)), found_words
 
     def same_words(self, word_begin: LongArray) -> NDArray[np.bool_]:
         """Return (N,) whether the words below a node are those below its parent."""

@@ -15,6 +15,8 @@ from steno_models.lm.ngram.kernels import (
     log_prob,
 )
 from steno_models.lm.ngram.packed.kernels import Packed, get
+from steno_models.search.options import Limits
+from steno_models.search.phrases.kernels import PhraseArrays, word_ahead
 from steno_models.search.topology import Topology
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray, IntArray, LongArray
@@ -46,6 +48,7 @@ class Model(NamedTuple):
         unigram: (N,) the largest ln p(word) of the words below each node.
         unknown_word: the language model's word for those whose id it does not have.
         new_word_bonus: added to ln p(unknown word) for them.
+        phrases: what is expected.
     """
 
     tree: TreeArrays
@@ -54,6 +57,7 @@ class Model(NamedTuple):
     unigram: FloatArray
     unknown_word: int
     new_word_bonus: float
+    phrases: PhraseArrays
 
 
 class Cache(NamedTuple):
@@ -91,6 +95,15 @@ def unigram_ahead(model: Model) -> FloatArray:
         for child in range(node["child_begin"], node["child_end"]):
             ahead[i] = max(ahead[i], ahead[child])
     return ahead
+
+
+@kernel
+def unigrams(model: Model, words: LongArray) -> DoubleArray:
+    """Return (words,) ln p of each of `words` with no words before."""
+    found = np.empty(words.shape[0])
+    for i in range(words.shape[0]):
+        found[i] = predict(model, 0, np.int64(words[i]))[1]
+    return found
 
 
 @kernel
@@ -227,3 +240,53 @@ def look_ahead(
     if place["key"] != ahead_key(history, node):
         learn(model, cache, history, node)
     return cost + place["ahead"], place["history"], cost + place["cost"]
+
+
+@leaf
+def look_ahead_added(model: Model, state: int, node: int) -> float:
+    """Return the ln p of the best word below `node`, one of those added to the tree.
+
+    Few words are ever below one, and many trees share the cache: nothing is remembered. Of many,
+    their unigrams count.
+    """
+    row = model.tree.nodes[node]
+    if not few_extra(row):
+        return float(model.unigram[node])
+    best = -np.inf
+    for k in range(row["extra_begin"], row["extra_end"]):
+        word = np.int64(model.tree.extra[k])
+        expected = advance(model.lm, np.int64(state), word)[1]
+        if word == model.unknown_word:
+            expected += model.new_word_bonus
+        best = max(best, expected)
+    return float(best)
+
+
+@leaf
+def promise(
+    model: Model, limits: Limits, state: int, phrase: int, node: int, ahead: float
+) -> float:  # fmt: skip
+    """Return what the words below `node` may add to a score: the best of them, as far as known.
+
+    Args:
+        model: what is searched.
+        limits: how.
+        state: of the language model.
+        phrase: state of the phrases.
+        node: where in the tree.
+        ahead: the largest ln p(word | state) of the words below.
+    """
+    plain = limits.lm_weight * ahead + limits.word_score
+    phrases = model.phrases
+    if phrases.most == 0.0:
+        return float(plain)
+    best, s = plain, np.int64(phrase)
+    while True:
+        place = word_ahead(phrases, s, node)
+        if place >= 0:
+            expected = predict(model, state, np.int64(phrases.ahead_word[place]))[1]
+            exact = limits.lm_weight * expected + limits.word_score
+            best = max(best, exact + phrases.ahead_gain[place])
+        if s == 0:
+            return float(best - phrases.lent[phrase])
+        s = np.int64(phrases.fail[s])

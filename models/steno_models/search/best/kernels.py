@@ -15,7 +15,7 @@ _TIE = 1e-3
 
 
 @kernel
-def scores_so_far(tokens: TokenArray, roots: int) -> tuple[DoubleArray, int]:
+def scores_so_far(tokens: TokenArray, roots: int, lent: DoubleArray) -> tuple[DoubleArray, int]:
     """Return (tokens,) log scores, and the best token.
 
     Words begun count, but none that might begin next. The best token is one between words if its
@@ -24,13 +24,14 @@ def scores_so_far(tokens: TokenArray, roots: int) -> tuple[DoubleArray, int]:
     Args:
         tokens: the survivors.
         roots: the places 0 and those from `roots` on lie between words.
+        lent: by state of the phrases, what does not count unless they go on.
     """
     scores = np.empty(tokens.shape[0])
     best, highest = 0, -np.inf
     for i in range(tokens.shape[0]):
         score, place, tie = tokens[i]["score"], tokens[i]["place"], 0.0
         if place == 0 or place >= roots:
-            score -= np.float64(tokens[i]["ahead"])
+            score -= np.float64(tokens[i]["ahead"]) + lent[tokens[i]["phrase"]]
             tie = _TIE
         scores[i] = score
         if score + tie > highest:
@@ -63,7 +64,7 @@ def posteriors_of(words: IntArray, links: LinkArray, share: DoubleArray) -> Doub
 
 @kernel
 def best_words(
-    tokens: TokenArray, links: LinkArray, roots: int, scale: float
+    tokens: TokenArray, links: LinkArray, roots: int, scale: float, lent: DoubleArray
 ) -> tuple[float, IntArray, DoubleArray]:
     """Return the log score of the likeliest words so far, their links, and their posteriors.
 
@@ -72,9 +73,11 @@ def best_words(
         links: the graph.
         roots: as in `scores_so_far`.
         scale: factor on log scores, as in `posteriors`.
+        lent: as in `scores_so_far`.
     """
-    scores, best = scores_so_far(tokens, roots)
+    scores, best = scores_so_far(tokens, roots, lent)
     words = chain(links, tokens[best]["link"])
     share = posteriors(tokens, scores, links, scale)
     score = tokens[best]["score"] - np.float64(tokens[best]["ahead"])
+    score -= lent[tokens[best]["phrase"]]
     return score, words, posteriors_of(words, links, share)

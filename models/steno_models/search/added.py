@@ -1,0 +1,100 @@
+"""Words added to a lexicon tree: a small tree beside the large one, which stays as it is.
+
+The large tree takes a moment to build and much memory; sessions add words while others speak. So
+what is added is a tree of its own, whose first nodes are further children of the root, numbered
+behind all others; the rows of the large tree are shared.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steno_models.errors import DataError
+from steno_models.search.growing import Growing
+from steno_models.search.pronunciations import Pronunciations
+from steno_models.search.tree import LexiconTree, TreeArrays
+from steno_models.types import FloatArray
+
+Ways = Mapping[int, Sequence[Sequence[int]]]
+"""Pronunciations, as token ids, of words by their ids: new ones, or further ones of old ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rootstock:
+    """A tree, and the memory that trees with more words share with it.
+
+    Attributes:
+        tree: it.
+        unigram: (N,) the largest unigram ln p below each of its nodes.
+        arrays: its five arrays, and `unigram`.
+    """
+
+    tree: LexiconTree
+    unigram: FloatArray
+    arrays: tuple[Growing[np.generic], ...]
+
+    @classmethod
+    def of(cls, tree: LexiconTree, unigram: FloatArray) -> "Rootstock":
+        """Return that of a tree to which nothing was added."""
+        return cls(tree, unigram, tuple(map(Growing, (*tree.arrays[:5], unigram))))
+
+    def grafted(self, scion: LexiconTree, unigram: FloatArray) -> tuple[LexiconTree, FloatArray]:
+        """Return the tree with all words of `scion`, as `scion_of` made it, and its unigrams.
+
+        Args:
+            scion: the tree of what is added.
+            unigram: (M,) the same of its nodes.
+        """
+        base, added = self.tree.arrays, scion.arrays
+        shift = len(self.tree) - 1  # the scion's root is the one that is there
+        rows = added.nodes[1:].copy()
+        for name in ("child_begin", "child_end"):
+            rows[name] += shift
+        for name in ("word_begin", "word_end"):
+            rows[name] += len(base.word)
+        for name in ("extra_begin", "extra_end"):
+            rows[name] += len(base.extra)
+        more = (rows, added.token[1:], added.same_words[1:], added.word, added.extra, unigram[1:])
+        *arrays, unigrams = (
+            array.grown(piece) for array, piece in zip(self.arrays, more, strict=True)
+        )
+        whole = TreeArrays(
+            *arrays,
+            added_begin=len(self.tree),
+            added_end=shift + int(added.nodes[0]["child_end"]),
+        )
+        tree = LexiconTree(
+            whole,
+            max(self.tree.num_words, scion.num_words),
+            max(self.tree.num_tokens, scion.num_tokens),
+        )
+        return tree, unigrams
+
+
+def scion_of(ways: Ways, num_words: int, known_words: int, unknown_word: int) -> LexiconTree:
+    """Return the tree of `ways` alone, ready to be grafted.
+
+    Args:
+        ways: what is added.
+        num_words: of the lexicon, these included.
+        known_words: the language model has the ids below.
+        unknown_word: what it has instead of the others.
+
+    Raises:
+        DataError: an id is not below `num_words`, or a pronunciation is empty.
+    """
+    ids = sorted(ways)
+    if not ids or ids[0] < 0 or ids[-1] >= num_words:
+        raise DataError(f"expected ids of words from 0 to {num_words - 1}, found {ids[:3]}")
+    counts = [len(ways[word]) for word in ids]
+    several = [np.asarray(way, np.int32) for word in ids for way in ways[word]]
+    found = Pronunciations(
+        num_words,
+        np.repeat(np.array(ids, np.int64), counts),
+        np.array([len(way) for way in several], np.int64),
+        np.concatenate(several),
+    )
+    return LexiconTree.build(
+        found, listed_as=lambda words: np.where(words < known_words, words, unknown_word)
+    )
