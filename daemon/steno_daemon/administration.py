@@ -3,12 +3,15 @@
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from steno_daemon import wire
 from steno_daemon.domains import Domains, Version
 from steno_daemon.errors import DomainError, FixedModelError, UnknownModelError
 from steno_daemon.library import Library, Shelf
 from steno_daemon.states import State
 from steno_daemon.wire import DomainState, ErrorCode
+from steno_daemon.wordbook import Wordbook
 
 if TYPE_CHECKING:
     from steno_daemon.streams import Streams
@@ -21,9 +24,13 @@ class Administration:
         domains: the language models.
         library: the folder that they come from.
         streams: the sessions.
+        words: that were added to the language models.
     """
 
-    def __init__(self, domains: Domains, library: Library, streams: "Streams") -> None:
+    def __init__(
+        self, domains: Domains, library: Library, streams: "Streams", words: Wordbook
+    ) -> None:
+        self._words = words
         self._domains = domains
         self._library = library
         self._streams = streams
@@ -66,6 +73,24 @@ class Administration:
                 )
             case wire.SwapDomain():
                 return self._swapped(call)
+            case wire.ListDomainWords(name=name):
+                found = self._words.listed(name)
+            case wire.RemoveDomainWords(name=name, words=words):
+                found = await self._words.remove(name, words)
+            case wire.AddDomainWords(name=name, words=new, at=at):
+                former = self._domains.newest(name)
+                found = await self._words.add(name, new)
+                if at is not None:
+                    self._renew(former, at)
+        return replace(found, id=call.id)
+
+    def _renew(self, former: Version, at: wire.When) -> None:
+        """Let the sessions that have a former version go on with the newest one."""
+        for holder in sorted(former.holders):
+            stream = self._streams.named(holder)
+            if stream is not None and stream.session.state is State.LISTENING:
+                stream.session.receive_configure(wire.Configure(language_model=former.name, at=at))
+                stream.advance()
 
     def _shown(self, number: int, name: str) -> wire.AdminAnswer:
         found = tuple(one for one in self._listed() if one.name == name)

@@ -29,7 +29,7 @@ LINES = "session.jsonl"
 VERSION = 1
 READ_BYTES = 64 * 1024
 
-Command: TypeAlias = wire.Configure | wire.Finalize | wire.Stop
+Command: TypeAlias = wire.Configure | wire.AddWords | wire.Finalize | wire.Stop
 """What a client says between its audio that changes what is heard."""
 
 

@@ -26,6 +26,7 @@ class Checkpoint:
         rules: of the endpoint.
         vad: what the detector knows.
         language_model: name of the one that goes on; empty for that of the session's start.
+        wishes: number of the words and phrases that it is extended by; 0 for none.
     """
 
     position: int = 0
@@ -38,3 +39,4 @@ class Checkpoint:
     rules: Rules | None = None
     vad: VadMemory | None = None
     language_model: str = ""
+    wishes: int = 0

@@ -66,6 +66,12 @@ class LimitsConfig(_Section, frozen=True, kw_only=True):
     """Text messages a second, in the mean over ten seconds; audio is not counted."""
     viewers: Count = 500
     """Connections that watch sessions."""
+    phrases: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+    """Phrases that one session may expect at once."""
+    phrase_words: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    """Words in one of them."""
+    added_words: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+    """Words that may be added to one session, or to one language model."""
 
 
 class TokenConfig(_Section, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ itself with every piece of work, so that it never looks a name up.
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,10 @@ class Version:
         holders: names of the sessions that have it.
         loaded_s: when it was loaded, by the monotonic clock.
         is_retired: whether no further session gets it.
+        base: the one that this one extends for one session; None of all others.
+        extended: what is decoded with then.
+        is_ready: whether that was made, or cannot be.
+        wishes: the number of what the session expects; 0 where that is nothing.
     """
 
     name: str
@@ -53,11 +57,33 @@ class Version:
     holders: set[str] = field(default_factory=set)
     loaded_s: float = field(default_factory=monotonic)
     is_retired: bool = False
+    base: "Version | None" = None
+    extended: "LanguageModel | None" = None
+    wishes: int = 0
+    is_ready: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_ready = self.base is None
+
+    def extend(self, model: "LanguageModel | None") -> None:
+        """Decode with this from now on; with the base where there is none."""
+        self.extended = model
+        self.is_ready = True
 
     @property
     def language_model(self) -> "LanguageModel | str":
         """What the recogniser decodes with: itself, or its name where it is the bundle's."""
+        if self.extended is not None:
+            return self.extended
+        if self.base is not None:
+            return self.base.language_model
         return self.name if self.domain is None else self.domain.model
+
+    @property
+    def added(self) -> bool:
+        """Whether words were added to it for good."""
+        model = self.language_model
+        return not isinstance(model, str) and model.plain is not None
 
     @property
     def is_of_bundle(self) -> bool:
@@ -136,6 +162,22 @@ class Domains:
         if former is not None:
             self._retire(former)
         return self._newest[name]
+
+    def enrich(self, name: str, model: "LanguageModel") -> Version:
+        """Let a name stand for its newest version with other words added, from now on.
+
+        Raises:
+            UnknownModelError: there is none of that name.
+        """
+        former = self.newest(name)
+        number = self._numbers[name] = self._numbers[name] + 1
+        domain = None if former.domain is None else replace(former.domain, model=model)
+        version = Version(name, number, domain, former.origin)
+        if domain is None:
+            version.extend(model)
+        self._newest[name] = version
+        self._retire(former)
+        return version
 
     def retire(self, name: str) -> Version:
         """Let no further session have a language model; return the version that was the newest.

@@ -26,11 +26,13 @@ from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.config import ServerConfig
 from steno_daemon.errors import ConfigError, StenoDaemonError
 from steno_daemon.offer import Snapshot
+from steno_models.recogniser import Wishes
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{16}")
 _SUFFIX = ".jsonl"
+NO_WISHES: Mapping[int, Wishes] = {}
 
 
 def directory_of(server: ServerConfig, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -53,11 +55,15 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     grant: str
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Entry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A further line: events, and where each channel can be taken up after them."""
 
     checkpoints: tuple[Checkpoint, ...]
     events: tuple[wire.ServerMessage, ...]
+    wishes: dict[int, Wishes] = {}
+    """Words and phrases that a checkpoint may name from here on."""
 
 
 class Page:
@@ -76,6 +82,7 @@ class Page:
         self._path = path
         self._file = _hold(path, flags)
         self._checkpoints: tuple[Checkpoint, ...] = ()
+        self._wishes: set[int] = set()
 
     @property
     def is_open(self) -> bool:
@@ -86,11 +93,27 @@ class Page:
         """Write how the session began."""
         self._write(opening)
 
-    def write(self, events: list[wire.ServerMessage], checkpoints: tuple[Checkpoint, ...]) -> None:
-        """Write events that are about to be sent, and the checkpoints if they are news."""
+    def write(
+        self,
+        events: list[wire.ServerMessage],
+        checkpoints: tuple[Checkpoint, ...],
+        wishes: Mapping[int, Wishes] = NO_WISHES,
+    ) -> None:
+        """Write events that are about to be sent, and the checkpoints if they are news.
+
+        Words and phrases are written with the first checkpoint that names them.
+        """
         if events or checkpoints != self._checkpoints:
             self._checkpoints = checkpoints
-            self._write(Entry(checkpoints=checkpoints, events=tuple(map(_without_token, events))))
+            named = {one.wishes for one in checkpoints} - self._wishes - {0}
+            self._wishes |= named
+            self._write(
+                Entry(
+                    checkpoints=checkpoints,
+                    events=tuple(map(_without_token, events)),
+                    wishes={number: wishes[number] for number in sorted(named)},
+                )
+            )
 
     def cut_torn_line(self) -> None:
         """Remove what a daemon that died began to write last, so that more can follow."""
@@ -221,7 +244,8 @@ class Journal:
         events = tuple(event for entry in entries for event in entry.events)
         if not entries:
             return None
-        return opening, Snapshot(opening.start, entries[-1].checkpoints, events)
+        wishes = {number: one for entry in entries for number, one in entry.wishes.items()}
+        return opening, Snapshot(opening.start, entries[-1].checkpoints, events, wishes)
 
     def forget_old(self) -> None:
         """Remove the files that nobody wrote to for so long that nobody comes back."""

@@ -49,7 +49,7 @@ class Models:
 
     def hold(self, versions: Collection[Version]) -> None:
         """Hold these and no others."""
-        held = frozenset(versions)
+        held = frozenset(version.base or version for version in versions)
         if held != self._held:
             self._held = held
             self._domains.hold(self._holder, held)

@@ -10,8 +10,10 @@ from steno_daemon.domains import GENERAL, Domains, Version
 from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.happenings import STEP_SAMPLES
 from steno_daemon.transcript import UNNUMBERED
+from steno_daemon.vocabulary import Fill, WordLimits
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
+from steno_models.recogniser import Wishes
 
 STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
 
@@ -42,6 +44,8 @@ class Offer:
         session_s: audio after which a session is ended.
         resume_s: how long a session waits for a client that lost its connection.
         shares_port: whether other daemons answer at the same address, too.
+        fill: makes language models with more words; None where there can be none.
+        words: how many words and phrases a session may have.
         features: makes what turns the samples of a segment into the recogniser's features.
     """
 
@@ -51,6 +55,8 @@ class Offer:
     session_s: float = float("inf")
     resume_s: float = 0.0
     shares_port: bool = False
+    fill: Fill | None = None
+    words: WordLimits = field(default_factory=WordLimits)
     features: Callable[[], StreamingExtractor] = StreamingFbank
 
     def hearing(self, rules: Rules, version: Version | None = None) -> Hearing:
@@ -98,11 +104,13 @@ class Snapshot:
         start: what the client asked for.
         checkpoints: where each channel can be taken up.
         events: those that a client may have missed, numbered.
+        wishes: words and phrases that the checkpoints name.
     """
 
     start: wire.Start
     checkpoints: tuple[Checkpoint, ...]
     events: tuple[wire.ServerMessage, ...]
+    wishes: dict[int, Wishes] = field(default_factory=dict)
 
     @property
     def announced(self) -> list[int]:

@@ -105,7 +105,7 @@ class Recording:
 
     def message(self, message: wire.ClientMessage) -> None:
         """Keep a message that changes what is heard; `start` is kept already, tokens never are."""
-        if isinstance(message, wire.Configure | wire.Finalize | wire.Stop):
+        if isinstance(message, wire.Configure | wire.AddWords | wire.Finalize | wire.Stop):
             self._put(Line(at=self.at, received=message), LINE_BYTES)
 
     def event(self, event: wire.ServerMessage) -> None:

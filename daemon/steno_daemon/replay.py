@@ -169,6 +169,8 @@ def _obey(session: Session, command: Command | None) -> None:
     match command:
         case wire.Configure():
             session.receive_configure(command)
+        case wire.AddWords():
+            session.receive_add_words(command)
         case wire.Finalize():
             session.receive_finalize()
         case wire.Stop():

@@ -62,6 +62,11 @@ class Command:
     end: EndpointReason | None = None
     switch: Switch | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether what it brings is there; the cursor waits for that."""
+        return self.switch is None or self.switch.version.is_ready
+
     def is_due(self, cursor: int) -> bool:
         """Return whether to do it at the cursor.
 

@@ -242,8 +242,9 @@ class Segmenter:
         """Move the cursor by a block or obey a command; say whether there was anything to do."""
         command = self._commands[0] if self._commands else None
         if command is not None and command.is_due(self._cursor):
-            self._obey(command)
-            return True
+            if command.is_ready:
+                self._obey(command)
+            return command.is_ready
         end = self._cursor + BLOCK_SAMPLES
         if command is not None:
             end = min(end, command.position)
@@ -288,6 +289,7 @@ class Segmenter:
             rules=self._rules,
             vad=self._vad.memory,
             language_model=self._version.name if self._version else "",
+            wishes=self._version.wishes if self._version else 0,
         )
 
     def _forget(self) -> None:
@@ -343,7 +345,10 @@ class Segmenter:
     def _apply(self, switch: Switch, segment: Segment | None) -> None:
         """Change the language model here, also of the segment that is open."""
         self._version = switch.version
-        self.checkpoint = replace(self.checkpoint, language_model=switch.version.name)
+        version = switch.version
+        self.checkpoint = replace(
+            self.checkpoint, language_model=version.name, wishes=version.wishes
+        )
         if segment is not None:
             segment.rescore(switch.version)
         number = segment.number if segment else None

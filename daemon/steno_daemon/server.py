@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from steno_daemon import notify, wire
 from steno_daemon.activation import host_of
@@ -47,8 +48,14 @@ from steno_daemon.transports.http import HttpTransport, Rooms
 from steno_daemon.transports.microphone import GRANT as MICROPHONE
 from steno_daemon.transports.microphone import MicrophoneService
 from steno_daemon.transports.terms import Terms
+from steno_daemon.vocabulary import WordLimits
 from steno_daemon.watchdog import Rhythm, keep_watch
+from steno_daemon.wordbook import Wordbook
+from steno_daemon.wordsmith import Wordsmith
 from steno_models.recogniser import Recogniser
+
+if TYPE_CHECKING:
+    from steno_models.vocabulary import Extender
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +77,7 @@ class Model:
         recogniser: decodes; the engine's alone from now on.
         load_domain: loads a language model for it; None where it takes none but its own.
         language: such as "en"; empty where it is not known.
+        extender: adds words to them; None where that cannot be.
     """
 
     name: str
@@ -78,6 +86,7 @@ class Model:
     recogniser: Recogniser
     load_domain: LoadDomain | None = None
     language: str = ""
+    extender: "Extender | None" = None
 
 
 def program_version() -> str:
@@ -156,6 +165,12 @@ class Daemon:
         )
         self._domains = Domains(model.language_models)
         self._library = Library(self._domains, model.load_domain, config.engine.domains_directory)
+        self._smith = Wordsmith(model.extender) if model.extender else None
+        limits = config.limits
+        self._word_limits = WordLimits(limits.phrases, limits.phrase_words, limits.added_words)
+        self._wordbook = Wordbook(
+            self._domains, self._smith, lambda: self._library.directory, self._word_limits
+        )
         self._recorder = Recorder(config.recording.directory, self._setting())
         directory = directory_of(config.server)
         self._journal = Journal(directory, keep_s=KEEP_SESSIONS_S) if directory else None
@@ -175,7 +190,7 @@ class Daemon:
             Exports(self.hub, _exporter(config.captions)),
             self._health,
             self._status,
-            Administration(self._domains, self._library, self.streams),
+            Administration(self._domains, self._library, self.streams, self._wordbook),
         )
         about = About(lambda: self._domains, model.name, model.version)
         entrances = doors(config, about)
@@ -213,6 +228,7 @@ class Daemon:
     async def renew_domains(self) -> None:
         """Load the language models that are new or different, and try the others again."""
         await self._library.look(at_once=True)
+        await self._wordbook.restore()
 
     def _is_good(self, grant: Grant, scope: Scope) -> bool:
         """Return whether a grant is still good for a scope; the daemon's own always is."""
@@ -257,6 +273,8 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.engine.close()
+            if self._smith is not None:
+                self._smith.close()
             await asyncio.to_thread(self._recorder.close)
 
     async def _tidy(self) -> None:
@@ -294,6 +312,8 @@ class Daemon:
             session_s=config.limits.session_s,
             resume_s=config.server.resume_s,
             shares_port=config.server.reuse_port,
+            fill=self._smith,
+            words=self._word_limits,
             features=self._model.recogniser.features,
         )
 

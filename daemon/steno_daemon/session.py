@@ -38,7 +38,9 @@ from steno_daemon.outbox import Outbox
 from steno_daemon.replies import Replies
 from steno_daemon.states import TRANSITIONS, Input, State
 from steno_daemon.transcript import UNNUMBERED
-from steno_daemon.wire import CloseReason, ErrorCode
+from steno_daemon.vocabulary import Order, Vocabulary
+from steno_daemon.wire import CloseReason, ErrorCode, When
+from steno_models.recogniser import Wishes
 
 if TYPE_CHECKING:
     from steno_models import recogniser
@@ -84,8 +86,10 @@ class Session:
         self._outbox = Outbox(observe)
         self._replies = Replies(self._outbox)
         self._models = Models(offer.domains, name, self._replies)
+        self._vocabulary = Vocabulary(offer.fill, offer.words, self._outbox.add)
         self._intake = Intake(self.start)
         self._lanes = Lanes(1, offer.hearing(self._rules), self.start, self._outbox)
+        self._version = offer.domains.newest(offer.domains.default)
         self._close_reason = CloseReason.STOPPED
         self._finalizing: dict[int, int] = {}  # the client's samples at each position
         self._resumed = False
@@ -108,6 +112,7 @@ class Session:
             self._models.restored(one.language_model or start.language_model)
             for one in snapshot.checkpoints
         ]
+        self._version = versions[0]
         self._lanes = Lanes.restored(
             snapshot.checkpoints,
             [self._offer.hearing(self._rules, version) for version in versions],
@@ -119,6 +124,10 @@ class Session:
         self._replies.acknowledged = self._intake.received_samples
         self._outbox.restore(snapshot.events)
         self._models.hold(() if over else versions)
+        wishes = max(one.wishes for one in snapshot.checkpoints)
+        self._vocabulary.restore(snapshot.wishes, wishes)
+        if wishes and not over:
+            self._order(self._vocabulary.again(versions[0], at=When.NOW, position=0))
         self.state = State.CLOSED if over else State.LISTENING
 
     # The transport side.
@@ -151,6 +160,11 @@ class Session:
         """Where each channel can be taken up, after the events that were said so far."""
         return self._lanes.checkpoints
 
+    @property
+    def wishes(self) -> dict[int, Wishes]:
+        """The words and phrases that checkpoints name, by number."""
+        return self._vocabulary.kept
+
     def receive_start(self, start: wire.Start) -> None:
         """Begin to listen, if the daemon has room and the language model."""
         if not self._allowed(Input.START):
@@ -164,6 +178,10 @@ class Session:
             self.refuse_overloaded(error)
             return
         self._begin(start, version)
+        if start.phrases:
+            self._order(
+                self._vocabulary.expect(start.phrases, version, at=When.SEGMENT, position=0)
+            )
 
     def receive_audio(self, data: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
@@ -197,12 +215,31 @@ class Session:
             if version is None:
                 return
         self._note(wish)
+        position = self._intake.position
         if wish.endpointing != wire.Endpointing():
             self._rules = self._rules.changed(wish.endpointing)
             self._lanes.change_rules(self._rules, self._intake.position)
         if version is not None:
-            self._lanes.switch(version, wish.at, self._intake.position)
+            self._version = version
+        if wish.phrases is not None:
+            self._order(
+                self._vocabulary.expect(wish.phrases, self._version, at=wish.at, position=position)
+            )
+        elif version is not None and self._vocabulary.wishes != Wishes():
+            self._order(self._vocabulary.again(version, at=wish.at, position=position))
+        elif version is not None:
+            self._lanes.switch(version, wish.at, position)
             self._models.hold(self._lanes.versions)
+
+    def receive_add_words(self, wish: wire.AddWords) -> None:
+        """Add words to what may be heard in the audio that follows."""
+        if self._allowed(Input.ADD_WORDS):
+            self._note(wish)
+            self._order(
+                self._vocabulary.add(
+                    wish.words, self._version, at=wish.at, position=self._intake.position
+                )
+            )
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
@@ -353,11 +390,23 @@ class Session:
             )
         return False
 
+    def call_when_ready(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when there may be work that waited for words to be made ready."""
+        self._vocabulary.wake = wake
+
+    def _order(self, order: Order | None) -> None:
+        """Go on with what was ordered from its place on; the audio behind waits for it."""
+        if order is not None:
+            self._lanes.switch(order.version, order.at, order.position)
+            self._models.hold(self._lanes.versions)
+            self._vocabulary.start(order)
+
     def _begin(self, start: wire.Start, version: Version) -> None:
         self._take_form(start)
         self._intake = Intake(start)
         hearing = self._offer.hearing(self._rules, version)
         self._models.hold([version])
+        self._version = version
         self._lanes = Lanes(transcripts_of(start), hearing, start, self._outbox)
         self.state = TRANSITIONS[self.state, Input.START]
         chunk_ms = self.decoding.chunk_steps * STEP_MS

@@ -18,6 +18,7 @@ class Input(Enum):
     START = "start"
     AUDIO = "audio"
     CONFIGURE = "configure"
+    ADD_WORDS = "add_words"
     FINALIZE = "finalize"
     STOP = "stop"
 
@@ -27,6 +28,7 @@ TRANSITIONS = {
     (State.IDLE, Input.STOP): State.CLOSED,
     (State.LISTENING, Input.AUDIO): State.LISTENING,
     (State.LISTENING, Input.CONFIGURE): State.LISTENING,
+    (State.LISTENING, Input.ADD_WORDS): State.LISTENING,
     (State.LISTENING, Input.FINALIZE): State.LISTENING,
     (State.LISTENING, Input.STOP): State.DRAINING,
 }

@@ -135,6 +135,7 @@ class Stream:
             note=self._note,
             token=identity.resume_token,
         )
+        self.session.call_when_ready(self._wake_up)
         self.log = SessionLog(logger, {"session": identity.name})
         self._house = house
         self.follows = False
@@ -316,6 +317,14 @@ class Stream:
             self.log.exception("a fault of the daemon")
             self.break_off()
 
+    def _wake_up(self) -> None:
+        """Go on: what the session waited for is there."""
+        try:
+            self.advance()
+        except Exception:
+            self.log.exception("a fault of the daemon")
+            self.break_off()
+
     def _observe(self, event: wire.ServerMessage) -> None:
         """Show an event to the viewers, also while the client is away."""
         if isinstance(event, wire.Ready):
@@ -378,7 +387,7 @@ class Stream:
         """Put on disk what is new and matters, before it is sent."""
         if self._page is not None:
             new = [event for event in events if event.seq > self._kept_seq and is_durable(event)]
-            self._page.write(new, self.session.checkpoints)
+            self._page.write(new, self.session.checkpoints, self.session.wishes)
 
     def _has_room(self) -> bool:
         return (

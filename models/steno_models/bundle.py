@@ -305,6 +305,7 @@ def load_language_model(
         topology=ctc(len(symbols)),
         start_state=model.start_state,
         end_word=model.end_word,
+        unknown_word=model.unknown_word,
         options=SearchOptions(**msgspec.structs.asdict(section)),
     )
     return LanguageModel(search, words)

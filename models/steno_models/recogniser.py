@@ -151,6 +151,42 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedWord:
+    """A word beyond a lexicon, or one of it that is expected.
+
+    Attributes:
+        text: its spelling.
+        pronunciations: phones with spaces between; none where they shall be found.
+        boost: nats that each time it is said earns.
+    """
+
+    text: str
+    pronunciations: tuple[str, ...] = ()
+    boost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that are expected one after the other; each of them earns `boost` nats then."""
+
+    text: str
+    boost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is expected beside what a language model knows."""
+
+    words: tuple[AddedWord, ...] = ()
+    phrases: tuple[Phrase, ...] = ()
+
+    def joined(self, others: "Wishes") -> "Wishes":
+        """Return these and others; of a word that both have, the others' counts."""
+        words = {word.text: word for word in (*self.words, *others.words)}
+        return Wishes(tuple(words.values()), (*self.phrases, *others.phrases))
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageModel:
     """A lexicon and language model ready to search.
 
@@ -159,11 +195,15 @@ class LanguageModel:
         words: the spelling of its word ids.
         neural_share: of the second pass's neural language model beside this one; that of the bundle
             where None.
+        plain: the one that this one extends; None where it extends none.
+        wishes: what it has beyond that one.
     """
 
     search: BeamSearch
     words: Sequence[str]
     neural_share: float | None = None
+    plain: "LanguageModel | None" = None
+    wishes: Wishes = Wishes()
 
 
 class HasChunk(Protocol):

@@ -6,6 +6,7 @@ from steno_daemon.dialects.dialect import CONTAINER_PIECE_BYTES, PIECE_BYTES, Di
 from steno_daemon.errors import WireError
 from steno_daemon.session import Session
 from steno_daemon.wire import (
+    AddWords,
     Configure,
     ErrorCode,
     Finalize,
@@ -58,6 +59,8 @@ class NativeDialect(Dialect):
                 session.receive_start(message)
             case Configure():
                 session.receive_configure(message)
+            case AddWords():
+                session.receive_add_words(message)
             case Finalize():
                 session.receive_finalize()
             case Stop():

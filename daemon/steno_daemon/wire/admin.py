@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from steno_daemon.wire.names import ErrorCode, When
+from steno_daemon.wire.words import NewWord, RefusedText, TakenWord, WordText
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
@@ -72,6 +73,30 @@ class SwapDomain(_Call, frozen=True, kw_only=True, tag="swap_domain"):
 
 class RetireDomain(_Call, frozen=True, kw_only=True, tag="retire_domain"):
     """Lets no more sessions have a domain; `domain_retired` answers."""
+
+    name: Name
+
+
+class AddDomainWords(_Call, frozen=True, kw_only=True, tag="add_words"):
+    """Adds words to a language model for good; `domain_words` answers.
+
+    Sessions that begin or change from then on know them; with `at`, those that run as well.
+    """
+
+    name: Name
+    words: Annotated[tuple[NewWord, ...], msgspec.Meta(min_length=1)]
+    at: When | None = None
+
+
+class RemoveDomainWords(_Call, frozen=True, kw_only=True, tag="remove_words"):
+    """Takes back words that were added to a language model; `domain_words` answers."""
+
+    name: Name
+    words: Annotated[tuple[WordText, ...], msgspec.Meta(min_length=1)]
+
+
+class ListDomainWords(_Call, frozen=True, kw_only=True, tag="list_words"):
+    """Asks which words were added to a language model; `domain_words` answers."""
 
     name: Name
 
@@ -149,6 +174,18 @@ class DomainRetired(_Answer, frozen=True, kw_only=True, tag="domain_retired"):
     """Those that still have it."""
 
 
+class DomainWords(_Answer, frozen=True, kw_only=True, tag="domain_words"):
+    """The words that were added to a language model, all of them."""
+
+    name: str
+    version: int
+    words: tuple[TakenWord, ...] = ()
+    refused: tuple[RefusedText, ...] = ()
+    """What was not added or not there to be taken back, and why."""
+    is_kept: bool = False
+    """Whether they outlive the daemon: they lie in its folder of domains."""
+
+
 class Refused(_Answer, frozen=True, kw_only=True, tag="refused"):
     """Nothing was done, and why."""
 
@@ -158,5 +195,16 @@ class Refused(_Answer, frozen=True, kw_only=True, tag="refused"):
     found: str | None = None
 
 
-AdminCall: TypeAlias = ListDomains | ShowDomain | LoadDomain | SwapDomain | RetireDomain
-AdminAnswer: TypeAlias = Domains | DomainLoaded | DomainSwapped | DomainRetired | Refused
+AdminCall: TypeAlias = (
+    ListDomains
+    | ShowDomain
+    | LoadDomain
+    | SwapDomain
+    | RetireDomain
+    | AddDomainWords
+    | RemoveDomainWords
+    | ListDomainWords
+)
+AdminAnswer: TypeAlias = (
+    Domains | DomainLoaded | DomainSwapped | DomainRetired | DomainWords | Refused
+)

@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from steno_daemon.wire.names import CHANNELS_MAX, SAMPLE_RATE_MAX, SAMPLE_RATE_MIN, Encoding, When
+from steno_daemon.wire.words import NewWord, Phrase
 
 
 class Endpointing(
@@ -63,6 +64,8 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     daemon has such. What was stable stays."""
     label: Annotated[str, msgspec.Meta(max_length=100)] = ""
     """What those who watch the session see as its name."""
+    phrases: tuple[Phrase, ...] = ()
+    """What is likely to be said; a `vocabulary` says what was taken."""
     record: bool = False
     """Whether the speaker consents that the daemon keeps the audio, if it is set up to."""
 
@@ -83,8 +86,19 @@ class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
     language_model: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     """Another one; a `switched` follows where it begins to count. The name that the session has
     brings the newest version of it."""
+    phrases: tuple[Phrase, ...] | None = None
+    """What is likely to be said from now on, instead of what was before; none with an empty list. A
+    `vocabulary` says what was taken, a `switched` where it begins to count."""
     at: When = When.SEGMENT
     """From when on; with "now" the open segment is scored again from its start."""
+
+
+class AddWords(_Client, frozen=True, kw_only=True, tag="add_words"):
+    """Adds words to what the session knows, beside those added before; a `vocabulary` answers."""
+
+    words: Annotated[tuple[NewWord, ...], msgspec.Meta(min_length=1)]
+    at: When = When.SEGMENT
+    """From when on they may be heard; with "now" the open segment is scored again."""
 
 
 class Finalize(_Client, frozen=True, kw_only=True, tag="finalize"):
@@ -101,4 +115,4 @@ class Ping(_Client, frozen=True, kw_only=True, tag="ping"):
     id: int = 0
 
 
-ClientMessage: TypeAlias = Start | Resume | Configure | Finalize | Stop | Ping
+ClientMessage: TypeAlias = Start | Resume | Configure | AddWords | Finalize | Stop | Ping

@@ -5,6 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from steno_daemon.wire.names import CloseReason, EndpointReason, ErrorCode, When
+from steno_daemon.wire.words import RefusedText, TakenWord
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +121,20 @@ class Switched(_Event, frozen=True, kw_only=True, tag="switched"):
     no longer counts."""
 
 
+class Vocabulary(_Event, frozen=True, kw_only=True, tag="vocabulary"):
+    """The answer to phrases and `add_words`: what the session expects now, all of it.
+
+    A `switched` says from where on.
+    """
+
+    words: tuple[TakenWord, ...] = ()
+    """Those that were added, and those of phrases."""
+    phrases: tuple[str, ...] = ()
+    """As they will be written."""
+    refused: tuple[RefusedText, ...] = ()
+    """What was not taken of what was asked for last."""
+
+
 class Finalized(_Event, frozen=True, kw_only=True, tag="finalized"):
     """The answer to a `finalize`: every word of the audio sent before it is final."""
 
@@ -177,6 +192,7 @@ ServerMessage: TypeAlias = (
     | Final
     | Endpoint
     | Switched
+    | Vocabulary
     | Finalized
     | Acknowledged
     | Load

@@ -1,0 +1,262 @@
+"""Words that administrators add to language models, for good.
+
+They lie beside the domains, so that the next daemon knows them too: NAME.added.lexicon.txt in the
+folder of domains, for the bundle's own language models as for those that lie there. A line is a
+word, its boost and a pronunciation, with tabs between; the first line has the SHA-256 of the rest.
+Written whole or not at all.
+
+Each change makes a further version of the language model, beside which sessions keep theirs. What
+comes while one is being made goes into the next, all at once: a thousand words that are added one
+by one cost little more than as many at once.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steno_daemon import wire
+from steno_daemon.domains import Domains
+from steno_daemon.errors import DomainError
+from steno_daemon.vocabulary import WordLimits, with_words
+from steno_daemon.wordsmith import Wordsmith
+from steno_models.errors import DataError
+from steno_models.recogniser import AddedWord, Wishes
+
+if TYPE_CHECKING:
+    from steno_models.vocabulary import Extended
+
+logger = logging.getLogger(__name__)
+
+SUFFIX = ".added.lexicon.txt"
+_HEAD = "# words added by administrators; sha256 of the rest: "
+
+
+class Wordbook:
+    """The words added to each language model; lives on the event loop.
+
+    Args:
+        domains: the language models.
+        smith: makes them; None where words cannot be added.
+        directory: returns the folder of domains; None where there is none and words last as long as
+            the daemon.
+        limits: how many words.
+    """
+
+    def __init__(
+        self,
+        domains: Domains,
+        smith: Wordsmith | None,
+        directory: Callable[[], Path | None],
+        limits: WordLimits,
+    ) -> None:
+        self._domains = domains
+        self._smith = smith
+        self._directory = directory
+        self._limits = limits
+        self._words: dict[str, tuple[AddedWord, ...]] = {}
+        self._told: dict[str, Extended] = {}
+        self._turn = asyncio.Lock()
+        self._asked = 0
+        self._done = 0
+
+    async def restore(self) -> None:
+        """Add the words that lie in the folder to the language models that are there.
+
+        A file that is damaged is named in the log, and left as it is.
+        """
+        for name in self._domains.names:
+            version = self._domains.newest(name)
+            if version.added:
+                continue
+            path = self._path(name)
+            if path is None or self._smith is None:
+                continue
+            try:
+                self._words[name] = await asyncio.to_thread(read, path)
+                if self._words[name]:
+                    await self._apply(name)
+            except (DataError, OSError) as error:
+                logger.warning("words added to %s are left out: %s", name, error)
+
+    def listed(self, name: str, refused: Sequence[wire.RefusedText] = ()) -> wire.DomainWords:
+        """Return the words of a language model.
+
+        Raises:
+            UnknownModelError: there is none of that name.
+        """
+        version = self._domains.newest(name)
+        told = self._told.get(name)
+        sounds = {one.text: one for one in told.taken} if told else {}
+        words = []
+        for word in self._words.get(name, ()):
+            taken = sounds.get(word.text.lower(), sounds.get(word.text))
+            source = taken.source.value if taken else wire.PronunciationSource.GIVEN.value
+            words.append(
+                wire.TakenWord(
+                    text=word.text,
+                    source=wire.PronunciationSource(source),
+                    pronunciations=taken.pronunciations if taken else word.pronunciations,
+                )
+            )
+        return wire.DomainWords(
+            name=name,
+            version=version.number,
+            words=tuple(words),
+            refused=tuple(refused),
+            is_kept=self._path(name) is not None,
+        )
+
+    async def add(self, name: str, words: Sequence[wire.NewWord]) -> wire.DomainWords:
+        """Add words to a language model.
+
+        Raises:
+            UnknownModelError: there is none of that name.
+            DomainError: words cannot be added, or not be kept.
+        """
+        self._check(name)
+        wishes, refused = with_words(Wishes(self._words.get(name, ())), words, self._limits)
+        self._words[name] = wishes.words
+        await self._settle(name)
+        told = self._told.get(name)
+        asked = {word.text for word in words}
+        wrong = {one.text: one.reason for one in told.refused} if told else {}
+        bad = [wire.RefusedText(text=t, reason=wrong[t]) for t in wrong if t in asked]
+        if bad:
+            self._words[name] = tuple(one for one in self._words[name] if one.text not in wrong)
+            await self._keep(name)
+        return self.listed(name, (*refused, *bad))
+
+    async def remove(self, name: str, words: Sequence[str]) -> wire.DomainWords:
+        """Take words back.
+
+        Raises:
+            UnknownModelError: there is no language model of that name.
+            DomainError: words cannot be added, or not be kept.
+        """
+        self._check(name)
+        there = {one.text for one in self._words.get(name, ())}
+        reason = "expected a word that was added, found none"
+        refused = [wire.RefusedText(text=w, reason=reason) for w in words if w not in there]
+        self._words[name] = tuple(
+            one for one in self._words.get(name, ()) if one.text not in set(words)
+        )
+        await self._settle(name)
+        return self.listed(name, refused)
+
+    def _check(self, name: str) -> None:
+        self._domains.newest(name)
+        if self._smith is None:
+            raise DomainError(
+                "expected a model that words can be added to, found one that writes by itself"
+            )
+
+    async def _settle(self, name: str) -> None:
+        """Return once a language model has the words that are there now, also on disk."""
+        self._asked += 1
+        mine = self._asked
+        async with self._turn:
+            if self._done >= mine:  # somebody took them along
+                return
+            now = self._asked
+            await self._apply(name)
+            await self._keep(name)
+            self._done = now
+
+    async def _apply(self, name: str) -> None:
+        assert self._smith is not None  # noqa: S101 — checked
+        base = self._domains.newest(name)
+        wishes = Wishes(self._words.get(name, ()))
+        smith = self._smith
+
+        def work() -> "Extended":
+            model = base.language_model
+            model = smith.extender.own[model] if isinstance(model, str) else model
+            plain = replace(model.plain or model)
+            return smith.extender(plain, wishes)
+
+        extended = await smith.run(work)
+        self._told[name] = extended
+        self._domains.enrich(name, extended.model)
+
+    async def _keep(self, name: str) -> None:
+        path = self._path(name)
+        if path is None:
+            return
+        words, told = self._words[name], self._told.get(name)
+        sounds = {one.text: one.pronunciations for one in told.taken} if told else {}
+        rows = [
+            replace(word, pronunciations=sounds.get(word.text.lower()) or word.pronunciations)
+            for word in words
+        ]
+        try:
+            await asyncio.to_thread(write, path, rows)
+        except OSError as error:
+            raise DomainError(f"the words count, and cannot be kept: {path}: {error}") from error
+
+    def _path(self, name: str) -> Path | None:
+        directory = self._directory()
+        return None if directory is None else directory / (name + SUFFIX)
+
+
+def read(path: Path) -> tuple[AddedWord, ...]:
+    """Return the words in a file, none where it is not there.
+
+    Raises:
+        DataError: it is damaged.
+        OSError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected text in {path}, found: {error}") from error
+    head, _, body = text.partition("\n")
+    if head != _HEAD + _digest(body):
+        raise DataError(f"expected the hash of {path} in its first line, found {head[-64:]!r}")
+    words: dict[str, AddedWord] = {}
+    for line in body.splitlines():
+        text, boost, way = line.split("\t")
+        known = words.get(text, AddedWord(text, (), float(boost)))
+        ways = (*known.pronunciations, way) if way else known.pronunciations
+        words[text] = replace(known, pronunciations=ways)
+    return tuple(words.values())
+
+
+def write(path: Path, words: Sequence[AddedWord]) -> None:
+    """Write words to a file, whole or not at all; without words it goes.
+
+    Raises:
+        OSError: there is no room, or it may not be written.
+    """
+    if not words:
+        path.unlink(missing_ok=True)
+        return
+    body = "".join(
+        f"{word.text}\t{word.boost:g}\t{way}\n"
+        for word in words
+        for way in word.pronunciations or ("",)
+    )
+    file, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(file, "w", encoding="utf-8") as opened:
+            opened.write(_HEAD + _digest(body) + "\n" + body)
+            opened.flush()
+            os.fsync(opened.fileno())
+        Path(fresh).chmod(0o644)
+        Path(fresh).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(fresh).unlink()
+        raise
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()

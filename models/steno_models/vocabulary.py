@@ -1,0 +1,279 @@
+"""What somebody expects to be said, beside what a language model knows: words and phrases.
+
+    extend = Extender.of(bundle)
+    found = extend(language_model, Wishes(words=(AddedWord("kowalczyk", boost=2.0),),
+                                          phrases=(Phrase("sodium chloride", 3.0),)))
+    found.model      another `LanguageModel`, which shares nearly all of the first one's memory
+    found.taken      how each new word is taken to sound, and where that comes from
+    found.refused    what cannot be, and why
+
+A phrase of words that the lexicon lacks adds them. What is asked for is a value, so that it can be
+kept and made again of another language model.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from threading import Lock
+from typing import TYPE_CHECKING, overload
+
+from steno_models.errors import DataError
+from steno_models.recogniser import AddedWord, LanguageModel, Phrase, Wishes
+from steno_models.text.g2p import G2P
+from steno_models.text.normalise import fold, normalise
+
+if TYPE_CHECKING:
+    from steno_models.bundle import Bundle
+
+GUESSES = 3
+"""So many pronunciations are guessed at most."""
+_LEAST_LOG_PROB = -2.3
+"""Guesses less likely than a tenth are left out."""
+_TABLES = 4
+
+__all__ = ["AddedWord", "Extended", "Extender", "Phrase", "Refusal", "Source", "Taken", "Wishes"]
+
+
+class Source(StrEnum):
+    """Where a pronunciation is from."""
+
+    GIVEN = "given"
+    LEXICON = "lexicon"
+    GUESSED = "guessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A word that counts now: its spelling, how it sounds, and who says so."""
+
+    text: str
+    pronunciations: tuple[str, ...]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What was not taken, and why."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A language model with what was wished.
+
+    Attributes:
+        model: ready to decode with.
+        taken: words that were added or given weight.
+        phrases: those that are expected, as they are spelled.
+        refused: all the rest.
+    """
+
+    model: LanguageModel
+    taken: tuple[Taken, ...]
+    phrases: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+
+
+class _Longer(Sequence[str]):
+    """The spelling of a lexicon's words, and of those behind them."""
+
+    def __init__(self, known: Sequence[str], first: int, more: Sequence[str]) -> None:
+        self._known, self._first, self._more = known, first, more
+
+    def __len__(self) -> int:
+        return self._first + len(self._more)
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[str]: ...
+    def __getitem__(self, number: int | slice) -> str | Sequence[str]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        return self._more[number - self._first] if number >= self._first else self._known[number]
+
+
+@dataclass(slots=True)
+class _Book:
+    """What comes of wishes: ids, pronunciations and phrases, word by word.
+
+    Attributes:
+        numbers: the ids of the language model's words.
+        first: the id of the first new word.
+        symbols: token ids by phone.
+        guess: pronunciations of a spelling; raises `DataError`.
+    """
+
+    numbers: Mapping[str, int]
+    first: int
+    symbols: Mapping[str, int]
+    guess: "Guesser"
+    news: dict[str, int] = field(default_factory=dict)
+    ways: dict[int, list[tuple[int, ...]]] = field(default_factory=dict)
+    phrases: dict[tuple[int, ...], float] = field(default_factory=dict)
+    taken: dict[str, Taken] = field(default_factory=dict)
+    spelled: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+    def add(self, word: AddedWord) -> None:
+        """Take a word, or say why not."""
+        try:
+            text = _spelling(word.text)
+            number = self._number(text, word.pronunciations)
+        except DataError as error:
+            self.refused.append(Refusal(word.text, str(error)))
+            return
+        if word.boost > 0:
+            self._expect((number,), word.boost)
+
+    def expect(self, phrase: Phrase) -> None:
+        """Take a phrase and the words that it brings, or say why not."""
+        try:
+            words = _words_of(phrase.text)
+            numbers = tuple(self._number(word, ()) for word in words)
+        except DataError as error:
+            self.refused.append(Refusal(phrase.text, str(error)))
+            return
+        self._expect(numbers, phrase.boost)
+        self.spelled.append(" ".join(words))
+
+    def _expect(self, numbers: tuple[int, ...], boost: float) -> None:
+        self.phrases[numbers] = max(boost, self.phrases.get(numbers, 0.0))
+
+    def _number(self, text: str, pronunciations: tuple[str, ...]) -> int:
+        """Return the id of a word, which is added or gets further pronunciations if need be."""
+        number = self.numbers.get(text, self.news.get(text))
+        if number is not None and not pronunciations:
+            self.taken.setdefault(text, Taken(text, (), Source.LEXICON))
+            return number
+        given = pronunciations or self.guess(text)
+        ways = [self._tokens(way) for way in given]
+        if number is None:
+            number = self.news[text] = self.first + len(self.news)
+        known = self.ways.setdefault(number, [])
+        known += [way for way in ways if way not in known]
+        source = Source.GIVEN if pronunciations else Source.GUESSED
+        before = self.taken[text].pronunciations if text in self.taken else ()
+        self.taken[text] = Taken(text, tuple(dict.fromkeys((*before, *given))), source)
+        return number
+
+    def _tokens(self, way: str) -> tuple[int, ...]:
+        phones = [phone.rstrip("012") for phone in way.upper().split()]
+        strange = [phone for phone in phones if phone not in self.symbols]
+        if strange or not phones:
+            known = " ".join(sorted(self.symbols))
+            raise DataError(f"expected phones of {known}, found {' '.join(strange) or 'none'}")
+        return tuple(self.symbols[phone] for phone in phones)
+
+
+class Guesser:
+    """Pronunciations of spellings; loads its model with the first, and remembers."""
+
+    def __init__(self) -> None:
+        self._g2p: G2P | None = None
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._lock = Lock()
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        """Return likely pronunciations, the likeliest first.
+
+        Raises:
+            DataError: nothing is known of how such letters sound.
+        """
+        with self._lock:
+            if text not in self._known:
+                self._g2p = self._g2p or G2P.load()
+                found = self._g2p.pronounce(text, GUESSES)
+                likely = [way for way, log_prob in found[1:] if log_prob > _LEAST_LOG_PROB]
+                if len(self._known) > 10_000:
+                    self._known.clear()
+                self._known[text] = tuple(" ".join(way) for way in (found[0][0], *likely))
+            return self._known[text]
+
+
+class Extender:
+    """Makes language models with more words and phrases; may be called in any thread.
+
+    Args:
+        symbols: of the acoustic model's tokens, by id, the blank first.
+
+    Attributes:
+        own: the bundle's own language models, by name.
+    """
+
+    def __init__(self, symbols: Sequence[str], own: Mapping[str, LanguageModel]) -> None:
+        self.own = own
+        self._symbols = {symbol: number for number, symbol in enumerate(symbols) if number}
+        self._guess = Guesser()
+        self._tables: list[tuple[LanguageModel, dict[str, int]]] = []
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, bundle: "Bundle") -> "Extender | None":
+        """Return what extends the language models of a bundle, None where its family cannot."""
+        from steno_models.lexicon_recogniser import LexiconRecogniser  # noqa: PLC0415
+        from steno_models.text.tokens import TokenTable  # noqa: PLC0415
+
+        first = bundle.first_pass
+        if not isinstance(first, LexiconRecogniser):
+            return None
+        symbols = TokenTable.read(bundle.path / "tokens.txt").symbols
+        return cls(symbols, first.language_models)
+
+    def __call__(self, model: LanguageModel, wishes: Wishes) -> Extended:
+        """Return `model` with `wishes` beside those that it has."""
+        plain = model.plain or model
+        both = model.wishes.joined(wishes)
+        search = plain.search
+        first = max(len(plain.words), search.known_words)
+        book = _Book(self._numbers(plain), first, self._symbols, self._guess)
+        for word in both.words:
+            book.add(word)
+        for phrase in both.phrases:
+            book.expect(phrase)
+        extended = replace(
+            plain,
+            search=search.extended(book.ways, first + len(book.news), book.phrases),
+            words=_Longer(plain.words, first, list(book.news)),
+            plain=plain,
+            wishes=both,
+        )
+        return Extended(extended, tuple(book.taken.values()), tuple(book.spelled),
+                        tuple(book.refused))  # fmt: skip
+
+    def _numbers(self, model: LanguageModel) -> dict[str, int]:
+        """Return the ids of a model's words; the last few tables are remembered."""
+        with self._lock:
+            for known, table in self._tables:
+                if known is model:
+                    return table
+            table = {word: number for number, word in enumerate(model.words)}
+            self._tables = [(model, table), *self._tables[: _TABLES - 1]]
+            return table
+
+
+def _spelling(text: str) -> str:
+    """Return a word as a lexicon spells it; what no rule can spell stays as it is."""
+    if len(text.split()) != 1:
+        raise DataError(f"expected one word, found {len(text.split())}: phrases may have more")
+    text = text.strip()
+    words = normalise(text).split()
+    return words[0] if len(words) == 1 and not _lost(text) else text
+
+
+def _words_of(text: str) -> list[str]:
+    """Return the words of a phrase as a lexicon spells them."""
+    lost = _lost(text)
+    if lost:
+        raise DataError(f"expected letters of the Latin script, found {lost}")
+    words = normalise(text).split()
+    if not words:
+        raise DataError(f"expected words, found {text!r}")
+    return words
+
+
+def _lost(text: str) -> str:
+    """Return the letters and digits of a text that no word could be spelled with."""
+    return "".join(c for c in text if c.isalnum() and not fold(c).strip())
