@@ -76,6 +76,8 @@ def _session_options(given: argparse.Namespace) -> ConnectOptions:
     options: ConnectOptions = {"token": given.token or None, "tls": given.ca}
     if given.language_model is not None:
         options["language_model"] = given.language_model
+    if given.plain:
+        options["punctuate"] = options["written_numbers"] = False
     if given.chunk_ms is not None:
         options["chunk_ms"] = given.chunk_ms
     if given.trailing_silence_ms is not None:

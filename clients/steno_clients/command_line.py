@@ -45,6 +45,7 @@ _TRANSCRIBE = """\
 examples:
   steno transcribe talk.flac                      text, on standard output
   steno transcribe talk.flac --format srt > talk.srt
+  steno transcribe talk.flac --plain              small letters without punctuation
   steno transcribe *.wav --format vtt --output captions --jobs 2
   steno transcribe talk.flac --format json | jq '.finals[].words[]'
 
@@ -143,6 +144,11 @@ def _session_options() -> argparse.ArgumentParser:
         "--domain",
         metavar="NAME",
         help="one of the models that `steno status` lists (the daemon's choice)",
+    )
+    session.add_argument(
+        "--plain",
+        action="store_true",
+        help="the words as they are recognised: no punctuation, no capitals, no figures",
     )
     session.add_argument(
         "--chunk-ms",

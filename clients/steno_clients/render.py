@@ -81,7 +81,7 @@ class PlainLines:
         match event:
             case Final():
                 speaker = label(voice(event.channel, self._channels))
-                self._out.write(f"{clock(event.start)}  {speaker}{event.text}\n")
+                self._out.write(f"{clock(event.start)}  {speaker}{event.shown}\n")
                 self._out.flush()
             case Error():
                 self._out.write(f"{event.code.value}: {event.message}\n")
@@ -149,7 +149,7 @@ class Captions:
                 self._partials[event.channel, event.segment] = event
             case Final():
                 self._partials.pop((event.channel, event.segment), None)
-                self._live.console.print(self._row(event, Text(event.text, style="bold")))
+                self._live.console.print(self._row(event, Text(event.shown, style="bold")))
                 self._pass(event.end)
             case Endpoint():
                 self._partials.pop((event.channel, event.segment), None)

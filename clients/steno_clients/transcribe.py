@@ -48,7 +48,7 @@ class Transcript:
         """Return the transcript as text in this format; JSON is one line."""
         match form:
             case Format.TXT:
-                return "".join(f"{final.text}\n" for final in self.finals)
+                return "".join(f"{final.shown}\n" for final in self.finals)
             case Format.SRT:
                 return srt.render(cues(self.finals))
             case Format.VTT:
@@ -61,6 +61,7 @@ class Transcript:
         return {
             "file": str(self.path),
             "text": " ".join(final.text for final in self.finals),
+            "written": " ".join(final.shown for final in self.finals),
             "finals": [
                 {
                     name: value

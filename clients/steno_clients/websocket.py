@@ -57,6 +57,8 @@ class StartOptions(TypedDict, total=False):
     endpointing: Endpointing
     n_best: int
     word_times: bool
+    punctuate: bool | None
+    written_numbers: bool | None
     chunk_ms: int | None
     label: str
     record: bool
@@ -87,7 +89,7 @@ class StenoClient:
                 await client.stop()
                 async for event in client:
                     if isinstance(event, Final):
-                        print(event.text)
+                        print(event.shown)
 
         asyncio.run(main())
 

@@ -97,6 +97,10 @@ class SecurityConfig(_Section, frozen=True, kw_only=True):
 class CaptionsConfig(_Section, frozen=True, kw_only=True):
     """How captions are cut and shown."""
 
+    punctuate: bool = True
+    """Whether finals come with marks and capitals, where a session does not say."""
+    written_numbers: bool = True
+    """Whether they have figures as well: 25, $5.10, 10:30 am; likewise."""
     line_chars: Annotated[int, msgspec.Meta(ge=10, le=200)] = 42
     lines: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
     reading_chars_per_s: Annotated[float, msgspec.Meta(ge=5, le=60)] = 17.0

@@ -42,14 +42,14 @@ class Lanes:
         self._lanes = [
             _Lane(
                 Segmenter(hearing.rules, features=hearing.features, version=hearing.version),
-                Narrator(outbox, start, channel=channel),
+                Narrator(outbox, start, channel=channel, writing=hearing.writing),
             )
             for channel in range(count)
         ]
         self._finalized: Counter[int] = Counter()
 
     @classmethod
-    def restored(
+    def restored(  # noqa: PLR0913
         cls,
         checkpoints: Sequence[Checkpoint],
         hearings: Sequence[Hearing],
@@ -57,6 +57,7 @@ class Lanes:
         outbox: Outbox,
         *,
         announced: Sequence[int],
+        newest: Sequence[wire.Final | None],
         first: int,
     ) -> "Lanes":
         """Return lanes that go on from checkpoints.
@@ -67,6 +68,7 @@ class Lanes:
             start: what the client asked for.
             outbox: of the session.
             announced: how many segments of each channel the client has heard of.
+            newest: the last final of each that it heard.
             first: 16 kHz position from which on audio comes.
         """
         lanes = cls(0, hearings[0], start, outbox)
@@ -79,10 +81,17 @@ class Lanes:
                     features=hearing.features,
                     version=hearing.version,
                 ),
-                Narrator(outbox, start, channel=channel, announced=told),
+                Narrator(
+                    outbox,
+                    start,
+                    channel=channel,
+                    writing=hearing.writing,
+                    announced=told,
+                    newest=last,
+                ),
             )
-            for channel, (checkpoint, hearing, told) in enumerate(
-                zip(checkpoints, hearings, announced, strict=True)
+            for channel, (checkpoint, hearing, told, last) in enumerate(
+                zip(checkpoints, hearings, announced, newest, strict=True)
             )
         ]
         return lanes

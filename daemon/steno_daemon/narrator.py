@@ -4,6 +4,7 @@ from steno_daemon import wire
 from steno_daemon.happenings import Ended, Finalized, Happening, Heard, Opened, Switched
 from steno_daemon.outbox import Outbox
 from steno_daemon.transcript import UNNUMBERED, final, partial, seconds
+from steno_daemon.writing import Writing
 
 
 class Narrator:
@@ -13,16 +14,27 @@ class Narrator:
         outbox: of the session.
         start: what the client asked for.
         channel: which one is told about.
+        writing: how finals are written.
         announced: how many segments the client has heard of in an earlier life of the session.
+        newest: the last final that it heard in that life.
     """
 
     def __init__(
-        self, outbox: Outbox, start: wire.Start, *, channel: int = 0, announced: int = 0
+        self,
+        outbox: Outbox,
+        start: wire.Start,
+        *,
+        channel: int = 0,
+        writing: Writing | None = None,
+        announced: int = 0,
+        newest: wire.Final | None = None,
     ) -> None:
         self._outbox = outbox
         self._start = start
         self._channel = channel
+        self._writing = (writing or Writing()).wished(start)
         self._announced = announced
+        self._newest = newest
         self._last_partial = ("", 0)
 
     def tell(self, happening: Happening) -> None:
@@ -64,9 +76,9 @@ class Narrator:
     def _tell_end(self, ended: Ended) -> None:
         """Tell the words, if there are any, and the end of the segment."""
         if ended.words:
-            self._outbox.add(
-                final(ended, channel=self._channel, word_times=True, n_best=self._start.n_best)
-            )
+            event = final(ended, channel=self._channel, word_times=True, n_best=self._start.n_best)
+            self._newest = self._writing.final(event, ended.reason, self._newest)
+            self._outbox.add(self._newest)
         self._outbox.add(
             wire.Endpoint(
                 seq=UNNUMBERED,

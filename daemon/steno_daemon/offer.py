@@ -11,6 +11,7 @@ from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.happenings import STEP_SAMPLES
 from steno_daemon.transcript import UNNUMBERED
 from steno_daemon.vocabulary import Fill, WordLimits
+from steno_daemon.writing import Writing
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
 from steno_models.recogniser import Wishes
@@ -26,11 +27,13 @@ class Hearing:
         rules: of the endpoint, at the start.
         features: makes what turns the samples of a segment into the recogniser's features.
         version: of the language model.
+        writing: how finals are written where the client does not say.
     """
 
     rules: Rules
     features: Callable[[], StreamingExtractor] = StreamingFbank
     version: Version | None = None
+    writing: Writing = field(default_factory=Writing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Offer:
         fill: makes language models with more words; None where there can be none.
         words: how many words and phrases a session may have.
         features: makes what turns the samples of a segment into the recogniser's features.
+        writing: how finals are written where the client does not say.
     """
 
     domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
@@ -58,10 +62,11 @@ class Offer:
     fill: Fill | None = None
     words: WordLimits = field(default_factory=WordLimits)
     features: Callable[[], StreamingExtractor] = StreamingFbank
+    writing: Writing = field(default_factory=Writing)
 
     def hearing(self, rules: Rules, version: Version | None = None) -> Hearing:
         """Return how channels are heard by these rules and with this language model."""
-        return Hearing(rules, self.features, version)
+        return Hearing(rules, self.features, version, self.writing)
 
     def ready(self, session: str, *, chunk_ms: int, token: str | None) -> wire.Ready:
         """Return what a session hears that begins."""
@@ -111,6 +116,15 @@ class Snapshot:
     checkpoints: tuple[Checkpoint, ...]
     events: tuple[wire.ServerMessage, ...]
     wishes: dict[int, Wishes] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> list[wire.Final | None]:
+        """The last final of each channel."""
+        newest: list[wire.Final | None] = [None] * len(self.checkpoints)
+        for event in self.events:
+            if isinstance(event, wire.Final):
+                newest[event.channel] = event
+        return newest
 
     @property
     def announced(self) -> list[int]:

@@ -100,7 +100,7 @@ def _without_words(event: wire.Final) -> wire.Final:
     replace = msgspec.structs.replace
     entries = event.alternatives
     bare = None if entries is None else tuple(replace(entry, words=None) for entry in entries)
-    return replace(event, words=None, alternatives=bare)
+    return replace(event, words=None, alternatives=bare, written_words=None)
 
 
 def _replaces(new: wire.Partial, old: wire.ServerMessage) -> bool:

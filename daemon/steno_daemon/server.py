@@ -52,6 +52,8 @@ from steno_daemon.vocabulary import WordLimits
 from steno_daemon.watchdog import Rhythm, keep_watch
 from steno_daemon.wordbook import Wordbook
 from steno_daemon.wordsmith import Wordsmith
+from steno_daemon.writing import Writing
+from steno_models.punctuation.model import Punctuator
 from steno_models.recogniser import Recogniser
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Model:
         language_models: names that a session may ask for.
         recogniser: decodes; the engine's alone from now on.
         load_domain: loads a language model for it; None where it takes none but its own.
+        punctuator: of its language; None where there is none.
         language: such as "en"; empty where it is not known.
         extender: adds words to them; None where that cannot be.
     """
@@ -85,6 +88,7 @@ class Model:
     language_models: tuple[str, ...]
     recogniser: Recogniser
     load_domain: LoadDomain | None = None
+    punctuator: Punctuator | None = None
     language: str = ""
     extender: "Extender | None" = None
 
@@ -315,6 +319,9 @@ class Daemon:
             fill=self._smith,
             words=self._word_limits,
             features=self._model.recogniser.features,
+            writing=Writing(
+                self._model.punctuator, config.captions.punctuate, config.captions.written_numbers
+            ),
         )
 
     def _terms(self) -> Terms:

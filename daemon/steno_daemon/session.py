@@ -119,6 +119,7 @@ class Session:
             start,
             self._outbox,
             announced=snapshot.announced,
+            newest=snapshot.newest,
             first=self._intake.position,
         )
         self._replies.acknowledged = self._intake.received_samples

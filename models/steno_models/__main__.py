@@ -26,6 +26,7 @@ commands (each has its own --help):
   manifest     turn a corpus on disk into a manifest
   lm           estimate, prune and measure n-gram language models
   g2p          train the grapheme-to-phoneme model
+  punctuation  train and measure the model of marks and capitals
 
 examples:
   steno-models manifest librispeech ~/corpora/dev-clean --out dev.jsonl
@@ -103,6 +104,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.text.g2p_train import main as g2p
 
             return g2p(arguments)
+        case "punctuation":
+            from steno_models.punctuation.command import main as punctuation
+
+            return punctuation(arguments)
         case "-h" | "--help":
             print(HELP, end="")
             return 0

@@ -174,16 +174,16 @@ def clock(time_ms: int, *, mark: str) -> str:
 
 
 def timed_words(final: Final, width: int = USUAL.line_chars) -> list[TimedWord]:
-    """Return the words of a final; without word times they share its time by their length.
+    """Return the words of a final as they are written, else as they were recognised.
 
-    A word longer than `width` is cut into pieces that share its time.
+    Without word times they share the time of the final by their length. A word longer than `width`
+    is cut into pieces that share its time.
     """
-    if final.words:
-        words = [
-            TimedWord(" ".join(w.text.split()), _to_ms(w.start), _to_ms(w.end)) for w in final.words
-        ]
+    timed = final.words if final.written is None else final.written_words
+    if timed:
+        words = [TimedWord(" ".join(w.text.split()), _to_ms(w.start), _to_ms(w.end)) for w in timed]
     else:
-        words = _spread(final.text.split(), _to_ms(final.start), _to_ms(final.end))
+        words = _spread(final.shown.split(), _to_ms(final.start), _to_ms(final.end))
     return [piece for word in _forward(words) for piece in _pieces(word, width)]
 
 

@@ -8,12 +8,14 @@ called stable only where no longer phrase can still come of it.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from steno_daemon.errors import ConfigError
-from steno_daemon.wire import Final, Partial, Word
+from steno_daemon.wire import Final, Partial, Word, WrittenWord
 
+_W = TypeVar("_W", Word, WrittenWord)
 _PUNCTUATION = '.,;:!?…"“”()[]'
 
 
@@ -90,9 +92,16 @@ class Replacements:
         if not self:
             return final
         text = self.text(final.text)
-        if not text:
+        written = None if final.written is None else self.text(final.written)
+        if not (text if written is None else written):
             return None
-        return msgspec.structs.replace(final, text=text, words=self._words(final.words))
+        return msgspec.structs.replace(
+            final,
+            text=text,
+            words=self._words(final.words),
+            written=written,
+            written_words=self._words(final.written_words),
+        )
 
     def partial(self, partial: Partial) -> Partial:
         """Return a hypothesis as it is shown, and how much of that will never change."""
@@ -110,12 +119,12 @@ class Replacements:
             words=self._words(partial.words),
         )
 
-    def _words(self, words: tuple[Word, ...] | None) -> tuple[Word, ...] | None:
+    def _words(self, words: tuple[_W, ...] | None) -> tuple[_W, ...] | None:
         """Return words as they are shown; what is put in shares the time of what it replaces."""
         if words is None:
             return None
         tokens = [_Token.of(word.text) for word in words]
-        shown: list[Word] = []
+        shown: list[_W] = []
         for unit in self._units(tokens, len(tokens)):
             shown += _spoken_in_place_of(words[unit.begin : unit.end], unit.shown)
         return tuple(shown)
@@ -191,14 +200,18 @@ def _shown(phrase: _Phrase, tokens: Sequence[_Token]) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _spoken_in_place_of(words: Sequence[Word], shown: Sequence[str]) -> list[Word]:
-    """Return the texts shown as words that evenly share the time of those that were said."""
+def _spoken_in_place_of(words: Sequence[_W], shown: Sequence[str]) -> list[_W]:
+    """Return the texts shown as words that evenly share the time of those that were said.
+
+    The first one stands for all that was said.
+    """
     if [word.text for word in words] == list(shown):
         return list(words)
     start, length = words[0].start, words[-1].end - words[0].start
     share = length / len(shown) if shown else 0.0
-    return [
-        Word(
+    placed = [
+        msgspec.structs.replace(
+            words[0],
             text=text,
             start=round(start + place * share, 4),
             end=round(start + (place + 1) * share, 4),
@@ -206,6 +219,16 @@ def _spoken_in_place_of(words: Sequence[Word], shown: Sequence[str]) -> list[Wor
         )
         for place, text in enumerate(shown)
     ]
+    return _counted(placed, words)
+
+
+def _counted(placed: list[_W], words: Sequence[_W]) -> list[_W]:
+    """Return written words that stand for as many as those they replace; others as they are."""
+    stood_for = [word.words for word in words if isinstance(word, WrittenWord)]
+    if not stood_for:
+        return placed
+    counts = [sum(stood_for), *(0 for _ in placed[1:])]
+    return [msgspec.structs.replace(w, words=n) for w, n in zip(placed, counts, strict=True)]
 
 
 def _join(units: Sequence[_Unit] | Iterator[_Unit]) -> str:

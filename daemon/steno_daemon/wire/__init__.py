@@ -86,6 +86,7 @@ from steno_daemon.wire.server import (
     Switched,
     Vocabulary,
     Word,
+    WrittenWord,
 )
 from steno_daemon.wire.words import (
     BOOST_MAX,
@@ -159,6 +160,7 @@ __all__ = [
     "When",
     "WireError",
     "Word",
+    "WrittenWord",
     "decode_answer",
     "decode_call",
     "decode_client",

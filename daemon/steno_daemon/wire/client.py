@@ -57,6 +57,11 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     """How many hypotheses a `final` may carry; above 1 it has `alternatives`."""
     word_times: bool = False
     """Whether `partial` and `final` carry `words`."""
+    punctuate: bool | None = None
+    """Whether finals come with marks and capitals as well, in `written`; left out, the daemon's
+    choice, mostly yes."""
+    written_numbers: bool | None = None
+    """Whether `written` has figures: 25, 1984, $5.10, 10:30 am, 3%, 1 May; likewise."""
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step: shorter is earlier, longer is better; the daemon rounds to what it can."""
     second_pass: bool = True

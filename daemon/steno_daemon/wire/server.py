@@ -17,6 +17,18 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
 
 
+class WrittenWord(msgspec.Struct, frozen=True, kw_only=True):
+    """One word or figure as it is written, with its marks and its place in the stream."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+    """The least of those of its words."""
+    words: int
+    """How many of the recognised words it stands for; together they are all, in their order."""
+
+
 class Alternative(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of the n-best list, the best one first."""
 
@@ -87,7 +99,12 @@ class Partial(_Event, frozen=True, kw_only=True, tag="partial"):
 
 
 class Final(_Event, frozen=True, kw_only=True, tag="final"):
-    """The words of a segment; never empty, sent once for a segment at most."""
+    """The words of a segment; never empty, sent once for a segment at most.
+
+    `text` begins with all that partials called stable; it and `words` are what was recognised, in
+    small letters. What people would write for it stands beside it, in `written`, whole at once:
+    partials have nothing of it, so nothing of it is ever taken back.
+    """
 
     segment: int
     channel: int = 0
@@ -97,6 +114,15 @@ class Final(_Event, frozen=True, kw_only=True, tag="final"):
     confidence: float
     words: tuple[Word, ...] | None = None
     alternatives: tuple[Alternative, ...] | None = None
+    written: str | None = None
+    """The text with marks, capitals and figures; None where the session has none of them."""
+    written_words: tuple[WrittenWord, ...] | None = None
+    """Those of `written`, where the session has `words`."""
+
+    @property
+    def shown(self) -> str:
+        """What people read: `written` where there is that, else `text`."""
+        return self.text if self.written is None else self.written
 
 
 class Endpoint(_Event, frozen=True, kw_only=True, tag="endpoint"):

@@ -64,7 +64,7 @@ class Overlay {
     } else if (event.type === "partial") {
       this.#partial(event);
     } else if (event.type === "final" && event.seq > this.#historySeq) {
-      this.#paragraph(event.channel ?? 0).show(event.text, "");
+      this.#paragraph(event.channel ?? 0).show(event.written ?? event.text, "");
       this.#live.delete(event.channel ?? 0);
       this.#changed();
     } else if (event.type === "endpoint" || event.type === "closed") {

@@ -35,8 +35,8 @@ export class Transcript {
       channel: final.channel ?? 0,
       start: final.start + this.#laterS,
       end: final.end + this.#laterS,
-      text: final.text,
-      words: final.words?.map((word) => moved(word, this.#laterS)),
+      text: final.written ?? final.text,
+      words: (final.written_words ?? final.words)?.map((word) => moved(word, this.#laterS)),
     };
     this.#finals.push(placed);
     return placed;
