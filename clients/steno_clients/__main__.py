@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _status(given)
             case "lm":
                 return _language_models(given)
+            case "words":
+                return _words(given)
             case "watch":
                 return _list_sessions(given) if given.list else asyncio.run(_watch(given))
             case "transcribe":
@@ -80,6 +82,10 @@ def _session_options(given: argparse.Namespace) -> ConnectOptions:
         options["punctuate"] = options["written_numbers"] = False
     if given.chunk_ms is not None:
         options["chunk_ms"] = given.chunk_ms
+    if given.phrase:
+        from steno_clients.words import phrases_of
+
+        options["phrases"] = phrases_of(given.phrase)
     if given.trailing_silence_ms is not None:
         options["endpointing"] = Endpointing(trailing_silence_ms=given.trailing_silence_ms)
     return options
@@ -229,6 +235,18 @@ def _language_models(given: argparse.Namespace) -> int:
     for line in perform(_door(given), given):
         print(line)
     return 0
+
+
+def _words(given: argparse.Namespace) -> int:
+    """Do what an administrator says about words, and show what came of it."""
+    from steno_clients.words import lines_of, perform
+
+    answer = perform(_door(given), given)
+    for line in lines_of(answer, as_json=given.json):
+        print(line)
+    for one in answer.refused:
+        _complain(f"{one.text}: {one.reason}")
+    return 1 if answer.refused else 0
 
 
 def _end_on_interrupt(interrupted: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ admin.load_domain(door, "legal")
 admin.swap_domain(door, "1f3a…", "legal", at="now")
 """
 
+from collections.abc import Sequence
 from typing import TypeVar
 from urllib.error import HTTPError
 
@@ -15,6 +16,7 @@ from steno_clients.connection import Door
 from steno_clients.errors import ProtocolError, RefusedError
 from steno_clients.fetch import FAILURES, MAX_BYTES, explained, refusal, request_of, urlopen
 from steno_daemon.wire import (
+    AddDomainWords,
     AdminAnswer,
     AdminCall,
     Domain,
@@ -22,9 +24,13 @@ from steno_daemon.wire import (
     DomainRetired,
     Domains,
     DomainSwapped,
+    DomainWords,
     ListDomains,
+    ListDomainWords,
     LoadDomain,
+    NewWord,
     Refused,
+    RemoveDomainWords,
     RetireDomain,
     ShowDomain,
     SwapDomain,
@@ -72,6 +78,32 @@ def swap_domain(
         at: "segment" for the next one, "now" for the open one, too.
     """
     return _called(door, SwapDomain(session=session, name=name, at=When(at)), DomainSwapped)
+
+
+def domain_words(door: Door, name: str) -> DomainWords:
+    """Return the words that were added to a language model."""
+    return _called(door, ListDomainWords(name=name), DomainWords)
+
+
+def add_domain_words(
+    door: Door, name: str, words: Sequence[NewWord], *, at: When | str | None = None
+) -> DomainWords:
+    """Add words to a language model, for good where the daemon has a folder of domains.
+
+    Args:
+        door: where the daemon is; the token needs the scope admin.
+        name: of the language model.
+        words: what to add.
+        at: "segment" or "now" where sessions that run shall have them, too; None for those that
+            begin or change from then on.
+    """
+    asked = AddDomainWords(name=name, words=tuple(words), at=None if at is None else When(at))
+    return _called(door, asked, DomainWords)
+
+
+def remove_domain_words(door: Door, name: str, words: Sequence[str]) -> DomainWords:
+    """Take back words that were added to a language model."""
+    return _called(door, RemoveDomainWords(name=name, words=tuple(words)), DomainWords)
 
 
 def call(door: Door, asked: AdminCall, *, at_least_s: float = 0.0) -> AdminAnswer:

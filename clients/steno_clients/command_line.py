@@ -9,6 +9,7 @@ from steno_clients.connection import DEFAULT_URL
 from steno_clients.lm_options import LM, add_lm
 from steno_clients.transcribe import Format
 from steno_clients.watch import LIVE
+from steno_clients.words_options import WORDS, add_words
 
 _EPILOG = """\
 examples:
@@ -18,6 +19,7 @@ examples:
   steno watch                         what somebody else is saying, in a session that runs
   steno status                        how the daemon does
   steno lm list                       its language models, for administrators
+  steno words add general kowalczyk   a word that they lack, likewise
 
 `steno COMMAND --help` has more. Every command takes --url, the address of a daemon elsewhere, and
 --token, where it wants one; better than the option, which others on the machine can see, is the
@@ -113,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_watch(add("watch", "captions of a session that somebody else holds", door, _WATCH))
     _add_status(add("status", "how the daemon does", door, _STATUS))
     add_lm(add("lm", "list, load, swap and retire language models", nothing, LM), door)
+    add_words(
+        add("words", "add words to language models, and take them back", nothing, WORDS), door
+    )
     return parser
 
 
@@ -156,6 +161,14 @@ def _session_options() -> argparse.ArgumentParser:
         metavar="MS",
         help="sound that is decoded at a time, 40 to 5000 ms: less is earlier, and heavier for "
         "the daemon (its own choice)",
+    )
+    session.add_argument(
+        "--phrase",
+        action="append",
+        default=[],
+        metavar="TEXT[=BOOST]",
+        help="words that are likely to be said, with how much likelier, 0 to 20; may be repeated "
+        "(3: for each word, in nats)",
     )
     session.add_argument(
         "--trailing-silence-ms",

@@ -10,12 +10,22 @@ from typing import TypeAlias
 
 from steno_clients.encoding import block_bytes
 from steno_clients.errors import ProtocolError
-from steno_daemon.wire import Configure, Finalize, Finalized, Ping, Pong, Resumed, Start, Stop
+from steno_daemon.wire import (
+    AddWords,
+    Configure,
+    Finalize,
+    Finalized,
+    Ping,
+    Pong,
+    Resumed,
+    Start,
+    Stop,
+)
 
 _CONTAINER_BYTES_PER_S = 64_000
 """No Opus stream has more."""
 
-Content: TypeAlias = bytes | Configure | Finalize | Ping | Stop
+Content: TypeAlias = bytes | Configure | AddWords | Finalize | Ping | Stop
 
 
 @dataclass(frozen=True, slots=True)

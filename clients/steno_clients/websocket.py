@@ -7,7 +7,7 @@ more audio.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Self, TypedDict, Unpack
 
 from steno_clients.connection import DEFAULT_URL, TIMEOUT_S, Door, Tls, ask, open_connection
@@ -16,11 +16,14 @@ from steno_clients.errors import ProtocolError
 from steno_clients.link import Link, LinkState
 from steno_clients.resumption import Resumption
 from steno_daemon.wire import (
+    AddWords,
     Configure,
     Encoding,
     Endpointing,
     Final,
     Finalize,
+    NewWord,
+    Phrase,
     Ping,
     Ready,
     ServerMessage,
@@ -37,6 +40,8 @@ __all__ = [
     "ConnectOptions",
     "Final",
     "LinkState",
+    "NewWord",
+    "Phrase",
     "Resumption",
     "Samples",
     "StartOptions",
@@ -60,6 +65,7 @@ class StartOptions(TypedDict, total=False):
     punctuate: bool | None
     written_numbers: bool | None
     chunk_ms: int | None
+    phrases: tuple[Phrase, ...]
     label: str
     record: bool
 
@@ -225,6 +231,30 @@ class StenoClient:
                 so that its partials, stable or not, no longer count.
         """
         await self._link.post(Configure(language_model=language_model, at=When(at)))
+
+    async def expect(
+        self, phrases: Sequence[Phrase | str], *, at: When | str = When.SEGMENT
+    ) -> None:
+        """Expect these phrases and no others; a `vocabulary` among the events says what was taken.
+
+        Args:
+            phrases: texts, or texts with their boost; none forgets those before.
+            at: as of `switch`.
+        """
+        wished = tuple(Phrase(text=one) if isinstance(one, str) else one for one in phrases)
+        await self._link.post(Configure(phrases=wished, at=When(at)))
+
+    async def add_words(
+        self, words: Sequence[NewWord | str], *, at: When | str = When.SEGMENT
+    ) -> None:
+        """Add words to what may be heard; a `vocabulary` among the events says what was taken.
+
+        Args:
+            words: spellings, or spellings with pronunciations and a boost.
+            at: as of `switch`.
+        """
+        new = tuple(NewWord(text=one) if isinstance(one, str) else one for one in words)
+        await self._link.post(AddWords(words=new, at=When(at)))
 
     async def ping(self, number: int = 0) -> None:
         """Ask for a `pong` with this number among the events."""
