@@ -24,10 +24,10 @@ from rich.table import Table
 
 from steno_models import bench_sessions, bundle
 from steno_models.audio import read_file
-from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR
 from steno_models.errors import DataError
 from steno_models.features.fbank import SAMPLE_RATE
 from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.listening import Ear
 from steno_models.recogniser import DecodeOptions, Recogniser, Work
 from steno_models.types import FloatArray
 
@@ -42,17 +42,10 @@ def timed(call: Callable[[], _Result]) -> tuple[_Result, float]:
 
 
 def encode(recogniser: LexiconRecogniser, features: FloatArray) -> FloatArray:
-    """Return log probabilities, (S, V), of whole chunks of `features`, (T, F): the bare encoder."""
-    context = recogniser.context
-    state = recogniser.acoustic.start(context)
-    frames = torch.from_numpy(recogniser.cmvn.apply(features))
-    chunk, begin, out = context.chunk_steps * FACTOR, 0, []
-    end = chunk + CONTEXT_FRAMES - FACTOR
-    while end <= len(frames):
-        [(log_probs, state)] = recogniser.acoustic.step([(frames[begin:end], state)], context)
-        out.append(log_probs)
-        begin, end = end, end + chunk
-    return torch.cat(out).numpy()
+    """Return log probabilities, (S, V), of whole chunks of `features`, (T, F): no search."""
+    [steps] = _steps(recogniser, features, 1)
+    with torch.inference_mode():
+        return recogniser.acoustic.log_probs(steps).numpy()
 
 
 def search(recogniser: LexiconRecogniser, log_probs: FloatArray) -> None:
@@ -68,15 +61,24 @@ def search(recogniser: LexiconRecogniser, log_probs: FloatArray) -> None:
 
 def batch(recogniser: LexiconRecogniser, features: FloatArray, streams: int) -> None:
     """Encode `streams` equal streams together."""
-    context = recogniser.context
-    chunk = context.chunk_steps * FACTOR
-    states = [recogniser.acoustic.start(context)] * streams
-    frames = torch.from_numpy(recogniser.cmvn.apply(features))
-    begin, end = 0, chunk + CONTEXT_FRAMES - FACTOR
-    while end <= len(frames):
-        work = [(frames[begin:end], state) for state in states]
-        states = [state for _, state in recogniser.acoustic.step(work, context)]
-        begin, end = end, end + chunk
+    _steps(recogniser, features, streams)
+
+
+def _steps(recogniser: LexiconRecogniser, features: FloatArray, streams: int) -> list[torch.Tensor]:
+    """Return the steps, (S, D), of whole chunks of `features`, (T, F), of equal streams."""
+    ear = Ear(recogniser.acoustic.encoder)
+    context = ear.context(recogniser.context.chunk_steps, recogniser.context.left_steps)
+    heard, frames = [ear.start(context)] * streams, recogniser.cmvn.apply(features)
+    found: list[list[torch.Tensor]] = [[] for _ in heard]
+    while len(frames) >= (need := ear.frames_of_chunk(heard[0], context)):
+        stepped = ear.step([(frames[:need], each) for each in heard], context)
+        heard = [each for _, each in stepped]
+        for several, (steps, _) in zip(found, stepped, strict=True):
+            several.append(steps)
+        frames = frames[need:]
+    for several, steps in zip(found, ear.finish(heard, context), strict=True):
+        several.append(steps)
+    return [torch.cat(several) for several in found]
 
 
 def measure(recogniser: Recogniser, samples: FloatArray) -> dict[str, float]:

@@ -26,7 +26,10 @@ from steno_models.bundle_sections import (
     SpellerSection,
     TransducerSection,
 )
+from steno_models.encoders.build import EncoderOptions
+from steno_models.encoders.section import Encoder, Table, with_encoder_kind
 from steno_models.errors import BundleError, ConfigError, DataError
+from steno_models.features.fbank import NUM_BINS
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.recogniser import BundledRecogniser, LanguageModel
 
@@ -36,20 +39,13 @@ GENERAL = "general"
 """The language model that a stream gets which names none."""
 
 
-class EncoderSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The encoder's shape, field by field that of `ConformerOptions`."""
-
-    bins: int
-    width: int
-    layers: int
-    heads: int
-    feed_forward: int
-    kernel: int
-    subsampling_channels: int
-
-
 class StreamingSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much the encoder sees at a time, in steps of 40 ms."""
+    """How much the encoder sees at a time.
+
+    Attributes:
+        chunk_steps: steps of 40 ms of a chunk.
+        left_steps: of the encoder's own, before a chunk.
+    """
 
     chunk_steps: int
     left_steps: int
@@ -94,7 +90,7 @@ class Description(
     language: str
     family: str
     language_models: tuple[str, ...]
-    encoder: EncoderSection | None = None
+    encoder: Encoder | None = None
     streaming: StreamingSection
     search: SearchSection
     calibration: CalibrationSection
@@ -163,11 +159,34 @@ def describe(path: Path) -> Description:
     file = path / DESCRIPTION
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
-        return msgspec.convert(found, Description)
+        return msgspec.convert(_with_encoder_kind(found), Description)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BundleError(f"expected a TOML file at {file}, found: {error}") from error
     except msgspec.ValidationError as error:
         raise BundleError(f"expected a bundle's description in {file}, found: {error}") from error
+
+
+def _with_encoder_kind(found: Table) -> Table:
+    """Return the table of a description, the kind of its encoder in it.
+
+    Descriptions once told, too, how many mel bins the encoder hears: always as many as there are.
+    """
+    table, encoder = with_encoder_kind(found), found.get("encoder")
+    if not isinstance(encoder, dict) or encoder.get("bins") != NUM_BINS:
+        return table
+    shape = {name: value for name, value in encoder.items() if name != "bins"}
+    return with_encoder_kind({**found, "encoder": shape})
+
+
+def encoder_options(path: Path, description: Description) -> EncoderOptions:
+    """Return the shape of the encoder of the bundle in `path`.
+
+    Raises:
+        BundleError: it has none.
+    """
+    if description.encoder is None:
+        raise BundleError(f"expected a section [encoder] in the description of {path}, found none")
+    return description.encoder.options()
 
 
 def check_files(path: Path, files: Mapping[str, str]) -> None:
@@ -244,26 +263,27 @@ def _load_first_pass(path: Path, description: Description) -> BundledRecogniser:
             )
 
 
-def _load_ctc(path: Path, description: Description) -> LexiconRecogniser:
+def _load_ctc(path: Path, description: Description) -> BundledRecogniser:
     from safetensors.torch import load_file  # noqa: PLC0415
 
     from steno_models.ctc.model import CtcModel  # noqa: PLC0415
-    from steno_models.encoders.conformer import ConformerOptions, Context  # noqa: PLC0415
+    from steno_models.encoders.protocol import Context  # noqa: PLC0415
+    from steno_models.encoders.whole import for_streams  # noqa: PLC0415
     from steno_models.features.cmvn import GlobalCmvn  # noqa: PLC0415
+    from steno_models.rewriting_recogniser import streamed  # noqa: PLC0415
     from steno_models.search.confidence import Calibration  # noqa: PLC0415
     from steno_models.text.tokens import TokenTable  # noqa: PLC0415
     from steno_models.vad.speech_gate import SpeechGate  # noqa: PLC0415
 
-    if description.encoder is None:
-        raise BundleError(f"expected a section [encoder] in the description of {path}, found none")
+    encoder = encoder_options(path, description)
     tokens = TokenTable.read(path / "tokens.txt")
-    encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
     model = CtcModel(encoder, len(tokens)).eval().requires_grad_(requires_grad=False)
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     model.encoder.lay_out()
+    model.encoder = for_streams(model.encoder)
     streaming, gate = description.streaming, description.speech_gate
-    return LexiconRecogniser(
+    recogniser = LexiconRecogniser(
         acoustic=model,
         cmvn=GlobalCmvn.load(path / "cmvn.safetensors"),
         language_models={
@@ -277,6 +297,7 @@ def _load_ctc(path: Path, description: Description) -> LexiconRecogniser:
         blank=tokens.blank,
         speech_gate=SpeechGate(weights=gate.weights, bias=gate.bias) if gate else None,
     )
+    return streamed(recogniser, model.encoder)
 
 
 def load_language_model(

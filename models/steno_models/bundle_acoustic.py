@@ -12,16 +12,17 @@ from safetensors.torch import load_file, save_file
 
 from steno_models.bundle import (
     CalibrationSection,
-    EncoderSection,
     SearchSection,
     StreamingSection,
 )
 from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
-from steno_models.errors import BundleError, ConfigError
+from steno_models.encoders.build import build_encoder
+from steno_models.encoders.section import Encoder
+from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.fbank import fbank
 from steno_models.features.mfcc import mfcc
-from steno_models.hmm_listeners import STEP_FRAMES
+from steno_models.listening import STEP_FRAMES
 from steno_models.model_card import Origin
 from steno_models.search.confidence import UNCALIBRATED
 from steno_models.training.checkpoint import CheckpointFolder, read_checkpoint
@@ -112,8 +113,8 @@ def _ctc(config: Path, out: Path) -> Made:
         corpora = [corpus.manifest for corpus in stage.corpora]
         fields = {
             "family": "ctc",
-            "encoder": _encoder(config, stage.encoder),
-            "streaming": StreamingSection(chunk_steps=chunks.dev_chunk, left_steps=chunks.dev_left),
+            "encoder": stage.encoder,
+            "streaming": streaming(stage.encoder, chunks.dev_chunk, chunks.dev_left),
             "search": LEXICON_SEARCH,
             "calibration": _uncalibrated(),
         }
@@ -134,9 +135,9 @@ def _rnnt(config: Path, out: Path) -> Made:
     chunks = found.chunks
     fields = {
         "family": "rnnt",
-        "encoder": _encoder(config, found.encoder),
+        "encoder": found.encoder,
         "transducer": TransducerSection(**shape),
-        "streaming": StreamingSection(chunk_steps=chunks.dev_chunk, left_steps=chunks.dev_left),
+        "streaming": streaming(found.encoder, chunks.dev_chunk, chunks.dev_left),
         "search": LABEL_SEARCH,
         "calibration": _uncalibrated(),
     }
@@ -161,7 +162,7 @@ def _las(config: Path, out: Path) -> Made:
     chunks = found.chunks
     fields = {
         "family": "las",
-        "encoder": _encoder(config, found.encoder),
+        "encoder": found.encoder,
         "las": SpellerSection(
             width=speller.width,
             layers=speller.layers,
@@ -174,7 +175,7 @@ def _las(config: Path, out: Path) -> Made:
             coverage=found.search.coverage,
             labels_per_step=found.search.labels_per_step,
         ),
-        "streaming": StreamingSection(chunk_steps=chunks.dev_chunk, left_steps=chunks.dev_left),
+        "streaming": streaming(found.encoder, chunks.dev_chunk, chunks.dev_left),
         "search": LABEL_SEARCH,
         "calibration": _uncalibrated(),
     }
@@ -259,17 +260,11 @@ def _measure(
     GlobalCmvn.accumulate(features(read_samples(utterance)) for utterance in some).save(out)
 
 
-def _encoder(config: Path, section: msgspec.Struct) -> EncoderSection:
-    """Return the encoder's shape as a bundle has it."""
-    fields = {"bins": 80, **msgspec.structs.asdict(section)}
-    fields.pop("dropout", None)
-    try:
-        return EncoderSection(**fields)
-    except TypeError as error:
-        raise BundleError(
-            f"{config}: expected a conformer for an encoder, which bundles have, found "
-            f"{type(section).__name__}"
-        ) from error
+def streaming(encoder: Encoder, chunk_steps: int, left_steps: int) -> StreamingSection:
+    """Return how much is decoded at a time, by chunks of so many of the encoder's own steps."""
+    factor = build_encoder(encoder.options()).grid.factor
+    told = max(1, round(chunk_steps * factor / STEP_FRAMES))
+    return StreamingSection(chunk_steps=told, left_steps=left_steps)
 
 
 def _uncalibrated() -> CalibrationSection:

@@ -16,6 +16,7 @@ import numpy as np
 
 from steno_models.bundle import Description
 from steno_models.bundle_sections import HmmSection
+from steno_models.encoders.whole import for_streams
 from steno_models.errors import BundleError
 from steno_models.features.cmvn import CmvnStats, GlobalCmvn, StreamingCmvn
 from steno_models.features.fbank import NUM_BINS
@@ -27,6 +28,8 @@ from steno_models.hmm.system import Acoustics, load_system
 from steno_models.hmm_decoder import Dictionary, HmmDecoder
 from steno_models.hmm_listeners import CepstralListener, Listener, NetworkListener
 from steno_models.hmm_recogniser import Chunk, HmmRecogniser
+from steno_models.recogniser import BundledRecogniser
+from steno_models.rewriting_recogniser import streamed
 from steno_models.search.confidence import Calibration
 from steno_models.search.options import SearchOptions
 
@@ -34,7 +37,7 @@ MODEL = "model.npz"
 _SLOPE_FRAMES = 4  # neighbours on each side of slopes of slopes
 
 
-def load(path: Path, description: Description) -> HmmRecogniser:
+def load(path: Path, description: Description) -> BundledRecogniser:
     """Return the recogniser of the bundle in `path`.
 
     Raises:
@@ -56,6 +59,8 @@ def load(path: Path, description: Description) -> HmmRecogniser:
     listener: Listener
     if section.kind == "hybrid":
         network = load_hybrid(path)
+        model = network.network.model
+        model.encoder = for_streams(model.encoder)
         listener = NetworkListener(_streaming(path, cmvn, section, NUM_BINS), network.network)
         system = network
     else:
@@ -68,7 +73,7 @@ def load(path: Path, description: Description) -> HmmRecogniser:
     }
     options = SearchOptions(**msgspec.structs.asdict(description.search))
     calibration = description.calibration
-    return HmmRecogniser(
+    recogniser = HmmRecogniser(
         decoders={
             name: HmmDecoder.build(system, dictionary, options, section.acoustic_scale)
             for name, dictionary in dictionaries.items()
@@ -78,6 +83,9 @@ def load(path: Path, description: Description) -> HmmRecogniser:
         context=Chunk(description.streaming.chunk_steps),
         calibration=Calibration(weights=calibration.weights, bias=calibration.bias),
     )
+    if isinstance(listener, NetworkListener):
+        return streamed(recogniser, listener.network.model.encoder)
+    return recogniser
 
 
 def read_system(path: Path, kind: str) -> Acoustics:

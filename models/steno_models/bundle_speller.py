@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 from safetensors.torch import load_file
 
-from steno_models.bundle import GENERAL, Description
+from steno_models.bundle import GENERAL, Description, encoder_options
 from steno_models.bundle_sections import SpellerSection
 from steno_models.bundle_transducer import read_scorer
-from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import Context
 from steno_models.errors import BundleError
 from steno_models.features.cmvn import GlobalCmvn
@@ -39,9 +37,8 @@ def load(path: Path, description: Description) -> SpellerRecogniser:
         DataError: a file is not what it should be.
     """
     section = description.las
-    if section is None or description.encoder is None:
-        lacks = "las" if section is None else "encoder"
-        raise BundleError(f"expected a section [{lacks}] in the description of {path}, found none")
+    if section is None:
+        raise BundleError(f"expected a section [las] in the description of {path}, found none")
     if description.speech_gate is not None:
         raise BundleError(
             f"expected no speech gate in {path}: it judges posteriors step by step, which a "
@@ -55,7 +52,7 @@ def load(path: Path, description: Description) -> SpellerRecogniser:
     symbols = TokenTable.read(path / "tokens.txt").symbols
     if not any(map(begins_word, symbols)):
         raise BundleError(f"expected subwords or letters in {path}, found phones")
-    encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
+    encoder = encoder_options(path, description)
     model = LasModel(LasOptions(encoder=encoder, speller=_speller(section)), len(symbols))
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})

@@ -14,13 +14,15 @@ from pathlib import Path
 import msgspec
 from safetensors.torch import load_file
 
-from steno_models.bundle import GENERAL, Description, SearchSection
+from steno_models.bundle import GENERAL, Description, SearchSection, encoder_options
 from steno_models.bundle_sections import TransducerSection
-from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import Context
+from steno_models.encoders.whole import for_streams
 from steno_models.errors import BundleError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.lm.ngram.model import NgramModel
+from steno_models.recogniser import BundledRecogniser
+from steno_models.rewriting_recogniser import streamed
 from steno_models.rnnt.fusion import Fusion
 from steno_models.rnnt.model import TransducerModel, TransducerOptions
 from steno_models.rnnt.search import SearchOptions
@@ -35,7 +37,7 @@ from steno_models.transducer_words import LexiconWords, MarkedWords, Spelling, b
 _SEARCH = ("max_symbols", "candidates", "internal_weight", "label_score")
 
 
-def load(path: Path, description: Description) -> TransducerRecogniser:
+def load(path: Path, description: Description) -> BundledRecogniser:
     """Return the recogniser of the bundle in `path`.
 
     Raises:
@@ -43,24 +45,24 @@ def load(path: Path, description: Description) -> TransducerRecogniser:
         DataError: a file is not what it should be.
     """
     section = _section(path, description)
-    if description.encoder is None:
-        raise BundleError(f"expected a section [encoder] in the description of {path}, found none")
     symbols = TokenTable.read(path / "tokens.txt").symbols
-    encoder = ConformerOptions(**msgspec.structs.asdict(description.encoder), dropout=0.0)
+    encoder = encoder_options(path, description)
     shape = {k: v for k, v in msgspec.structs.asdict(section).items() if k not in _SEARCH}
     model = TransducerModel(TransducerOptions(encoder=encoder, **shape, dropout=0.0), len(symbols))
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     model = model.eval().requires_grad_(requires_grad=False)
     model.encoder.lay_out()
+    model.encoder = for_streams(model.encoder)
     streaming, calibration = description.streaming, description.calibration
-    return TransducerRecogniser(
+    recogniser = TransducerRecogniser(
         model=model,
         cmvn=GlobalCmvn.load(path / "cmvn.safetensors"),
         language_models=_languages(path, description, section, symbols),
         context=Context(streaming.chunk_steps, streaming.left_steps),
         calibration=Calibration(weights=calibration.weights, bias=calibration.bias),
     )
+    return streamed(recogniser, model.encoder)
 
 
 def _section(path: Path, description: Description) -> TransducerSection:

@@ -18,11 +18,9 @@ from steno_models.features.fbank import NUM_BINS, StreamingFbank
 from steno_models.features.mfcc import NUM_CEPSTRA, StreamingMfcc
 from steno_models.hmm.frames import FrontEnd
 from steno_models.hmm.hybrid.model import Network
+from steno_models.listening import STEP_FRAMES, Ear, Heard
 from steno_models.recogniser import FEATURE_LIMIT, AnyState
 from steno_models.types import FloatArray
-
-STEP_FRAMES = 4
-"""Frames of a step of 40 ms, in which times are told."""
 
 
 class Listener(Protocol):
@@ -125,15 +123,13 @@ class NetworkState:
     Attributes:
         cmvn: of the normalisation.
         energies: (t, F) normalised, that wait for their chunk.
-        encoder: the encoder's own.
-        steps: encoder steps that it got features for.
+        heard: of the encoder.
         context: how far a step looks.
     """
 
     cmvn: CmvnState
     energies: FloatArray
-    encoder: AnyState
-    steps: int
+    heard: Heard
     context: Context
 
 
@@ -160,11 +156,9 @@ class NetworkListener:
 
     def start(self, chunk_steps: int) -> NetworkState:
         """Return the state before the first feature, for chunks of so many steps of 40 ms."""
-        own = max(1, round(STEP_FRAMES * chunk_steps / self.frame_factor))
-        context = replace(self.network.context, chunk_steps=own)
+        context = self._ear.context(chunk_steps, self.network.context.left_steps)
         nothing = np.zeros((0, NUM_BINS), np.float32)
-        encoder = self.network.model.encoder.start(context)
-        return NetworkState(self.cmvn.start(), nothing, encoder, 0, context)
+        return NetworkState(self.cmvn.start(), nothing, self._ear.start(context), context)
 
     def hear(
         self, features: FloatArray, state: NetworkState, *, is_last: bool
@@ -173,24 +167,26 @@ class NetworkListener:
         new, cmvn = self.cmvn.apply(features, state.cmvn)
         within = np.clip(new, -FEATURE_LIMIT, FEATURE_LIMIT)
         state = replace(state, cmvn=cmvn, energies=np.concatenate([state.energies, within]))
-        model, found = self.network.model, []
+        found = []
         while len(state.energies) >= (need := self._frames_of_chunk(state)) or (
             is_last and len(state.energies)
         ):
-            energies = torch.from_numpy(state.energies[:need])
-            [(posteriors, encoder)] = model.step([(energies, state.encoder)], state.context)
-            found.append(posteriors)
-            steps = state.steps + state.context.chunk_steps
-            state = replace(state, energies=state.energies[need:], encoder=encoder, steps=steps)
+            work = [(state.energies[:need], state.heard)]
+            [(steps, heard)] = self._ear.step(work, state.context)
+            found.append(steps)
+            state = replace(state, energies=state.energies[need:], heard=heard)
         if is_last:
-            found += model.finish([state.encoder], state.context)
-        return [each.numpy() for each in found if len(each)], state
+            found += self._ear.finish([state.heard], state.context)
+        with torch.inference_mode():
+            return [self.network.model.log_posteriors(x).numpy() for x in found if len(x)], state
 
     def missing_features(self, state: NetworkState) -> int:
         """Return how many features the next chunk still lacks."""
         return max(0, self._frames_of_chunk(state) - len(state.energies))
 
     def _frames_of_chunk(self, state: NetworkState) -> int:
-        grid = self.network.model.encoder.grid
-        chunk = state.context.chunk_steps
-        return grid.frames_of(state.steps + chunk) - grid.frames_of(state.steps)
+        return self._ear.frames_of_chunk(state.heard, state.context)
+
+    @property
+    def _ear(self) -> Ear:
+        return Ear(self.network.model.encoder)

@@ -11,7 +11,8 @@ import numpy as np
 from steno_models.errors import ConfigError
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.hmm_decoder import HmmDecoder
-from steno_models.hmm_listeners import STEP_FRAMES, Listener
+from steno_models.hmm_listeners import Listener
+from steno_models.listening import STEP_FRAMES
 from steno_models.recogniser import (
     Alternative,
     DecodeOptions,

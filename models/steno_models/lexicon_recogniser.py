@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from steno_models.ctc.model import CtcModel
-from steno_models.encoders.conformer import Context
-from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
+from steno_models.encoders.protocol import Context
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
+from steno_models.listening import Ear
 from steno_models.recogniser import (
     FEATURE_LIMIT,
     TAIL_FRAMES,
@@ -42,7 +42,7 @@ class LexiconRecogniser:
         acoustic: log probabilities of tokens.
         cmvn: normalises the features as in training.
         language_models: by name.
-        context: chunk and left context where a stream does not say otherwise.
+        context: chunk, in steps of 40 ms, and left context where a stream does not say otherwise.
         calibration: gives words their confidence.
         blank: the token of silence.
         speech_gate: withholds the words of segments without speech; None shows all.
@@ -74,7 +74,7 @@ class LexiconRecogniser:
         return State(
             options,
             np.zeros((0, len(self.cmvn.mean)), np.float32),
-            self.acoustic.start(self._context(options)),
+            self._ear.start(self._context(options)),
             search.start(),
             evidence=(nothing_heard(search.num_tokens, self.blank) if self.speech_gate else None),
         )
@@ -109,6 +109,9 @@ class LexiconRecogniser:
             decoded = self._decode([states[i] for i in batch], first)
             for i, state in zip(batch, decoded, strict=True):
                 states[i] = state
+        for i, item in enumerate(work):
+            if item.is_last:
+                states[i] = self._finished(states[i])
         return [
             (self._update(state, is_last=item.is_last), state)
             for item, state in zip(work, states, strict=True)
@@ -136,7 +139,7 @@ class LexiconRecogniser:
                 state.search,
                 found,
                 tuple(spelling[word.word] for word in found.words),
-                tuple((word.start_step, word.end_step) for word in found.words),
+                tuple(self._spans(found)),
             )
             for found in search.finish(state.search, most)
         ]
@@ -162,8 +165,9 @@ class LexiconRecogniser:
     def log_probs(self, features: FloatArray) -> FloatArray:
         """Return (S, V) ln p(token) of a whole segment, (T, F): those of its chunks, at once."""
         frames = self._normalised(features, is_last=True)
-        steps = torch.tensor([steps_of(len(frames))])
-        [log_probs] = self.acoustic(torch.from_numpy(frames)[None], steps, self.context)
+        steps = torch.tensor([self.acoustic.encoder.grid.steps_of(len(frames))])
+        context = self._context(DecodeOptions())
+        [log_probs] = self.acoustic(torch.from_numpy(frames)[None], steps, context)
         return np.asarray(log_probs.numpy())
 
     def _with_frames(self, work: Work) -> State:
@@ -179,46 +183,43 @@ class LexiconRecogniser:
         return np.concatenate([frames, tail])
 
     def _frames_of_chunk(self, state: State) -> int:
-        """Return how many frames beyond those in the encoder's state complete its next chunk."""
-        chunk = self._context(state.options).chunk_steps
-        return (chunk - 1) * FACTOR + CONTEXT_FRAMES - len(state.encoder.features)
+        """Return how many frames complete the encoder's next chunk."""
+        return self._ear.frames_of_chunk(state.encoder, self._context(state.options))
 
     def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
         """Return whether a chunk can be decoded: a whole one, or the last."""
-        if len(state.frames) >= self._frames_of_chunk(state):
-            return True
-        return is_last and steps_of(len(state.encoder.features) + len(state.frames)) > 0
+        return len(state.frames) >= self._frames_of_chunk(state) or (
+            is_last and len(state.frames) > 0
+        )
 
-    @torch.inference_mode()
     def _decode(self, states: list[State], context: Context) -> list[State]:
         """Return `states` after one chunk of each, through the encoder as one batch."""
         taken = [self._frames_of_chunk(state) for state in states]
-        work = [
-            (torch.from_numpy(state.frames[:n]), state.encoder)
-            for state, n in zip(states, taken, strict=True)
-        ]
-        heard = self.acoustic.encoder.step(work, context)
+        work = [(state.frames[:n], state.encoder) for state, n in zip(states, taken, strict=True)]
+        heard = self._ear.step(work, context)
         return [
-            self._searched(
-                replace(
-                    state,
-                    frames=state.frames[n:],
-                    encoder=encoder,
-                    steps=(*state.steps, steps.numpy().copy()) if self.remembers_steps else (),
-                ),
-                self.acoustic.log_probs(steps).numpy(),
-            )
+            self._searched(replace(state, frames=state.frames[n:], encoder=encoder), steps)
             for state, n, (steps, encoder) in zip(states, taken, heard, strict=True)
         ]
 
-    def _searched(self, state: State, log_probs: FloatArray) -> State:
-        """Return `state` after the search took `log_probs`, (S, V)."""
+    def _finished(self, state: State) -> State:
+        """Return `state` with what the encoder still waited to say."""
+        [steps] = self._ear.finish([state.encoder], self._context(state.options))
+        return self._searched(state, steps)
+
+    @torch.inference_mode()
+    def _searched(self, state: State, steps: torch.Tensor) -> State:
+        """Return `state` after the search took new steps of the encoder, (S, D)."""
+        if not len(steps):
+            return state
+        log_probs = self.acoustic.log_probs(steps).numpy()
         search = self._language_model(state.options).search
         spoken = np.flatnonzero(log_probs.argmax(1) != self.blank)
         blanks = len(log_probs) - 1 - int(spoken[-1]) if len(spoken) else len(log_probs)
         return replace(
             state,
             search=search.step(log_probs, state.search, beam_scale=state.options.beam_scale),
+            steps=(*state.steps, steps.numpy().copy()) if self.remembers_steps else (),
             log_probs=(*state.log_probs, log_probs.copy()),
             evidence=self._weighed(state.evidence, log_probs),
             trailing_blank_steps=blanks + (0 if len(spoken) else state.trailing_blank_steps),
@@ -247,8 +248,8 @@ class LexiconRecogniser:
         return Update(
             words,
             stable,
-            state.search.step,
-            state.trailing_blank_steps,
+            self._ear.told_steps(state.search.step),
+            self._ear.told_steps(state.trailing_blank_steps),
             alternatives,
             missing_frames=max(0, self._frames_of_chunk(state) - len(state.frames)),
         )
@@ -256,10 +257,20 @@ class LexiconRecogniser:
     def _alternative(self, hypothesis: Hypothesis, spelling: Sequence[str]) -> Alternative:
         confidences = self.calibration(hypothesis.words)
         words = tuple(
-            Word(spelling[word.word], word.start_step, word.end_step, float(confidence))
-            for word, confidence in zip(hypothesis.words, confidences, strict=True)
+            Word(spelling[word.word], *span, float(confidence))
+            for word, span, confidence in zip(
+                hypothesis.words, self._spans(hypothesis), confidences, strict=True
+            )
         )
         return Alternative(words, hypothesis.log_score)
+
+    def _spans(self, hypothesis: Hypothesis) -> list[tuple[int, int]]:
+        """Return the steps of 40 ms of each word."""
+        return self._ear.told_spans([(word.start_step, word.end_step) for word in hypothesis.words])
+
+    @property
+    def _ear(self) -> Ear:
+        return Ear(self.acoustic.encoder)
 
     def _language_model(self, options: DecodeOptions) -> LanguageModel:
         if isinstance(options.language_model, LanguageModel):
@@ -267,4 +278,5 @@ class LexiconRecogniser:
         return wished(self.language_models, options)
 
     def _context(self, options: DecodeOptions) -> Context:
-        return replace(self.context, chunk_steps=options.chunk_steps or self.context.chunk_steps)
+        chunk = options.chunk_steps or self.context.chunk_steps
+        return self._ear.context(chunk, self.context.left_steps)

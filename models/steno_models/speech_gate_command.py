@@ -30,6 +30,7 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.evaluate_wordless import ENDINGS
 from steno_models.features.fbank import fbank
 from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.rewriting_recogniser import unwrapped
 from steno_models.training.augment import add_noise
 from steno_models.training.degrade import find_recordings
 from steno_models.training.manifest import read_manifest
@@ -211,7 +212,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     torch.set_num_threads(asked.threads)
     path = bundle.find(asked.bundle)
-    recogniser = bundle.load(path).first_pass
+    recogniser = unwrapped(bundle.load(path).first_pass)
     if not isinstance(recogniser, LexiconRecogniser):
         raise ConfigError(
             f"expected a bundle of the family ctc, whose posteriors a gate sees, found {path}"

@@ -1,10 +1,9 @@
 """The recogniser of models that listen to a segment as a whole: listen, attend and spell.
 
 Such a model cannot go on from where it was: more sound changes all that it wrote. What people want
-to see is words while they speak, so a segment is written anew whenever it is half as long again as
-the last time, from one second on: the partials come a little more rarely the longer somebody
-speaks, and all of them together cost at most three times what the final costs. No word of a partial
-is stable, since the whole is written once more at the end.
+to see is words while they speak, so a segment is written anew now and then, as
+`rewriting_recogniser.py` decodes. No word of a partial is stable, since the whole is written once
+more at the end.
 
 A word's times are those of the steps that the speller looks at most when it writes it.
 """
@@ -22,6 +21,7 @@ from steno_models.features.fbank import StreamingFbank
 from steno_models.las.attention_map import attention_map
 from steno_models.las.model import LasModel
 from steno_models.las.search import Hypothesis, LasSearch, SearchOptions
+from steno_models.listening import STEP_FRAMES, Ear
 from steno_models.recogniser import (
     FEATURE_LIMIT,
     TAIL_FRAMES,
@@ -34,17 +34,13 @@ from steno_models.recogniser import (
     Word,
     Work,
 )
+from steno_models.rewriting_recogniser import next_frames
 from steno_models.rnnt.hypothesis import Token
 from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import SearchWord, ordered
 from steno_models.transducer_words import MarkedWords, WordHypothesis, measured, step_span
 from steno_models.types import FloatArray
 from steno_models.wishes import check_wishes, wished
-
-FIRST_FRAMES = 100
-GROWTH = 1.5
-STEP_FRAMES = 4
-"""Frames of a step of 40 ms, in which times are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,8 @@ class SpellerRecogniser:
         cmvn: normalises the features as in training.
         symbols: of the tokens: subwords.
         searches: how to search with each language model; one at least.
-        context: how far the encoder looks; its chunk is that of streams that wish none.
+        context: how far the encoder looks; its chunk, in steps of 40 ms, is that of streams that
+            wish none.
         posterior_scale: factor on log scores where they are compared for confidence.
         calibration: gives words their confidence.
     """
@@ -140,7 +137,7 @@ class SpellerRecogniser:
 
         That depends on the frames alone, so how they are cut into work makes no difference.
         """
-        due, there = _next_frames(state.search.frames), len(state.frames)
+        due, there = next_frames(state.search.frames), len(state.frames)
         if is_last:
             return there if state.search.frames < there else None
         return due if there >= due else None
@@ -151,7 +148,7 @@ class SpellerRecogniser:
         if self.model.encoder.grid.steps_of(len(heard)) == 0:
             return Written(frames)
         encoded = self.model.encode(
-            torch.from_numpy(heard).unsqueeze(0), torch.tensor([len(heard)]), self.context
+            torch.from_numpy(heard).unsqueeze(0), torch.tensor([len(heard)]), self._reach
         )
         options = self._search(state.options)
         if state.options.beam_scale != 1:
@@ -175,7 +172,7 @@ class SpellerRecogniser:
         """Return the steps of 40 ms of each word: where the speller looks when it writes it."""
         if not one.tokens:
             return []
-        looks = attention_map(self.model, heard, one.tokens, self.context)
+        looks = attention_map(self.model, heard, one.tokens, self._reach)
         peaks = np.maximum.accumulate(looks.argmax(axis=1))
         steps = peaks * self.model.encoder.grid.factor // STEP_FRAMES
         words = MarkedWords(self.symbols).spelled(_tokens(one, steps.tolist()))
@@ -206,7 +203,7 @@ class SpellerRecogniser:
             steps,
             max(0, steps - end),
             alternatives,
-            missing_frames=max(0, _next_frames(state.search.frames) - len(state.frames)),
+            missing_frames=max(0, next_frames(state.search.frames) - len(state.frames)),
         )
 
     def _alternative(self, written: Written, number: int, steps: int) -> Alternative:
@@ -221,6 +218,12 @@ class SpellerRecogniser:
         )
         return Alternative(words, one.log_score)
 
+    @property
+    def _reach(self) -> Context:
+        """How far the encoder looks, in its own steps."""
+        ear = Ear(self.model.encoder)
+        return ear.context(self.context.chunk_steps, self.context.left_steps)
+
     def _search(self, options: DecodeOptions) -> SearchOptions:
         return wished(self.searches, options)
 
@@ -229,11 +232,3 @@ def _tokens(one: Hypothesis, steps: Sequence[int]) -> list[Token]:
     """Return the tokens of a text, all equally likely, at such steps."""
     share = one.spelling_log_prob / max(1, len(one.tokens))
     return [Token(token, step, share) for token, step in zip(one.tokens, steps, strict=True)]
-
-
-def _next_frames(written: int) -> int:
-    """Return at how many frames a segment is written again."""
-    due = FIRST_FRAMES
-    while due <= written:
-        due = int(due * GROWTH)
-    return due

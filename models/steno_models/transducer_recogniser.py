@@ -17,11 +17,11 @@ from steno_models.encoders.protocol import Context
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
+from steno_models.listening import Ear
 from steno_models.recogniser import (
     FEATURE_LIMIT,
     TAIL_FRAMES,
     Alternative,
-    AnyState,
     DecodeOptions,
     LanguageModel,
     Measured,
@@ -58,14 +58,6 @@ class TransducerLanguage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """The encoder's state, and for how many steps it got frames."""
-
-    encoder: AnyState
-    steps: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Way:
     """What streams must have in common to be decoded together."""
 
@@ -82,7 +74,7 @@ class TransducerRecogniser:
         model: encoder, predictor and joiner.
         cmvn: normalises the features as in training.
         language_models: by name; one at least.
-        context: chunk and left context where a stream does not say otherwise.
+        context: chunk, in steps of 40 ms, and left context where a stream does not say otherwise.
         calibration: gives words their confidence.
     """
 
@@ -107,7 +99,7 @@ class TransducerRecogniser:
         return State(
             options,
             np.zeros((0, len(self.cmvn.mean)), np.float32),
-            _Heard(self.model.start(way.context), 0),
+            self._ear.start(way.context),
             self._search(way).start(),
         )
 
@@ -167,7 +159,7 @@ class TransducerRecogniser:
                 Candidate(
                     texts=one.texts,
                     known=known,
-                    spans=_spans(known, state.search.step),
+                    spans=tuple(self._spans(known, state.search.step)),
                     log_score=one.log_score,
                     language=_word_log_probs(language.options.fusion, one.texts),
                     lm_weight=language.options.fusion.weight,
@@ -195,9 +187,7 @@ class TransducerRecogniser:
 
     def _frames_of_chunk(self, state: State) -> int:
         """Return how many frames complete the encoder's next chunk."""
-        grid, heard = self.model.encoder.grid, state.encoder
-        chunk = self._way(state.options).context.chunk_steps
-        return grid.frames_of(heard.steps + chunk) - grid.frames_of(heard.steps)
+        return self._ear.frames_of_chunk(state.encoder, self._way(state.options).context)
 
     def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
         """Return whether a chunk can be decoded: a whole one, or the last."""
@@ -208,18 +198,11 @@ class TransducerRecogniser:
     def _decode(self, states: list[State], way: _Way) -> list[State]:
         """Return `states` after one chunk of each, as one batch."""
         taken = [self._frames_of_chunk(state) for state in states]
-        work = [
-            (torch.from_numpy(state.frames[:n]), state.encoder.encoder)
-            for state, n in zip(states, taken, strict=True)
-        ]
-        heard = self.model.step(work, way.context)
+        work = [(state.frames[:n], state.encoder) for state, n in zip(states, taken, strict=True)]
+        heard = self._ear.step(work, way.context)
         return self._searched(
             [
-                replace(
-                    state,
-                    frames=state.frames[n:],
-                    encoder=_Heard(encoder, state.encoder.steps + way.context.chunk_steps),
-                )
+                replace(state, frames=state.frames[n:], encoder=encoder)
                 for state, n, (_, encoder) in zip(states, taken, heard, strict=True)
             ],
             [steps for steps, _ in heard],
@@ -229,7 +212,7 @@ class TransducerRecogniser:
     def _finished(self, state: State) -> State:
         """Return `state` with what the encoder still waited to say."""
         way = self._way(state.options)
-        steps = self.model.finish([state.encoder.encoder], way.context)
+        steps = self._ear.finish([state.encoder], way.context)
         return self._searched([state], steps, way)[0]
 
     def _searched(
@@ -262,8 +245,8 @@ class TransducerRecogniser:
         return Update(
             best.words,
             min(stable, len(best.words)),
-            state.search.step,
-            state.trailing_blank_steps,
+            self._ear.told_steps(state.search.step),
+            self._ear.told_steps(state.trailing_blank_steps),
             alternatives,
             missing_frames=max(0, self._frames_of_chunk(state) - len(state.frames)),
         )
@@ -299,15 +282,25 @@ class TransducerRecogniser:
         words = tuple(
             Word(text, *span, float(sure))
             for text, span, sure in zip(
-                one.texts, _spans(sureness, steps), self.calibration(sureness), strict=True
+                one.texts, self._spans(sureness, steps), self.calibration(sureness), strict=True
             )
         )
         return Alternative(words, one.log_score)
 
+    def _spans(self, known: Sequence[SearchWord], steps: int) -> list[tuple[int, int]]:
+        """Return the steps of 40 ms of words in a segment of `steps` of the encoder."""
+        return self._ear.told_spans(
+            [(min(one.start_step, steps - 1), min(one.end_step, steps)) for one in known]
+        )
+
+    @property
+    def _ear(self) -> Ear:
+        return Ear(self.model.encoder)
+
     def _way(self, options: DecodeOptions) -> _Way:
         self._language(options)
         chunk = options.chunk_steps or self.context.chunk_steps
-        context = replace(self.context, chunk_steps=chunk)
+        context = self._ear.context(chunk, self.context.left_steps)
         return _Way(context, str(options.language_model), options.beam_scale)
 
     def _search(self, way: _Way) -> TransducerSearch:
@@ -320,11 +313,6 @@ class TransducerRecogniser:
 
     def _language(self, options: DecodeOptions) -> TransducerLanguage:
         return wished(self.language_models, options)
-
-
-def _spans(known: Sequence[SearchWord], steps: int) -> tuple[tuple[int, int], ...]:
-    """Return the steps of words in a segment of `steps`."""
-    return tuple((min(one.start_step, steps - 1), min(one.end_step, steps)) for one in known)
 
 
 def _word_log_probs(fusion: ShallowFusion, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -13,12 +13,11 @@ from steno_models import bundle_command
 from steno_models.bundle import (
     CalibrationSection,
     Description,
-    EncoderSection,
     SearchSection,
     StreamingSection,
 )
 from steno_models.ctc.model import CtcModel
-from steno_models.encoders.conformer import ConformerOptions
+from steno_models.encoders.section import ConformerSection
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
@@ -26,8 +25,8 @@ from steno_models.lm.ngram.model import NgramModel
 from steno_models.text.tokens import TokenTable
 
 WORDS = {"at": "AE T", "cat": "K AE T", "see": "S IY", "tea": "T IY"}
-ENCODER = EncoderSection(
-    bins=80, width=16, layers=2, heads=2, feed_forward=24, kernel=5, subsampling_channels=3
+ENCODER = ConformerSection(
+    width=16, layers=2, heads=2, feed_forward=24, kernel=5, subsampling_channels=3
 )
 
 
@@ -53,7 +52,7 @@ def tiny_bundle(tmp_path: Path) -> Path:
         path / "cmvn.safetensors"
     )
     torch.manual_seed(0)
-    options = ConformerOptions(**msgspec.structs.asdict(ENCODER))
+    options = ENCODER.options()
     model = CtcModel(options, len(TokenTable.phones()))
     weights = {name: weight.half() for name, weight in model.state_dict().items()}
     save_file(weights, path / "model.safetensors")

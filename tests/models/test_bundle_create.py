@@ -26,17 +26,29 @@ from steno_models.training.checkpoint import Checkpoint, CheckpointFolder
 from steno_models.training.data import Position
 from steno_models.training.manifest import Utterance, write_manifest
 
-SPEECH = """
+ANY_SPEECH = """
 folder = "run"
 cache = "cache"
 optim = { total_steps = 2, warmup_steps = 1 }
-encoder = { width = 16, layers = 2, heads = 2, feed_forward = 16, kernel = 3 }
+encoder = { ENCODER }
 chunks = { dev_chunk = 4, dev_left = 8 }
 [[corpora]]
 manifest = "train.jsonl"
 [[dev]]
 manifest = "train.jsonl"
 """
+CONFORMER = "width = 16, layers = 2, heads = 2, feed_forward = 16, kernel = 3"
+SPEECH = ANY_SPEECH.replace("ENCODER", CONFORMER)
+ENCODERS = {
+    "lstm": ("width = 8, layers = 2, factors = [2, 4]", 8),
+    "blstm": ("width = 8, layers = 2, factors = [2, 1]", 2),
+    "pyramid": ("width = 8, halvings = 2", 4),
+    "cnn": ("width = 8, inner = 8, factors = [1, 3, 1], ahead = 'chunk'", 3),
+    "tdnn": ("width = 8, offsets = [[-1, 1], [0, 2]], factors = [1, 4]", 4),
+    "tdnnf": ("width = 8, bottleneck = 4, spans = [[1, 1], [1, 0]], factors = [1, 2, 2]", 4),
+    "transformer": ("width = 8, layers = 1, heads = 2, feed_forward = 8", 4),
+}
+"""A shape of each kind, and how many steps of 40 ms four of its own are."""
 
 
 @pytest.fixture
@@ -93,6 +105,18 @@ def test_of_ctc(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "- `general`: 2-grams of 4 words" in card
     assert "| 3 | 0.0 |" in card
     assert "- error: 25.0 %" in card
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_with_any_encoder(folder: Path, kind: str) -> None:
+    shape, chunk_steps = ENCODERS[kind]
+    path = config(folder, ANY_SPEECH.replace("ENCODER", f"kind = '{kind}', {shape}"))
+    [found] = read_stages(path)
+    table = TokenTable.phones()
+    leave(folder / "run", CtcModel(found.encoder.options(), len(table)).state_dict(), table)
+    made = create(path, folder / "made", "--lm", str(folder / "models"))
+    assert made.description.encoder == found.encoder
+    assert made.description.streaming.chunk_steps == chunk_steps
 
 
 @pytest.mark.parametrize("lm", [[], ["--lm", "models"]])

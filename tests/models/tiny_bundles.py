@@ -12,15 +12,14 @@ from steno_models import bundle_command
 from steno_models.bundle import (
     CalibrationSection,
     Description,
-    EncoderSection,
     SearchSection,
     StreamingSection,
 )
 from steno_models.bundle_sections import HmmSection, SpellerSection, TransducerSection
+from steno_models.ctc.model import CtcModel
 from steno_models.encoders.build import build_encoder
-from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import Context
-from steno_models.encoders.section import ConformerSection
+from steno_models.encoders.section import ConformerSection, Encoder
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.hmm.frames import FrontEnd
 from steno_models.hmm.gmm import DiagonalGmm
@@ -42,8 +41,11 @@ from steno_models.text.tokens import TokenTable
 
 WORDS = {"at": "AE T", "cat": "K AE T", "see": "S IY", "tea": "T IY"}
 TEXTS = ["see cat", "at tea", "see tea"]
-ENCODER = EncoderSection(
-    bins=80, width=16, layers=2, heads=2, feed_forward=24, kernel=5, subsampling_channels=3
+ENCODER = ConformerSection(
+    width=16, layers=2, heads=2, feed_forward=24, kernel=5, subsampling_channels=3
+)
+SMALLER = ConformerSection(
+    width=16, layers=1, heads=2, feed_forward=24, kernel=3, subsampling_channels=3
 )
 SEARCH = SearchSection(
     beam=20.0,
@@ -95,8 +97,32 @@ def describe(path: Path, **fields: object) -> Path:
     return path
 
 
+def ctc(path: Path, *, encoder: Encoder = ENCODER) -> Path:
+    """Write a CTC model of phones."""
+    path.mkdir(parents=True)
+    table = TokenTable.phones()
+    table.write(path / "tokens.txt")
+    GlobalCmvn(np.full(80, 10, np.float32), np.full(80, 0.3, np.float32)).save(
+        path / "cmvn.safetensors"
+    )
+    word_model(path / "lm", WORDS)
+    torch.manual_seed(1)
+    model = CtcModel(encoder.options(), len(table)).requires_grad_(requires_grad=False)
+    model.output.weight *= 6
+    heard = table.ids({phone for phones in WORDS.values() for phone in phones.split()})
+    model.output.bias[heard] += 4
+    weights = {name: weight.half() for name, weight in model.state_dict().items()}
+    save_file(weights, path / "model.safetensors")
+    return describe(path, family="ctc", encoder=encoder)
+
+
 def transducer(
-    path: Path, *, units: str = "subwords", lm: str = "words", cell: Cell = "gru"
+    path: Path,
+    *,
+    units: str = "subwords",
+    lm: str = "words",
+    cell: Cell = "gru",
+    encoder: Encoder = ENCODER,
 ) -> Path:
     """Write a transducer of `subwords` or `phones` with a model of `words`, `tokens` or `none`."""
     path.mkdir(parents=True)
@@ -122,7 +148,7 @@ def transducer(
     torch.manual_seed(3)
     model = TransducerModel(
         TransducerOptions(
-            encoder=ConformerOptions(**msgspec.structs.asdict(ENCODER)),
+            encoder=encoder.options(),
             predictor="recurrent",
             predictor_width=8,
             cell=cell,
@@ -141,13 +167,13 @@ def transducer(
         path,
         family="rnnt",
         language_models=() if lm == "none" else ("general",),
-        encoder=ENCODER,
+        encoder=encoder,
         transducer=section,
         search=msgspec.structs.replace(SEARCH, max_tokens=6, beam=30.0),
     )
 
 
-def speller(path: Path, *, lm: str = "words") -> Path:
+def speller(path: Path, *, lm: str = "words", encoder: Encoder = ENCODER) -> Path:
     """Write a speller of subwords with a model of `words`, or `none`."""
     path.mkdir(parents=True)
     table = subwords().table
@@ -159,9 +185,8 @@ def speller(path: Path, *, lm: str = "words") -> Path:
         cut = {word: [table.symbols[i] for i in subwords().encode(word)] for word in WORDS}
         word_model(path / "lm", {word: " ".join(pieces) for word, pieces in cut.items()})
     torch.manual_seed(5)
-    encoder = ConformerOptions(**msgspec.structs.asdict(ENCODER))
     shape = SpellerOptions(width=8, attention=AttentionOptions(width=8, channels=2, kernel=3))
-    model = LasModel(LasOptions(encoder=encoder, speller=shape), len(table))
+    model = LasModel(LasOptions(encoder=encoder.options(), speller=shape), len(table))
     weights = {name: 2 * weight.detach().half() for name, weight in model.state_dict().items()}
     save_file(weights, path / "model.safetensors")
     section = SpellerSection(
@@ -176,7 +201,7 @@ def speller(path: Path, *, lm: str = "words") -> Path:
         path,
         family="las",
         language_models=() if lm == "none" else ("general",),
-        encoder=ENCODER,
+        encoder=encoder,
         las=section,
         search=msgspec.structs.replace(SEARCH, max_tokens=4, beam=30.0),
     )
@@ -201,22 +226,19 @@ def hmm(path: Path, *, spliced: bool = False, adapted: bool = False) -> Path:
     return describe(path, family="hmm", hmm=HmmSection(acoustic_scale=0.3))
 
 
-def hybrid(path: Path) -> Path:
+def hybrid(path: Path, *, encoder: Encoder = SMALLER) -> Path:
     """Write a network of phones' states."""
     path.mkdir(parents=True)
     units = Monophones(states_per_phone=1, silence_states=1)
-    section = ConformerSection(
-        width=16, layers=1, heads=2, feed_forward=24, kernel=3, subsampling_channels=3
-    )
     torch.manual_seed(2)
-    model = StateClassifier(build_encoder(section.options()), units.num_states)
+    model = StateClassifier(build_encoder(encoder.options()), units.num_states)
     model.requires_grad_(requires_grad=False)
     model.output.weight *= 6
     spread = np.full(units.num_states, 1 / units.num_states)
     system = HybridSystem(
         units, Network(model.eval(), Context(4, 8)), np.log(spread), np.full(len(spread), 0.5)
     )
-    system.save(path, section)
+    system.save(path, encoder)
     GlobalCmvn(np.full(80, 10, np.float32), np.full(80, 0.3, np.float32)).save(
         path / "cmvn.safetensors"
     )

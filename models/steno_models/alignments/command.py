@@ -45,6 +45,7 @@ class _Drawn:
     def __init__(self, asked: argparse.Namespace, dictionary: Dictionary) -> None:
         from steno_models.alignments.ctc_route import CtcRoute  # noqa: PLC0415
         from steno_models.alignments.hmm_route import HmmRoute  # noqa: PLC0415
+        from steno_models.rewriting_recogniser import unwrapped  # noqa: PLC0415
         from steno_models.text.tokens import TokenTable  # noqa: PLC0415
         from steno_models.transducer_recogniser import TransducerRecogniser  # noqa: PLC0415
 
@@ -54,8 +55,9 @@ class _Drawn:
         self.rnnt: tuple[TransducerRecogniser, TokenTable] | None = None
         for name in asked.bundle or ([] if asked.system else ["en"]):
             loaded = bundle.load(name)
-            if isinstance(loaded.first_pass, TransducerRecogniser):
-                self.rnnt = (loaded.first_pass, TokenTable.read(loaded.path / "tokens.txt"))
+            recogniser = unwrapped(loaded.first_pass)
+            if isinstance(recogniser, TransducerRecogniser):
+                self.rnnt = (recogniser, TokenTable.read(loaded.path / "tokens.txt"))
             else:
                 self.ctc = CtcRoute.of(loaded)
 

@@ -22,8 +22,7 @@ from steno_models.alignments.timed import Timed, TimedPhone
 from steno_models.ctc.align import LabelGraph, label_graph
 from steno_models.ctc.extents import LabelSpan, label_spans
 from steno_models.ctc.model import CtcModel
-from steno_models.encoders.conformer import Context
-from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
+from steno_models.encoders.protocol import Context, Grid
 from steno_models.errors import DataError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import (
@@ -33,14 +32,18 @@ from steno_models.features.extractor import (
 )
 from steno_models.features.fbank import StreamingFbank
 from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.listening import Ear
 from steno_models.recogniser import FEATURE_LIMIT, TAIL_FRAMES
+from steno_models.rewriting_recogniser import unwrapped
 from steno_models.text.tokens import TokenTable
 from steno_models.types import FloatArray
 
 SHIFT_S = FRAME_SHIFT_SAMPLES / SAMPLE_RATE
-STEP_S = FACTOR * SHIFT_S
-# The middle of step 0: that of the frames that it sees.
-FIRST_S = (CONTEXT_FRAMES - 1) / 2 * SHIFT_S + FRAME_LENGTH_SAMPLES / SAMPLE_RATE / 2
+
+
+def middle_s(grid: Grid) -> float:
+    """Return when the middle of step 0 is: that of the frames that it is about."""
+    return (grid.field_frames - 1) / 2 * SHIFT_S + FRAME_LENGTH_SAMPLES / SAMPLE_RATE / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class CtcRoute:
     Attributes:
         model: gives them.
         cmvn: normalises its features.
-        context: the chunks that it works in.
+        context: the chunks that it works in, in the encoder's steps.
         tokens: its symbols.
         lateness: what is taken off the borders.
     """
@@ -93,13 +96,15 @@ class CtcRoute:
         Raises:
             DataError: it has no CTC model.
         """
-        recogniser = loaded.first_pass
+        recogniser = unwrapped(loaded.first_pass)
         if not isinstance(recogniser, LexiconRecogniser):
             raise DataError(
                 f"expected a bundle of the family ctc, found {loaded.description.family}"
             )
         table = TokenTable.read(loaded.path / "tokens.txt")
-        return cls(recogniser.acoustic, recogniser.cmvn, recogniser.context, table)
+        ear, wished = Ear(recogniser.acoustic.encoder), recogniser.context
+        context = ear.context(wished.chunk_steps, wished.left_steps)
+        return cls(recogniser.acoustic, recogniser.cmvn, context, table)
 
     def align(self, jobs: Sequence[Job], report: Report) -> Iterator[Outcome]:
         """Yield what becomes of `jobs`."""
@@ -118,24 +123,28 @@ class CtcRoute:
         frames = np.clip(self.cmvn.apply(features), -FEATURE_LIMIT, FEATURE_LIMIT)
         tail = np.full((TAIL_FRAMES, frames.shape[1]), -FEATURE_LIMIT, np.float32)
         frames = np.concatenate([frames, tail])
-        state, found = self.model.start(self.context), []
-        begin, chunk = 0, self.context.chunk_steps
-        total = steps_of(len(frames))
-        for first in range(0, total, chunk):
-            end = FACTOR * (min(total, first + chunk) - 1) + CONTEXT_FRAMES
-            # What a chunk's last step sees beyond it stays in the state for the next one.
-            new = torch.from_numpy(frames[begin:end])
-            [(log_probs, state)] = self.model.step([(new, state)], self.context)
-            found.append(log_probs.numpy())
-            begin = end
-            report("listening", min(1.0, (first + chunk) / total))
-        return np.concatenate(found) if found else np.zeros((0, len(self.tokens)), np.float32)
+        ear, total, found = Ear(self.model.encoder), len(frames), []
+        stream = ear.start(self.context)
+        while len(frames):
+            need = ear.frames_of_chunk(stream, self.context)
+            [(steps, stream)] = ear.step([(frames[:need], stream)], self.context)
+            found.append(steps)
+            frames = frames[need:]
+            report("listening", 1 - len(frames) / total)
+        found += ear.finish([stream], self.context)
+        with torch.inference_mode():
+            return np.asarray(self.model.log_probs(torch.cat(found)).numpy())
+
+    @property
+    def step_s(self) -> float:
+        """From one step to the next, in seconds."""
+        return self.model.encoder.grid.factor * SHIFT_S
 
     def seconds(self, span: LabelSpan) -> tuple[float, float]:
         """Return when `span` begins and ends, lateness taken off."""
-        late = self.lateness
-        start_s = FIRST_S + (span.start - 0.5) * STEP_S
-        end_s = FIRST_S + (span.end - 0.5) * STEP_S
+        late, first_s = self.lateness, middle_s(self.model.encoder.grid)
+        start_s = first_s + (span.start - 0.5) * self.step_s
+        end_s = first_s + (span.end - 0.5) * self.step_s
         start_s -= late.onset if span.after_pause else late.label
         end_s -= late.offset if span.before_pause else late.label
         return start_s, end_s
@@ -148,7 +157,7 @@ class CtcRoute:
                 f"{job.name}: expected speech, found no phone in {sound.duration_s:.2f} s of sound"
             )
         graph = self.graph(job)
-        check_fit(job, graph.network.least_frames() * STEP_S, len(log_probs) * STEP_S)
+        check_fit(job, graph.network.least_frames() * self.step_s, len(log_probs) * self.step_s)
         spans = label_spans(log_probs, graph, tick=halves(len(log_probs), report))
         phones = [
             TimedPhone(self.tokens.symbols[span.label], span.word, *self.seconds(span), span.score)

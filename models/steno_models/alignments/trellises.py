@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from steno_models.alignments.ctc_route import FIRST_S, SHIFT_S, STEP_S, CtcRoute
+from steno_models.alignments.ctc_route import SHIFT_S, CtcRoute, middle_s
 from steno_models.alignments.hmm_route import BORDER_S, HmmRoute
 from steno_models.alignments.route import Job
 from steno_models.ctc.align import label_graph, occupancy
+from steno_models.encoders.protocol import Grid
 from steno_models.features.mfcc import mfcc
 from steno_models.hmm import forced
 from steno_models.hmm.forced import adapted_frames, network
@@ -116,7 +117,7 @@ def ctc_trellis(
         title="CTC",
         positions="phones, blanks",
         log_weights=found.log_occupancy,
-        edges_s=_edges(len(log_probs), STEP_S),
+        edges_s=_edges(len(log_probs), route.model.encoder.grid),
         labels=tuple(symbols[n] if n else "" for n in graph.network.columns.tolist()),
         path=best.nodes.astype(np.float64),
         log_total=found.log_score,
@@ -157,7 +158,7 @@ def rnnt_trellis(
         title="RNN-T",
         positions="tokens that are out",
         log_weights=found.log_occupancy,
-        edges_s=_edges(S, recogniser.model.encoder.grid.factor * SHIFT_S),
+        edges_s=_edges(S, recogniser.model.encoder.grid),
         labels=("", *(table.symbols[token] for token in tokens)),
         path=out.astype(np.float64),
         log_total=found.log_score,
@@ -175,7 +176,7 @@ def las_trellis(trained: "TrainedLas", job: Job, features: FloatArray) -> Trelli
         title="LAS attention",
         positions="tokens",
         log_weights=weights,
-        edges_s=_edges(len(weights), trained.model.encoder.grid.factor * SHIFT_S),
+        edges_s=_edges(len(weights), trained.model.encoder.grid),
         labels=tuple(symbols),
     )
 
@@ -185,6 +186,7 @@ def frame_edges(frames: int) -> F64:
     return np.asarray(BORDER_S + SHIFT_S * np.arange(frames + 1), np.float64)
 
 
-def _edges(steps: int, step_s: float) -> F64:
-    """Return (steps + 1,) when encoder steps of `step_s` begin."""
-    return np.asarray(FIRST_S + (np.arange(steps + 1) - 0.5) * step_s, np.float64)
+def _edges(steps: int, grid: Grid) -> F64:
+    """Return (steps + 1,) when encoder steps of `grid` begin, and when the last one ends."""
+    begin_steps = np.arange(steps + 1) - 0.5
+    return np.asarray(middle_s(grid) + begin_steps * grid.factor * SHIFT_S, np.float64)

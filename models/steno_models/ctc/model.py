@@ -1,12 +1,10 @@
 """The CTC model at inference: features in, log probabilities of tokens out."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from steno_models.encoders.build import EncoderOptions, build_encoder
-from steno_models.encoders.protocol import AnyState, Context
+from steno_models.encoders.protocol import Context
 
 
 class CtcModel(nn.Module):
@@ -36,22 +34,3 @@ class CtcModel(nn.Module):
     def log_probs(self, steps: Tensor) -> Tensor:
         """Return (…, V) log probabilities of encoder steps, (…, D)."""
         return torch.log_softmax(self.output(steps).float(), dim=-1)
-
-    def start(self, context: Context) -> AnyState:
-        """Return the state of a stream that has heard nothing."""
-        return self.encoder.start(context)
-
-    @torch.inference_mode()
-    def step(
-        self, work: Sequence[tuple[Tensor, AnyState]], context: Context
-    ) -> list[tuple[Tensor, AnyState]]:
-        """Return each stream's log probabilities, (S, V), of its new steps, and its next state.
-
-        Args and errors are those of `Encoder.step`.
-        """
-        return [(self.log_probs(steps), state) for steps, state in self.encoder.step(work, context)]
-
-    @torch.inference_mode()
-    def finish(self, states: Sequence[AnyState], context: Context) -> list[Tensor]:
-        """Return each stream's log probabilities, (S, V), of what still waited for more sound."""
-        return [self.log_probs(steps) for steps in self.encoder.finish(states, context)]

@@ -1,15 +1,13 @@
 """The transducer at inference: encoder, predictor and joiner, and the shape that they have."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from steno_models.encoders.build import EncoderOptions, build_encoder
 from steno_models.encoders.conformer import ConformerOptions
-from steno_models.encoders.protocol import AnyState, Context
+from steno_models.encoders.protocol import Context
 from steno_models.errors import ConfigError
 from steno_models.rnnt.joiner import FactorisedJoiner, Joiner
 from steno_models.rnnt.predictor import Cell, RecurrentPredictor, StatelessPredictor
@@ -107,22 +105,3 @@ class TransducerModel(nn.Module):
             self.joiner.encoder(steps).unsqueeze(2), self.joiner.predictor(predicted).unsqueeze(1)
         )
         return logits
-
-    def start(self, context: Context) -> AnyState:
-        """Return the state of a stream that has heard nothing."""
-        return self.encoder.start(context)
-
-    @torch.inference_mode()
-    def step(
-        self, work: Sequence[tuple[Tensor, AnyState]], context: Context
-    ) -> list[tuple[Tensor, AnyState]]:
-        """Return each stream's new encoder steps, (S, D), for a search, and its next state.
-
-        Args and errors are those of `Encoder.step`.
-        """
-        return self.encoder.step(work, context)
-
-    @torch.inference_mode()
-    def finish(self, states: Sequence[AnyState], context: Context) -> list[Tensor]:
-        """Return each stream's last encoder steps, (S, D): what still waited for more sound."""
-        return self.encoder.finish(states, context)

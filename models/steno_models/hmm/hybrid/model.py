@@ -1,8 +1,6 @@
 """The network at inference: features in, log posteriors of tied states out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,25 +46,6 @@ class StateClassifier(nn.Module):
     def log_posteriors(self, steps: Tensor) -> Tensor:
         """Return (…, A) log P(state | x) of encoder steps, (…, D)."""
         return torch.log_softmax(self.output(self.narrow(steps)).float(), dim=-1)
-
-    @torch.inference_mode()
-    def step(
-        self,
-        work: Sequence[tuple[Tensor, Any]],  # a stream's state is the encoder's own business
-        context: Context,
-    ) -> list[tuple[Tensor, Any]]:
-        """Return each stream's (S, A) log posteriors of its new steps, and its next state.
-
-        Streams begin with `encoder.start`; args and errors are those of the encoder's `step`.
-        """
-        return [
-            (self.log_posteriors(steps), state) for steps, state in self.encoder.step(work, context)
-        ]
-
-    @torch.inference_mode()
-    def finish(self, states: Sequence[Any], context: Context) -> list[Tensor]:
-        """Return each stream's (S, A) log posteriors of the steps that waited for more sound."""
-        return [self.log_posteriors(steps) for steps in self.encoder.finish(states, context)]
 
 
 @dataclass(frozen=True, slots=True)
