@@ -62,6 +62,7 @@ class Administration:
                 return self._shown(call.id, name)
             case wire.LoadDomain(name=name):
                 version = await self._library.load(name)
+                await self._words.restore()
                 load_s = version.origin.load_s if version.origin else 0.0
                 return wire.DomainLoaded(
                     id=call.id, name=name, version=version.number, load_ms=round(1000 * load_s)

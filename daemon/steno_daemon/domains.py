@@ -80,7 +80,7 @@ class Version:
         return self.name if self.domain is None else self.domain.model
 
     @property
-    def added(self) -> bool:
+    def has_added(self) -> bool:
         """Whether words were added to it for good."""
         model = self.language_model
         return not isinstance(model, str) and model.plain is not None

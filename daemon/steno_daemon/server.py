@@ -259,6 +259,7 @@ class Daemon:
             tasks.append(asyncio.create_task(self._tidy()))
             tasks.append(asyncio.create_task(self._watch_load()))
             tasks.append(asyncio.create_task(self._library.watch()))
+            tasks.append(asyncio.create_task(self._wordbook.watch()))
             if self._microphone is not None:
                 tasks.append(asyncio.create_task(self._microphone.run()))
             for task in tasks:

@@ -15,6 +15,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,10 +25,12 @@ from typing import TYPE_CHECKING
 from steno_daemon import wire
 from steno_daemon.domains import Domains
 from steno_daemon.errors import DomainError
+from steno_daemon.library import LOOK_S
 from steno_daemon.vocabulary import WordLimits, with_words
 from steno_daemon.wordsmith import Wordsmith
 from steno_models.errors import DataError
 from steno_models.recogniser import AddedWord, Wishes
+from steno_models.vocabulary import spelling
 
 if TYPE_CHECKING:
     from steno_models.vocabulary import Extended
@@ -63,27 +66,38 @@ class Wordbook:
         self._words: dict[str, tuple[AddedWord, ...]] = {}
         self._told: dict[str, Extended] = {}
         self._turn = asyncio.Lock()
-        self._asked = 0
-        self._done = 0
+        self._asked: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
+
+    async def watch(self) -> None:
+        """Look now and then, for ever, whether a language model was loaded anew."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.restore()
 
     async def restore(self) -> None:
-        """Add the words that lie in the folder to the language models that are there.
+        """Add the words that were added before to the language models that lack them.
 
         A file that is damaged is named in the log, and left as it is.
         """
-        for name in self._domains.names:
-            version = self._domains.newest(name)
-            if version.added:
-                continue
-            path = self._path(name)
-            if path is None or self._smith is None:
-                continue
-            try:
-                self._words[name] = await asyncio.to_thread(read, path)
-                if self._words[name]:
+        if self._smith is None:
+            return
+        async with self._turn:
+            for name in self._domains.names:
+                if name not in self._words:
+                    self._words[name] = await self._read(name)
+                if self._words[name] and not self._domains.newest(name).has_added:
                     await self._apply(name)
-            except (DataError, OSError) as error:
-                logger.warning("words added to %s are left out: %s", name, error)
+
+    async def _read(self, name: str) -> tuple[AddedWord, ...]:
+        path = self._path(name)
+        if path is None:
+            return ()
+        try:
+            return await asyncio.to_thread(read, path)
+        except (DataError, OSError) as error:
+            logger.warning("words added to %s are left out: %s", name, error)
+            return ()
 
     def listed(self, name: str, refused: Sequence[wire.RefusedText] = ()) -> wire.DomainWords:
         """Return the words of a language model.
@@ -96,7 +110,7 @@ class Wordbook:
         sounds = {one.text: one for one in told.taken} if told else {}
         words = []
         for word in self._words.get(name, ()):
-            taken = sounds.get(word.text.lower(), sounds.get(word.text))
+            taken = sounds.get(spelling(word.text))
             source = taken.source.value if taken else wire.PronunciationSource.GIVEN.value
             words.append(
                 wire.TakenWord(
@@ -159,15 +173,15 @@ class Wordbook:
 
     async def _settle(self, name: str) -> None:
         """Return once a language model has the words that are there now, also on disk."""
-        self._asked += 1
-        mine = self._asked
+        self._asked[name] += 1
+        mine = self._asked[name]
         async with self._turn:
-            if self._done >= mine:  # somebody took them along
+            if self._done[name] >= mine:  # somebody took them along
                 return
-            now = self._asked
+            now = self._asked[name]
             await self._apply(name)
             await self._keep(name)
-            self._done = now
+            self._done[name] = now
 
     async def _apply(self, name: str) -> None:
         assert self._smith is not None  # noqa: S101 — checked
@@ -178,8 +192,7 @@ class Wordbook:
         def work() -> "Extended":
             model = base.language_model
             model = smith.extender.own[model] if isinstance(model, str) else model
-            plain = replace(model.plain or model)
-            return smith.extender(plain, wishes)
+            return smith.extender(model.plain or model, wishes)
 
         extended = await smith.run(work)
         self._told[name] = extended
@@ -192,7 +205,7 @@ class Wordbook:
         words, told = self._words[name], self._told.get(name)
         sounds = {one.text: one.pronunciations for one in told.taken} if told else {}
         rows = [
-            replace(word, pronunciations=sounds.get(word.text.lower()) or word.pronunciations)
+            replace(word, pronunciations=sounds.get(spelling(word.text)) or word.pronunciations)
             for word in words
         ]
         try:

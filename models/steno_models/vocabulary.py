@@ -120,7 +120,7 @@ class _Book:
     def add(self, word: AddedWord) -> None:
         """Take a word, or say why not."""
         try:
-            text = _spelling(word.text)
+            text = spelling(word.text)
             number = self._number(text, word.pronunciations)
         except DataError as error:
             self.refused.append(Refusal(word.text, str(error)))
@@ -254,8 +254,12 @@ class Extender:
             return table
 
 
-def _spelling(text: str) -> str:
-    """Return a word as a lexicon spells it; what no rule can spell stays as it is."""
+def spelling(text: str) -> str:
+    """Return a word as a lexicon spells it; what no rule can spell stays as it is.
+
+    Raises:
+        DataError: it is not one word.
+    """
     if len(text.split()) != 1:
         raise DataError(f"expected one word, found {len(text.split())}: phrases may have more")
     text = text.strip()

@@ -267,7 +267,6 @@ def _go_on(
     nodes, tokens, same_words = model.tree.nodes, model.tree.token, model.tree.same_words
     topology, cache = model.topology, scratch.cache
     added_begin, added_end = model.tree.added_begin, model.tree.added_end
-    most = np.float32(model.phrases.most)
     current, following, table = scratch.current, scratch.following, scratch.table
     control, new = scratch.control[0], scratch.arrival[0]
     rest, leave = topology.rest, topology.leave
@@ -276,10 +275,10 @@ def _go_on(
         token = current[i]
         node, last = where(model.tree, rest, token["place"])
         score = token["score"] + leave[last]
-        # The words ahead look no better from further down, but for those of phrases.
-        if score + highest + most < control["floor"]:
+        # The words ahead look no better from further down: at most the second best of phrases.
+        if score + highest < control["floor"]:
             continue
-        least = np.float32(control["floor"] - score) - most
+        least = np.float32(control["floor"] - score)
         begin, end = np.int64(nodes[node]["child_begin"]), np.int64(nodes[node]["child_end"])
         own = end - begin
         # The root has two rows of children: those that were always there, and those added.
@@ -308,7 +307,7 @@ def _go_on(
             if node == 0:
                 new["start"] = step
             _offer(following, table, control, links, new)
-            least = np.float32(control["floor"] - score) - most
+            least = np.float32(control["floor"] - score)
 
 
 @leaf

@@ -98,11 +98,12 @@ def build(phrases: Phrases, tree: LexiconTree, unigram: Mapping[int, float]) -> 
     arc_word = np.array([arc[1] for arc in arcs], np.int64)
     arc_from = np.array([arc[0] for arc in arcs], np.int64)
     scores = np.array([unigram[word] for word in arc_word.tolist()], np.float64) + gain
+    lent = np.array([prefixes.lent[node] for node in inner], np.float64)
     places, nodes = _ahead(tree, arc_from, arc_word, scores)
     return _read_only(
         PhraseArrays(
             fail=_ints([state[prefixes.fail[node]] for node in inner]),
-            lent=np.array([prefixes.lent[node] for node in inner], np.float64),
+            lent=lent,
             arc_begin=_ints(begin),
             arc_word=_ints(arc_word),
             arc_state=_ints([arc[2] for arc in arcs]),
@@ -111,7 +112,7 @@ def build(phrases: Phrases, tree: LexiconTree, unigram: Mapping[int, float]) -> 
             ahead_node=_ints(nodes),
             ahead_word=_ints(arc_word[places]),
             ahead_gain=gain[places],
-            most=float(gain.max(initial=0.0)),
+            most=float((gain - lent[arc_from]).max(initial=0.0)),
         )
     )
 

@@ -25,7 +25,7 @@ class PhraseArrays(NamedTuple):
         ahead_node: (nodes ahead,) a node of the lexicon below which an arc's word is.
         ahead_word: (nodes ahead,) the most promising such word.
         ahead_gain: (nodes ahead,) the gain of its arc.
-        most: the largest gain; 0 where there are no phrases.
+        most: what one word can add at most; 0 where there are no phrases.
     """
 
     fail: IntArray
