@@ -4,15 +4,15 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from steno_models import bundle, bundle_command
+from steno_models.lexicon_recogniser import LexiconRecogniser
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
-    acoustic = bundle.load(path).recogniser.acoustic
-    assert isinstance(acoustic, nn.Module)
-    return acoustic.state_dict()
+    recogniser = bundle.load(path).recogniser
+    assert isinstance(recogniser, LexiconRecogniser)
+    return recogniser.acoustic.state_dict()
 
 
 def test_half_and_full_precision_files_of_equal_numbers_load_alike(tiny_bundle: Path) -> None:

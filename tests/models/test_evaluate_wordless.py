@@ -13,6 +13,7 @@ from steno_models import __main__ as program
 from steno_models import bundle
 from steno_models.audio import SAMPLE_RATE
 from steno_models.evaluate_wordless import listen, report, sounds
+from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.training.wordless import wordless
 from steno_models.types import FloatArray
 
@@ -65,7 +66,9 @@ def test_what_has_no_recordings_is_named(
 def test_the_embedded_bundle_hears_no_words_in_silence_noise_tones_and_music(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bundle.load("en").recogniser.speech_gate is not None
+    recogniser = bundle.load("en").first_pass
+    assert isinstance(recogniser, LexiconRecogniser)
+    assert recogniser.speech_gate is not None
     folder = write(tmp_path / "sounds", 8, 6.0)
     assert program.main(["evaluate", "--wordless", str(folder), "--streaming", "--json"]) == 0
     numbers = json.loads(capsys.readouterr().out)

@@ -151,9 +151,12 @@ def test_words_come_once_there_is_evidence_and_are_those_without_a_gate(
 
 
 def test_the_gate_of_a_bundle_is_the_one_in_its_description(tiny_bundle: Path) -> None:
-    assert bundle.load(tiny_bundle).recogniser.speech_gate is None
+    ungated = bundle.load(tiny_bundle).recogniser
+    assert isinstance(ungated, LexiconRecogniser)
+    assert ungated.speech_gate is None
     file = tiny_bundle / "bundle.toml"
     section = f"[speech_gate]\nweights = {[0.5] * len(FEATURES)}\nbias = -2.0\n"
     file.write_text(file.read_text().replace("[calibration]", f"{section}\n[calibration]"))
-    gate = bundle.load(tiny_bundle).recogniser.speech_gate
-    assert gate == SpeechGate((0.5,) * len(FEATURES), -2.0)
+    gated = bundle.load(tiny_bundle).recogniser
+    assert isinstance(gated, LexiconRecogniser)
+    assert gated.speech_gate == SpeechGate((0.5,) * len(FEATURES), -2.0)
