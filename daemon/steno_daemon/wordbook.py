@@ -16,9 +16,10 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from steno_daemon import wire
 from steno_daemon.domains import Domains
 from steno_daemon.errors import DomainError
 from steno_daemon.library import LOOK_S
-from steno_daemon.vocabulary import WordLimits, with_words
+from steno_daemon.vocabulary import WordLimits, taken_words, with_words
 from steno_daemon.wordsmith import Wordsmith
 from steno_models.errors import DataError
 from steno_models.recogniser import AddedWord, Wishes
@@ -64,7 +65,8 @@ class Wordbook:
         self._directory = directory
         self._limits = limits
         self._words: dict[str, tuple[AddedWord, ...]] = {}
-        self._told: dict[str, Extended] = {}
+        self._sounds: dict[str, dict[str, wire.TakenWord]] = {}
+        self._refused: dict[str, dict[str, str]] = {}
         self._turn = asyncio.Lock()
         self._asked: Counter[str] = Counter()
         self._done: Counter[str] = Counter()
@@ -99,30 +101,22 @@ class Wordbook:
             logger.warning("words added to %s are left out: %s", name, error)
             return ()
 
-    def listed(self, name: str, refused: Sequence[wire.RefusedText] = ()) -> wire.DomainWords:
-        """Return the words of a language model.
+    def listed(
+        self,
+        name: str,
+        refused: Sequence[wire.RefusedText] = (),
+        only: Collection[str] | None = None,
+    ) -> wire.DomainWords:
+        """Return the words of a language model, or those of them that are among `only`.
 
         Raises:
             UnknownModelError: there is none of that name.
         """
-        version = self._domains.newest(name)
-        told = self._told.get(name)
-        sounds = {one.text: one for one in told.taken} if told else {}
-        words = []
-        for word in self._words.get(name, ()):
-            taken = sounds.get(spelling(word.text))
-            source = taken.source.value if taken else wire.PronunciationSource.GIVEN.value
-            words.append(
-                wire.TakenWord(
-                    text=word.text,
-                    source=wire.PronunciationSource(source),
-                    pronunciations=taken.pronunciations if taken else word.pronunciations,
-                )
-            )
+        version, sounds = self._domains.newest(name), self._sounds.get(name, {})
         return wire.DomainWords(
             name=name,
             version=version.number,
-            words=tuple(words),
+            words=tuple(sounds[text] for text in (only or sounds) if text in sounds),
             refused=tuple(refused),
             is_kept=self._path(name) is not None,
         )
@@ -138,14 +132,12 @@ class Wordbook:
         wishes, refused = with_words(Wishes(self._words.get(name, ())), words, self._limits)
         self._words[name] = wishes.words
         await self._settle(name)
-        told = self._told.get(name)
-        asked = {word.text for word in words}
-        wrong = {one.text: one.reason for one in told.refused} if told else {}
-        bad = [wire.RefusedText(text=t, reason=wrong[t]) for t in wrong if t in asked]
+        reasons = self._refused.get(name, {})
+        bad = [text for text in dict.fromkeys(word.text for word in words) if text in reasons]
         if bad:
-            self._words[name] = tuple(one for one in self._words[name] if one.text not in wrong)
-            await self._keep(name)
-        return self.listed(name, (*refused, *bad))
+            self._words[name] = tuple(one for one in self._words[name] if one.text not in reasons)
+        wrong = [wire.RefusedText(text=text, reason=reasons[text]) for text in bad]
+        return self.listed(name, (*refused, *wrong), [word.text for word in words])
 
     async def remove(self, name: str, words: Sequence[str]) -> wire.DomainWords:
         """Take words back.
@@ -195,18 +187,24 @@ class Wordbook:
             return smith.extender(model.plain or model, wishes)
 
         extended = await smith.run(work)
-        self._told[name] = extended
+        reasons = {one.text: one.reason for one in extended.refused}
+        taken = {one.text: one for one in taken_words(extended)}
+        found = {word.text: taken.get(_spelled(word.text)) for word in wishes.words}
+        self._refused[name] = reasons
+        self._sounds[name] = {
+            text: one for text, one in found.items() if one is not None and text not in reasons
+        }
         self._domains.enrich(name, extended.model)
 
     async def _keep(self, name: str) -> None:
-        path = self._path(name)
+        """Write what was taken of the words that there are."""
+        path, sounds = self._path(name), self._sounds.get(name, {})
         if path is None:
             return
-        words, told = self._words[name], self._told.get(name)
-        sounds = {one.text: one.pronunciations for one in told.taken} if told else {}
         rows = [
-            replace(word, pronunciations=sounds.get(spelling(word.text)) or word.pronunciations)
-            for word in words
+            replace(word, pronunciations=sounds[word.text].pronunciations)
+            for word in self._words[name]
+            if word.text in sounds
         ]
         try:
             await asyncio.to_thread(write, path, rows)
@@ -216,6 +214,15 @@ class Wordbook:
     def _path(self, name: str) -> Path | None:
         directory = self._directory()
         return None if directory is None else directory / (name + SUFFIX)
+
+
+@lru_cache(maxsize=20_000)
+def _spelled(text: str) -> str:
+    """Return a word as a lexicon spells it; empty where it is none."""
+    try:
+        return spelling(text)
+    except DataError:
+        return ""
 
 
 def read(path: Path) -> tuple[AddedWord, ...]:

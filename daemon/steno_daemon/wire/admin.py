@@ -175,7 +175,7 @@ class DomainRetired(_Answer, frozen=True, kw_only=True, tag="domain_retired"):
 
 
 class DomainWords(_Answer, frozen=True, kw_only=True, tag="domain_words"):
-    """The words that were added to a language model, all of them."""
+    """The words that were added to a language model: in answer to `add_words` those asked for."""
 
     name: str
     version: int
