@@ -29,6 +29,6 @@ def main(arguments: Sequence[str]) -> int:
         case [] | ["-h" | "--help"]:
             sys.stdout.write(_HELP)
             return 0
-        case [found, *_]:
-            sys.stderr.write(f"expected a command, found {found}\n\n{_HELP}")
+        case found:
+            sys.stderr.write(f"expected a command, found {found[0]}\n\n{_HELP}")
             return 2

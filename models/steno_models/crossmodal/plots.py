@@ -89,8 +89,8 @@ def _draw_spaces(
 ) -> None:
     one, other = source[pairs[:, 0]], target[pairs[:, 1]]
     axes.plot(*np.stack([one, other], axis=1).T, color="#bbbbbb", linewidth=0.5, zorder=1)
-    axes.scatter(*one.T, s=9, color=_SOURCE, label="source", zorder=2)
-    axes.scatter(*other.T, s=9, color=_TARGET, label="target", zorder=2)
+    axes.scatter(one[:, 0], one[:, 1], s=9, color=_SOURCE, label="source", zorder=2)
+    axes.scatter(other[:, 0], other[:, 1], s=9, color=_TARGET, label="target", zorder=2)
     for place, (i, j) in enumerate(pairs[:_NAMED]):
         axes.annotate(spaces[0].words[i], one[place], fontsize=7, color=_SOURCE)
         axes.annotate(spaces[1].words[j], other[place], fontsize=7, color=_TARGET)

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -10,6 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from steno_models.errors import DataError
 from steno_models.types import FloatArray, LongArray
+
+AnyArray = np.ndarray[tuple[Any, ...], np.dtype[Any]]
 
 VECTORS = "vectors.safetensors"
 WORDS = "words.txt"
@@ -76,7 +79,8 @@ class Space:
         """
         if any("\n" in word for word in self.words):
             raise DataError("expected words of one line, found one with a line end")
-        tensors = {"vectors": np.ascontiguousarray(self.vectors), "counts": self.counts.copy()}
+        vectors = np.ascontiguousarray(self.vectors)
+        tensors: dict[str, AnyArray] = {"vectors": vectors, "counts": self.counts.copy()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(tensors, folder / VECTORS)

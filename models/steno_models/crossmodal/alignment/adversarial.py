@@ -8,7 +8,7 @@ Nothing says which of the runs have found the words' true partners but how near 
 the map of the epoch with the highest mean CSLS is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -208,6 +208,6 @@ class _Game:
         return binary_cross_entropy_with_logits(self._judge(words).squeeze(1), labels)
 
     @torch.no_grad()
-    def _descend(self, weights: list[Tensor], gradients: tuple[Tensor, ...]) -> None:
+    def _descend(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> None:
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.sub_(gradient, alpha=self._rate)

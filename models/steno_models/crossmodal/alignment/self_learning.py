@@ -44,7 +44,7 @@ def sorted_similarity(
 
 def _first_pairs(x: FloatArray, y: FloatArray) -> LongArray:
     """Return (P, 2) pairs of words whose sorted similarities are alike."""
-    found = partners(*(_signatures(each) for each in (x, y)))
+    found = partners(_signatures(x), _signatures(y))
     forward = np.stack([np.arange(len(x)), found.of_source], axis=1)
     backward = np.stack([found.of_target, np.arange(len(y))], axis=1)
     return np.concatenate([forward, backward])

@@ -24,7 +24,8 @@ def next_random(state: SeedArray) -> np.uint64:
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    bits: np.uint64 = z ^ (z >> np.uint64(31))
+    return bits
 
 
 @_fast
@@ -34,13 +35,13 @@ def fraction(bits: np.uint64) -> np.float32:
 
 
 @_fast
-def choose(bits: np.uint64, number: int) -> int:
+def choose(bits: np.uint64, number: int) -> np.int64:
     """Return the highest 32 of `bits` as an integer below `number`."""
     return np.int64(((bits >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32))
 
 
 @_fast
-def draw(shares: FloatArray, others: IntArray, state: SeedArray) -> int:
+def draw(shares: FloatArray, others: IntArray, state: SeedArray) -> np.int64:
     """Return a word by Walker's alias method: itself with its share, else the other one."""
     bits = next_random(state)
     word = choose(bits, shares.size)
@@ -81,7 +82,7 @@ def learn_pair(
         for d in range(D):
             score += inputs[word, d] * outputs[target, d]
         p = np.float32(1.0) / (np.float32(1.0) + math.exp(-score))
-        likelihood *= p if k == 0 else np.float32(1.0) - p
+        likelihood *= float(p) if k == 0 else 1.0 - float(p)
         step = alpha * (np.float32(1.0) - p if k == 0 else -p)
         for d in range(D):
             old = outputs[target, d]
