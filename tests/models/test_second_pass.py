@@ -64,8 +64,8 @@ def ended(recogniser: FirstPass | TwoPassRecogniser, features: FloatArray, **wis
     return state
 
 
-def read_whole(folder: Path, sentences: Sequence[Sequence[str]]) -> float:
-    """ln p of the last of some sentences by the network, all read at once."""
+def read_whole(folder: Path, sentences: Sequence[Sequence[str]]) -> LogProbs:
+    """ln p of the words and the end of the last sentence by the network, all read at once."""
     description = stored.read_description(folder)
     units = stored.read_units(folder, description)
     assert isinstance(units, WordUnits)
@@ -78,7 +78,7 @@ def read_whole(folder: Path, sentences: Sequence[Sequence[str]]) -> float:
     log_probs, _ = network(torch.tensor([ids[:-1]]), torch.tensor([ids[1:]]))
     shares = [0.0 if word is None else units.log_share(word) for word in [*sentences[-1], None]]
     found: LogProbs = log_probs[0, -len(shares) :].double().numpy() + np.array(shares)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _unit(units: WordUnits, word: str | None) -> tuple[int, ...]:

@@ -233,7 +233,7 @@ def test_stable_text_is_never_rewritten(
 
 
 def test_another_language_model_makes_nothing_stable(tiny_bundle: Path) -> None:
-    recogniser = two_pass(second.give(tiny_bundle))
+    recogniser = two_pass(second.give(tiny_bundle, hold_ms=400))
     state = recogniser.start(DecodeOptions())
     [(update, state)] = recogniser.step([Work(sound(400, seed=3), state)])
     assert update.stable_words > 0
@@ -249,7 +249,7 @@ def test_any_chunking_gives_the_same_final_and_takes_nothing_stable_back(
     tiny_bundle: Path, seed: int, every: int
 ) -> None:
     if not (tiny_bundle / FOLDER).exists():
-        second.give(tiny_bundle, neural_share=0.9, language_weight=3.0, n_best=12)
+        second.give(tiny_bundle, neural_share=0.9, language_weight=3.0, n_best=12, hold_ms=400)
     recogniser, features = two_pass(tiny_bundle), sound(300, seed=seed)
     state, stable = recogniser.start(DecodeOptions(n_best=3)), tuple[str, ...]()
     for piece in np.split(features, range(every, 300, every)):
