@@ -1,12 +1,16 @@
 """A live session: audio from a source to the daemon, its events to whoever watches."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
 from steno_clients.file import SAMPLE_RATE, FloatArray
 from steno_clients.render import Viewer
 from steno_clients.websocket import ConnectOptions, StenoClient
+from steno_daemon.wire import Vocabulary
+
+logger = logging.getLogger(__name__)
 
 
 async def caption(
@@ -33,6 +37,9 @@ async def caption(
         feeder = asyncio.create_task(_feed(client, source, viewers, interrupted))
         try:
             async for event in client:
+                if isinstance(event, Vocabulary):
+                    for one in event.refused:
+                        logger.warning("not expected: %s: %s", one.text, one.reason)
                 for viewer in viewers:
                     viewer.show(event)
             await feeder

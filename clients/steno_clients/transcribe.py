@@ -1,6 +1,7 @@
 """Whole recordings to text, subtitles or JSON, as fast as the daemon takes them."""
 
 import asyncio
+import logging
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from steno_clients.file import SAMPLE_RATE, duration_s, read_blocks
 from steno_clients.websocket import ConnectOptions, StenoClient
 from steno_daemon.captions import srt, webvtt
 from steno_daemon.captions.cues import cues
-from steno_daemon.wire import Acknowledged, ErrorCode, Final
+from steno_daemon.wire import Acknowledged, ErrorCode, Final, Vocabulary
+
+logger = logging.getLogger(__name__)
 
 _BLOCK_MS = 1_000
 _PATIENCE_S = 120.0
@@ -194,6 +197,9 @@ async def _transcribe_once(
                 match event:
                     case Final():
                         finals.append(event)
+                    case Vocabulary(refused=refused):
+                        for one in refused:
+                            logger.warning("not expected: %s: %s", one.text, one.reason)
                     case Acknowledged():
                         advance((event.samples - done) / SAMPLE_RATE)
                         done = event.samples

@@ -8,12 +8,15 @@ change counts: so what is heard depends on the audio alone, and nobody else wait
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from steno_daemon import wire
 from steno_daemon.domains import Version
 from steno_daemon.transcript import UNNUMBERED
+from steno_models.errors import DataError
 from steno_models.recogniser import AddedWord, Phrase, Wishes
+from steno_models.vocabulary import spelling
 
 if TYPE_CHECKING:
     from steno_models.vocabulary import Extended, Extender
@@ -47,6 +50,8 @@ class Order:
         at: from when on it counts.
         position: where in the stream it was asked for.
         refused: what was refused before anything was made.
+        asked: texts that the client waits to hear of.
+        has_phrases: whether it asked for phrases.
         is_begun: whether somebody is at it.
         is_told: whether the client hears what became of it.
     """
@@ -56,8 +61,23 @@ class Order:
     at: wire.When
     position: int
     refused: tuple[wire.RefusedText, ...] = ()
+    asked: frozenset[str] = frozenset()
+    has_phrases: bool = False
     is_begun: bool = False
     is_told: bool = True
+
+    def is_beside(self, other: "Order") -> bool:
+        """Return whether both are for the same place and the same language model."""
+        mine, theirs = self.version.base, other.version.base
+        return (self.position, self.at) == (other.position, other.at) and mine is theirs
+
+    def take_along(self, later: "Order") -> None:
+        """Make what a later one wants instead, and tell of both."""
+        self.wishes = later.wishes
+        self.refused += later.refused
+        self.asked |= later.asked
+        self.has_phrases |= later.has_phrases
+        self.is_told |= later.is_told
 
     def begin(self) -> tuple["Version", Wishes]:
         """Return what to make of what, which changes no more."""
@@ -113,6 +133,7 @@ class Vocabulary:
     wake: Callable[[], None] = _nothing
     _number: int = 0
     _last: Order | None = None
+    _told: dict[str, wire.TakenWord] = field(default_factory=dict)
 
     def restore(self, kept: dict[int, Wishes], number: int) -> None:
         """Expect what an earlier life of the session did."""
@@ -136,52 +157,42 @@ class Vocabulary:
             else:
                 taken.append(Phrase(phrase.text, phrase.boost))
         self.wishes = replace(self.wishes, phrases=tuple(taken))
-        return self._ordered(base, at, position, tuple(refused))
+        order = Order(
+            _version(base), self.wishes, at, position, tuple(refused), has_phrases=True,
+            asked=frozenset(one.text for one in taken),
+        )  # fmt: skip
+        return self._ordered(order)
 
     def add(
         self, words: Sequence[wire.NewWord], base: Version, *, at: wire.When, position: int
     ) -> Order | None:
         """Add words; return an order that was not there, if there is one."""
         self.wishes, refused = with_words(self.wishes, words, self.limits)
-        return self._ordered(base, at, position, refused)
+        asked = frozenset(one.text for one in words) - {one.text for one in refused}
+        return self._ordered(Order(_version(base), self.wishes, at, position, refused, asked=asked))
 
     def again(self, base: Version, *, at: wire.When, position: int) -> Order | None:
         """Expect of another language model what was expected of the last one."""
-        return self._ordered(base, at, position, (), is_told=False)
+        return self._ordered(Order(_version(base), self.wishes, at, position, is_told=False))
 
-    def _ordered(
-        self,
-        base: Version,
-        at: wire.When,
-        position: int,
-        refused: tuple[wire.RefusedText, ...],
-        *,
-        is_told: bool = True,
-    ) -> Order | None:
+    def _ordered(self, order: Order) -> Order | None:
+        """Return an order, or None where nobody fills it or an earlier one takes it along."""
         if self.fill is None:
-            asked = [*(one.text for one in self.wishes.words),
-                     *(one.text for one in self.wishes.phrases)]  # fmt: skip
-            none = tuple(wire.RefusedText(text=text, reason=_NO_WORDS) for text in asked)
             self.wishes = Wishes()
-            if is_told:
-                self.tell(wire.Vocabulary(seq=UNNUMBERED, refused=(*refused, *none)))
+            if order.is_told:
+                none = tuple(
+                    wire.RefusedText(text=text, reason=_NO_WORDS) for text in sorted(order.asked)
+                )
+                self.tell(wire.Vocabulary(seq=UNNUMBERED, refused=(*order.refused, *none)))
             return None
-        base = base.base or base
         last = self._last
-        if (
-            last is not None
-            and not last.is_begun
-            and (last.position, last.at, last.version.base) == (position, at, base)
-        ):
-            last.wishes, last.refused = self.wishes, (*last.refused, *refused)
+        if last is not None and not last.is_begun and last.is_beside(order):
+            last.take_along(order)
             self.kept[last.version.wishes] = self.wishes
             return None
         self._number += 1
+        order.version.wishes = self._number
         self.kept[self._number] = self.wishes
-        version = Version(
-            base.name, base.number, origin=base.origin, base=base, wishes=self._number
-        )
-        order = Order(version, self.wishes, at, position, refused, is_told=is_told)
         self._last = order
         return order
 
@@ -194,22 +205,45 @@ class Vocabulary:
         """Take what was made, or go on without."""
         order.version.extend(None if extended is None else extended.model)
         if order.is_told:
-            self.tell(_told(order, extended))
+            self.tell(self._answer(order, extended))
         self.wake()
 
+    def _answer(self, order: Order, extended: "Extended | None") -> wire.Vocabulary:
+        """Return what a client hears of its order: of words, those that are news."""
+        if extended is None:
+            failed = [wire.RefusedText(text=text, reason=_FAULT) for text in sorted(order.asked)]
+            return wire.Vocabulary(seq=UNNUMBERED, refused=(*order.refused, *failed))
+        wrong = {one.text for one in extended.refused}
+        if wrong:
+            words = tuple(one for one in self.wishes.words if one.text not in wrong)
+            phrases = tuple(one for one in self.wishes.phrases if one.text not in wrong)
+            self.wishes = Wishes(words, phrases)
+        asked = {spelled(text) for text in order.asked}
+        taken = taken_words(extended)
+        news = [one for one in taken if one.text in asked or self._told.get(one.text) != one]
+        self._told.update({one.text: one for one in news})
+        refused = [one for one in refused_texts(extended) if one.text in order.asked]
+        return wire.Vocabulary(
+            seq=UNNUMBERED,
+            words=tuple(news),
+            phrases=extended.phrases if order.has_phrases else (),
+            refused=(*order.refused, *refused),
+        )
 
-def _told(order: Order, extended: "Extended | None") -> wire.Vocabulary:
-    """Return what a client hears of its order."""
-    if extended is None:
-        asked = [one.text for one in (*order.wishes.words, *order.wishes.phrases)]
-        failed = tuple(wire.RefusedText(text=text, reason=_FAULT) for text in asked)
-        return wire.Vocabulary(seq=UNNUMBERED, refused=(*order.refused, *failed))
-    return wire.Vocabulary(
-        seq=UNNUMBERED,
-        words=taken_words(extended),
-        phrases=extended.phrases,
-        refused=(*order.refused, *refused_texts(extended)),
-    )
+
+def _version(base: Version) -> Version:
+    """Return the version that a session gets which extends `base`, or what that extends."""
+    base = base.base or base
+    return Version(base.name, base.number, origin=base.origin, base=base)
+
+
+@lru_cache(maxsize=20_000)
+def spelled(text: str) -> str:
+    """Return a word as a lexicon spells it; empty where it is none."""
+    try:
+        return spelling(text)
+    except DataError:
+        return ""
 
 
 def with_words(

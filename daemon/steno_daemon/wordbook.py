@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +26,10 @@ from steno_daemon import wire
 from steno_daemon.domains import Domains
 from steno_daemon.errors import DomainError
 from steno_daemon.library import LOOK_S
-from steno_daemon.vocabulary import WordLimits, taken_words, with_words
+from steno_daemon.vocabulary import WordLimits, spelled, taken_words, with_words
 from steno_daemon.wordsmith import Wordsmith
 from steno_models.errors import DataError
 from steno_models.recogniser import AddedWord, Wishes
-from steno_models.vocabulary import spelling
 
 if TYPE_CHECKING:
     from steno_models.vocabulary import Extended
@@ -189,7 +187,7 @@ class Wordbook:
         extended = await smith.run(work)
         reasons = {one.text: one.reason for one in extended.refused}
         taken = {one.text: one for one in taken_words(extended)}
-        found = {word.text: taken.get(_spelled(word.text)) for word in wishes.words}
+        found = {word.text: taken.get(spelled(word.text)) for word in wishes.words}
         self._refused[name] = reasons
         self._sounds[name] = {
             text: one for text, one in found.items() if one is not None and text not in reasons
@@ -214,15 +212,6 @@ class Wordbook:
     def _path(self, name: str) -> Path | None:
         directory = self._directory()
         return None if directory is None else directory / (name + SUFFIX)
-
-
-@lru_cache(maxsize=20_000)
-def _spelled(text: str) -> str:
-    """Return a word as a lexicon spells it; empty where it is none."""
-    try:
-        return spelling(text)
-    except DataError:
-        return ""
 
 
 def read(path: Path) -> tuple[AddedWord, ...]:

@@ -106,7 +106,7 @@ def test_words_and_phrases_that_come_later_count_where_they_came(at: When) -> No
     first = f"{name}-do {name}-re {name}-mi" if at is When.NOW else "do re mi"
     assert finals(talk.stop()) == [first, f"{name}-so {name}-fa"]
     assert [event.at for event in talk.of(wire.Switched)] == [at] * len(talk.of(wire.Switched))
-    assert talk.of(wire.Vocabulary)[-1].words[0].text == "kow"
+    assert talk.of(wire.Vocabulary)[0].words[0].text == "kow"
 
 
 @pytest.mark.parametrize("at", list(When))

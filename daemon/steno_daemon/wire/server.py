@@ -148,17 +148,17 @@ class Switched(_Event, frozen=True, kw_only=True, tag="switched"):
 
 
 class Vocabulary(_Event, frozen=True, kw_only=True, tag="vocabulary"):
-    """The answer to phrases and `add_words`: what the session expects now, all of it.
+    """The answer to phrases and `add_words`, one for several of them at one place in the audio.
 
-    A `switched` says from where on.
+    A `switched` says from where on they count.
     """
 
     words: tuple[TakenWord, ...] = ()
-    """Those that were added, and those of phrases."""
+    """Those that were asked for, and those of phrases that were not told of before."""
     phrases: tuple[str, ...] = ()
-    """As they will be written."""
+    """All that are expected now, as they will be written; in answer to phrases alone."""
     refused: tuple[RefusedText, ...] = ()
-    """What was not taken of what was asked for last."""
+    """What was asked for and does not count, and why."""
 
 
 class Finalized(_Event, frozen=True, kw_only=True, tag="finalized"):
