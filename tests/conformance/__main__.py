@@ -39,6 +39,8 @@ enabled = true
 enabled = true
 [sherpa]
 enabled = true
+[wyoming]
+enabled = true
 [log]
 level = "error"
 """
@@ -92,6 +94,12 @@ def _openai(programs: Path, url: str, sounds: Path) -> list[str]:
     return list(said["words"])
 
 
+def _wyoming(programs: Path, _url: str, sounds: Path) -> list[str]:
+    script, uri = HERE / "client_wyoming.py", "tcp://127.0.0.1:10300"
+    said = json.loads(_run(programs / "python", script, uri, "16.wav", cwd=sounds))
+    return list(said["words"])
+
+
 def _vosk(programs: Path, _url: str, sounds: Path) -> list[str]:
     """Its address is fixed, and it wants a program `ffmpeg`."""
     ffmpeg = _run(
@@ -125,6 +133,7 @@ CLIENTS = (
     Client("vosk", ("websockets", "imageio-ffmpeg"), _vosk),
     Client("deepgram-sdk", (), _deepgram),
     Client("openai", ("websockets",), _openai),
+    Client("wyoming", (), _wyoming),
     Client("sherpa-onnx", ("sherpa-onnx-bin",), _sherpa),
 )
 

@@ -23,6 +23,7 @@ from steno_daemon import wire
 from steno_daemon.complaints import describe
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.closing import sentence
+from steno_daemon.dialects.expecting import expected
 from steno_daemon.dialects.growing import Growing
 from steno_daemon.dialects.pcm import Converter, Form
 from steno_daemon.dialects.wyoming_events import Event
@@ -40,6 +41,8 @@ from steno_daemon.wire import CloseReason, Endpointing, ErrorCode
 PIECE_BYTES = 32 * 1024
 TRAILING_SILENCE_MS = {"relaxed": 1_250, "default": None, "aggressive": 250}
 """What Home Assistant takes each sensitivity for; at "default" the configuration counts."""
+NAME_BOOST = 4.0
+"""Nats for each word of a name; a term has those of any phrase, which are fewer."""
 AUTHORS: Mapping[str, object] = {"name": "The Steno authors", "url": ""}
 
 CODES = {
@@ -133,12 +136,6 @@ class WyomingDialect:
             case _:
                 return
 
-    @property
-    def unfavoured(self) -> int:
-        """How many names and terms the next transcription shall favour, which nothing here can."""
-        said = self._next.said
-        return len(said.transcript_names or ()) + len(said.transcript_terms or ())
-
     # A transcription.
 
     def pieces(self, event: Event) -> Iterator[Event]:
@@ -219,7 +216,16 @@ class WyomingDialect:
             label=self._name,
             language_model=self._asked.language_model,
             endpointing=Endpointing(trailing_silence_ms=silence_ms),
+            phrases=self._expected(),
         )
+
+    def _expected(self) -> tuple[wire.Phrase, ...]:
+        """Return what the client says is likely to be said, names before terms."""
+        said = self._asked.said
+        names = expected(said.transcript_names or (), boost=NAME_BOOST)
+        known = {phrase.text for phrase in names}
+        terms = expected(said.transcript_terms or ())
+        return (*names, *(phrase for phrase in terms if phrase.text not in known))
 
     def _end(self, reason: CloseReason) -> list[Event]:
         """Return the transcript, where there is one."""

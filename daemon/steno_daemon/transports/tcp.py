@@ -201,8 +201,6 @@ class WyomingConnection:
         """Begin a session, when the one before has said its last word."""
         if self._telling is not None:
             await self._telling
-        if (unfavoured := self._dialect.unfavoured) > 0:
-            logger.info("wyoming: %d names and terms cannot be favoured", unfavoured)
         self._stream = self._streams.open(self._grant, self, is_resumable=False)
         self._telling = asyncio.create_task(self._tell(self._stream))
 

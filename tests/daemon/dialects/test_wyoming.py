@@ -222,6 +222,17 @@ def test_the_sensitivity_is_a_length_of_silence(wish: str, expected: int) -> Non
     assert found == (expected or None)
 
 
+def test_names_and_terms_become_phrases_of_this_transcription_alone() -> None:
+    client = Client()
+    said = {"transcript_names": ["Jane Doe"], "transcript_terms": ["fbank", "Jane Doe"]}
+    client.say(Event("transcribe", said), *chunks(bytes(640)))
+    found = {phrase.text: phrase.boost for phrase in client.run.session.start.phrases}
+    assert list(found) == ["Jane Doe", "fbank"]
+    assert found["Jane Doe"] > found["fbank"]
+    client.say(Event("audio-stop"), *chunks(bytes(640)))
+    assert client.run.session.start.phrases == ()
+
+
 def test_chunks_count_and_not_what_audio_start_said() -> None:
     client = Client()
     sound = speak("do mi").repeat(3)  # 48 kHz
