@@ -226,7 +226,7 @@ def test_an_installation_is_the_program_its_units_and_its_configuration(installe
     units = {f"etc/systemd/system/{name}" for name in ("stenod.service", "stenod@.service")}
     assert outside == units | {"etc/systemd/system/stenod.socket", "etc/steno/stenod.toml"}
     asked = (installed.root / "opt/steno/bin/asked").read_text()
-    assert asked == "install --quiet -c constraints.txt .[daemon,microphone]\n"
+    assert asked == "install --quiet -c constraints.txt .[daemon,microphone,mqtt,zeroconf]\n"
     program = (installed.root / "opt/steno/bin/stenod").read_text()
     assert program == "#!/opt/steno/bin/python3\n"
     assert (installed.root / "opt/steno/share/doc/steno/examples/tls.conf").exists()

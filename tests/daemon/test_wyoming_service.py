@@ -6,6 +6,7 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.daemon.brokers import free_port
@@ -252,7 +253,7 @@ async def test_the_service_is_announced_and_withdrawn_where_that_is_asked_for(
 ) -> None:
     zeroconf = pytest.importorskip("zeroconf.asyncio")
     port = free_port()
-    place = {"port": port, "host": "0.0.0.0", "open_to_network": True}  # noqa: S104
+    place: dict[str, Any] = {"port": port, "host": "0.0.0.0", "open_to_network": True}  # noqa: S104
     async with (
         zeroconf.AsyncZeroconf() as network,
         spoken(tmp_path, announce=True, name="steno test", **place),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -139,7 +140,7 @@ def test_what_is_no_event_is_told_what_was_expected(data: bytes, code: str, says
 
 def test_info_names_every_language_model() -> None:
     [info] = Client().say(Event("describe"))
-    [program] = info.data["asr"]  # type: ignore[misc,attr-defined]
+    [program] = cast("list[dict[str, Any]]", info.data["asr"])
     assert program["installed"] is True
     assert program["supports_transcript_streaming"] is True
     assert [model["name"] for model in program["models"]] == ["general", "law"]
@@ -224,7 +225,10 @@ def test_the_sensitivity_is_a_length_of_silence(wish: str, expected: int) -> Non
 
 def test_names_and_terms_become_phrases_of_this_transcription_alone() -> None:
     client = Client()
-    said = {"transcript_names": ["Jane Doe"], "transcript_terms": ["fbank", "Jane Doe"]}
+    said: dict[str, object] = {
+        "transcript_names": ["Jane Doe"],
+        "transcript_terms": ["fbank", "Jane Doe"],
+    }
     client.say(Event("transcribe", said), *chunks(bytes(640)))
     found = {phrase.text: phrase.boost for phrase in client.run.session.start.phrases}
     assert list(found) == ["Jane Doe", "fbank"]
