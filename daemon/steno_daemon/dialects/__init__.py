@@ -7,7 +7,7 @@ sent away, and those of other servers: `vosk.py`, `deepgram.py` (with `deepgram_
 and `sherpa.py`.
 
 Beside WebSockets: `wyoming.py` (with `wyoming_events.py`) over TCP; over an MQTT broker `hermes.py`
-(with `hermes_session.py`) and `broker.py`, the daemon's own topics: what these two have in common is
-in `conversation.py`. `pcm.py` samples of any form, `growing.py` text that is only appended,
+(with `hermes_session.py`) and `broker.py`, the daemon's own topics: what these two have in common
+is in `conversation.py`. `pcm.py` samples of any form, `growing.py` text that is only appended,
 `catalogue.py` what clients ask for first.
 """
