@@ -9,6 +9,8 @@ from rich.table import Table
 from steno_models.crossmodal.alignment.evaluation import Precision
 from steno_models.crossmodal.alignment.refinement import Fit
 
+_WIDTH = 120
+
 
 class Row(Struct, frozen=True, kw_only=True):
     """A map, how it was found and what it is worth.
@@ -47,6 +49,8 @@ def print_table(rows: Sequence[Row], chosen: int) -> None:
             cells += [_shares(row.precision.nearest), _shares(row.precision.csls)]
         table.add_row(*cells, style="bold" if number == chosen else None)
     console = Console()
+    if not console.is_terminal:  # a pipe has no width, and a file may be as wide as its table
+        console = Console(width=_WIDTH)
     console.print(table)
     named = rows[chosen]
     seed = "" if named.seed is None else f", seed {named.seed}"
