@@ -168,7 +168,7 @@ def _session_options() -> argparse.ArgumentParser:
         default=[],
         metavar="TEXT[=BOOST]",
         help="words that are likely to be said, with how much likelier, 0 to 20; may be repeated "
-        "(3: for each word, in nats)",
+        "(2: for each word, in nats)",
     )
     session.add_argument(
         "--trailing-silence-ms",

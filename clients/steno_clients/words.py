@@ -9,10 +9,11 @@ import msgspec
 from steno_clients import admin
 from steno_clients.connection import Door
 from steno_clients.errors import ProtocolError, StenoClientsError
-from steno_daemon.wire import BOOST_MAX, DomainWords, NewWord, Phrase
+from steno_daemon.wire import BOOST_MAX, DomainWords, NewWord, Phrase, RefusedText
 
 _AT_A_TIME = 200
 """Words of one call: its length is limited."""
+_RECORDING_SAMPLES = 22_400
 
 
 class WordListError(StenoClientsError):
@@ -76,7 +77,7 @@ def _add(door: Door, given: argparse.Namespace) -> DomainWords:
     words = _words(given)
     if not words:
         raise WordListError("expected words to add, found none")
-    refused = []
+    refused: list[RefusedText] = []
     for begin in range(0, len(words), _AT_A_TIME):
         answer = admin.add_domain_words(
             door, given.name, words[begin : begin + _AT_A_TIME], at=given.at
@@ -91,14 +92,39 @@ def _words(given: argparse.Namespace) -> list[NewWord]:
         raise WordListError(f"--boost: expected 0 to {BOOST_MAX:g}, found {given.boost:g}")
     if given.say and len(given.words) != 1:
         raise WordListError(f"--say: expected one word, found {len(given.words)}")
+    recording = b""
+    if given.recording is not None:
+        if len(given.words) != 1:
+            raise WordListError(f"--recording: expected one word, found {len(given.words)}")
+        recording = _sound(given.recording)
     ways = {word: list(given.say) for word in given.words}
     if given.file is not None:
         for word, way in _read(given.file):
             ways.setdefault(word, []).extend([way] if way else [])
     return [
-        NewWord(text=word, pronunciations=tuple(several), boost=given.boost)
+        NewWord(
+            text=word,
+            pronunciations=tuple(several),
+            boost=given.boost,
+            recording=recording if word in given.words else b"",
+        )
         for word, several in ways.items()
     ]
+
+
+def _sound(file: Path) -> bytes:
+    """Return the samples of a short sound file, 16 bits at 16 kHz."""
+    import numpy as np  # noqa: PLC0415
+
+    from steno_clients.file import read_blocks  # noqa: PLC0415
+
+    samples = np.concatenate([np.zeros(0, np.float32), *read_blocks(file, block_ms=1_000)])
+    if len(samples) > _RECORDING_SAMPLES:
+        raise WordListError(
+            f"--recording: expected at most {_RECORDING_SAMPLES / 16_000:.1f} s, found "
+            f"{len(samples) / 16_000:.1f} s"
+        )
+    return bytes(np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2").tobytes())
 
 
 def _read(file: Path) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ examples:
   steno words list general                          what was added, and how it is taken to sound
   steno words add general kowalczyk tamsulosin      pronounced as they are spelled
   steno words add legal kowalczyk --say "K OW V AE L CH IH K" --say "K AH W AA L CH IH K"
+  steno words add legal siobhan --recording siobhan.wav
   steno words add legal --file names.txt --boost 2 --at segment
   steno words remove legal kowalczyk
 
@@ -49,6 +50,12 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
         default=[],
         metavar="PHONES",
         help="how the only WORD sounds; several times for several ways (from its spelling)",
+    )
+    new.add_argument(
+        "--recording",
+        type=Path,
+        metavar="SOUND",
+        help="the only WORD as somebody says it, up to 1.4 s: its sound is taken from there",
     )
     new.add_argument(
         "--boost",

@@ -145,7 +145,8 @@ class Vocabulary:
         self, phrases: Sequence[wire.Phrase], base: Version, *, at: wire.When, position: int
     ) -> Order | None:
         """Expect these phrases and no others; return an order that was not there, if there is."""
-        taken, refused = [], []
+        taken: list[Phrase] = []
+        refused: list[wire.RefusedText] = []
         for phrase in phrases:
             count = len(phrase.text.split())
             if count > self.limits.phrase_words:
@@ -204,6 +205,9 @@ class Vocabulary:
     def _filled(self, order: Order, extended: "Extended | None") -> None:
         """Take what was made, or go on without."""
         order.version.extend(None if extended is None else extended.model)
+        if extended is not None:
+            self.wishes = settled(self.wishes, extended)
+            self.kept[order.version.wishes] = settled(order.wishes, extended)
         if order.is_told:
             self.tell(self._answer(order, extended))
         self.wake()
@@ -213,11 +217,6 @@ class Vocabulary:
         if extended is None:
             failed = [wire.RefusedText(text=text, reason=_FAULT) for text in sorted(order.asked)]
             return wire.Vocabulary(seq=UNNUMBERED, refused=(*order.refused, *failed))
-        wrong = {one.text for one in extended.refused}
-        if wrong:
-            words = tuple(one for one in self.wishes.words if one.text not in wrong)
-            phrases = tuple(one for one in self.wishes.phrases if one.text not in wrong)
-            self.wishes = Wishes(words, phrases)
         asked = {spelled(text) for text in order.asked}
         taken = taken_words(extended)
         news = [one for one in taken if one.text in asked or self._told.get(one.text) != one]
@@ -235,6 +234,20 @@ def _version(base: Version) -> Version:
     """Return the version that a session gets which extends `base`, or what that extends."""
     base = base.base or base
     return Version(base.name, base.number, origin=base.origin, base=base)
+
+
+def settled(wishes: Wishes, extended: "Extended") -> Wishes:
+    """Return wishes without what was refused, and with what was heard in recordings in writing."""
+    wrong = {one.text for one in extended.refused}
+    sounds = {one.text: one.pronunciations for one in extended.taken}
+    words = tuple(
+        replace(one, pronunciations=sounds[spelled(one.text)], recording=b"")
+        if one.recording and spelled(one.text) in sounds
+        else one
+        for one in wishes.words
+        if one.text not in wrong
+    )
+    return Wishes(words, tuple(one for one in wishes.phrases if one.text not in wrong))
 
 
 @lru_cache(maxsize=20_000)
@@ -257,7 +270,7 @@ def with_words(
             reason = f"expected at most {limits.words} added words, found more"
             refused.append(wire.RefusedText(text=word.text, reason=reason))
         else:
-            found[word.text] = AddedWord(word.text, word.pronunciations, word.boost)
+            found[word.text] = AddedWord(word.text, word.pronunciations, word.boost, word.recording)
     return replace(wishes, words=tuple(found.values())), tuple(refused)
 
 

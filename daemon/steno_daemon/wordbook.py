@@ -26,7 +26,7 @@ from steno_daemon import wire
 from steno_daemon.domains import Domains
 from steno_daemon.errors import DomainError
 from steno_daemon.library import LOOK_S
-from steno_daemon.vocabulary import WordLimits, spelled, taken_words, with_words
+from steno_daemon.vocabulary import WordLimits, settled, spelled, taken_words, with_words
 from steno_daemon.wordsmith import Wordsmith
 from steno_models.errors import DataError
 from steno_models.recogniser import AddedWord, Wishes
@@ -132,8 +132,6 @@ class Wordbook:
         await self._settle(name)
         reasons = self._refused.get(name, {})
         bad = [text for text in dict.fromkeys(word.text for word in words) if text in reasons]
-        if bad:
-            self._words[name] = tuple(one for one in self._words[name] if one.text not in reasons)
         wrong = [wire.RefusedText(text=text, reason=reasons[text]) for text in bad]
         return self.listed(name, (*refused, *wrong), [word.text for word in words])
 
@@ -192,6 +190,8 @@ class Wordbook:
         self._sounds[name] = {
             text: one for text, one in found.items() if one is not None and text not in reasons
         }
+        now = Wishes(self._words[name])
+        self._words[name] = settled(now, extended).words
         self._domains.enrich(name, extended.model)
 
     async def _keep(self, name: str) -> None:

@@ -11,16 +11,21 @@ A phrase of words that the lexicon lacks adds them. What is asked for is a value
 kept and made again of another language model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from threading import Lock
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+import numpy as np
 
 from steno_models.errors import DataError
+from steno_models.features.fbank import fbank
 from steno_models.recogniser import AddedWord, LanguageModel, Phrase, Wishes
+from steno_models.sounding import heard_ways
 from steno_models.text.g2p import G2P
 from steno_models.text.normalise import fold, normalise
+from steno_models.types import FloatArray
 
 if TYPE_CHECKING:
     from steno_models.bundle import Bundle
@@ -30,6 +35,12 @@ GUESSES = 3
 _LEAST_LOG_PROB = -2.3
 """Guesses less likely than a tenth are left out."""
 _TABLES = 4
+_CANDIDATES = 10
+_REMEMBERED = 10_000
+_LEAST_SAMPLES = 3_200
+
+Listen: TypeAlias = Callable[[FloatArray], FloatArray]
+"""From samples at 16 kHz, (N,), to log probabilities of tokens, (S, V)."""
 
 __all__ = ["AddedWord", "Extended", "Extender", "Phrase", "Refusal", "Source", "Taken", "Wishes"]
 
@@ -40,6 +51,7 @@ class Source(StrEnum):
     GIVEN = "given"
     LEXICON = "lexicon"
     GUESSED = "guessed"
+    HEARD = "heard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +116,14 @@ class _Book:
         first: the id of the first new word.
         symbols: token ids by phone.
         guess: pronunciations of a spelling; raises `DataError`.
+        listen: log probabilities of tokens in a recording.
     """
 
     numbers: Mapping[str, int]
     first: int
     symbols: Mapping[str, int]
     guess: "Guesser"
+    listen: "Listen"
     news: dict[str, int] = field(default_factory=dict)
     ways: dict[int, list[tuple[int, ...]]] = field(default_factory=dict)
     phrases: dict[tuple[int, ...], float] = field(default_factory=dict)
@@ -121,7 +135,10 @@ class _Book:
         """Take a word, or say why not."""
         try:
             text = spelling(word.text)
-            number = self._number(text, word.pronunciations)
+            given, source = word.pronunciations, Source.GIVEN
+            if word.recording and not given:
+                given, source = self._heard(text, word.recording), Source.HEARD
+            number = self._number(text, given, source)
         except DataError as error:
             self.refused.append(Refusal(word.text, str(error)))
             return
@@ -142,7 +159,26 @@ class _Book:
     def _expect(self, numbers: tuple[int, ...], boost: float) -> None:
         self.phrases[numbers] = max(boost, self.phrases.get(numbers, 0.0))
 
-    def _number(self, text: str, pronunciations: tuple[str, ...]) -> int:
+    def _heard(self, text: str, recording: bytes) -> tuple[str, ...]:
+        """Return how a word sounds in a recording of it."""
+        samples = np.frombuffer(recording[: len(recording) // 2 * 2], "<i2") / np.float32(32768)
+        if len(samples) < _LEAST_SAMPLES:
+            raise DataError(
+                f"expected a recording of {_LEAST_SAMPLES} samples or more, found {len(samples)}"
+            )
+        try:
+            spelled = {self._tokens(way): log_p for way, log_p in self.guess.weighed(text)}
+        except DataError:  # no spelling that any rule knows: the sound alone counts
+            spelled = {}
+        ways = heard_ways(self.listen(samples.astype(np.float32)), spelled)
+        if not ways:
+            raise DataError("expected speech in the recording, found none")
+        names = {number: symbol for symbol, number in self.symbols.items()}
+        return tuple(" ".join(names[token] for token in way) for way in ways)
+
+    def _number(
+        self, text: str, pronunciations: tuple[str, ...], given_by: Source = Source.GIVEN
+    ) -> int:
         """Return the id of a word, which is added or gets further pronunciations if need be."""
         number = self.numbers.get(text, self.news.get(text))
         if number is not None and not pronunciations:
@@ -154,7 +190,7 @@ class _Book:
             number = self.news[text] = self.first + len(self.news)
         known = self.ways.setdefault(number, [])
         known += [way for way in ways if way not in known]
-        source = Source.GIVEN if pronunciations else Source.GUESSED
+        source = given_by if pronunciations else Source.GUESSED
         before = self.taken[text].pronunciations if text in self.taken else ()
         self.taken[text] = Taken(text, tuple(dict.fromkeys((*before, *given))), source)
         return number
@@ -173,7 +209,7 @@ class Guesser:
 
     def __init__(self) -> None:
         self._g2p: G2P | None = None
-        self._known: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, tuple[tuple[str, float], ...]] = {}
         self._lock = Lock()
 
     def __call__(self, text: str) -> tuple[str, ...]:
@@ -182,14 +218,23 @@ class Guesser:
         Raises:
             DataError: nothing is known of how such letters sound.
         """
+        first, *others = self.weighed(text)[:GUESSES]
+        likely = [way for way, log_prob in others if log_prob > _LEAST_LOG_PROB]
+        return (first[0], *likely)
+
+    def weighed(self, text: str) -> tuple[tuple[str, float], ...]:
+        """Return many pronunciations and ln p of each, the likeliest first.
+
+        Raises:
+            DataError: nothing is known of how such letters sound.
+        """
         with self._lock:
             if text not in self._known:
                 self._g2p = self._g2p or G2P.load()
-                found = self._g2p.pronounce(text, GUESSES)
-                likely = [way for way, log_prob in found[1:] if log_prob > _LEAST_LOG_PROB]
-                if len(self._known) > 10_000:
+                found = self._g2p.pronounce(text, _CANDIDATES)
+                if len(self._known) > _REMEMBERED:
                     self._known.clear()
-                self._known[text] = tuple(" ".join(way) for way in (found[0][0], *likely))
+                self._known[text] = tuple((" ".join(way), log_p) for way, log_p in found)
             return self._known[text]
 
 
@@ -198,13 +243,18 @@ class Extender:
 
     Args:
         symbols: of the acoustic model's tokens, by id, the blank first.
+        own: the bundle's own language models, by name.
+        listen: to recordings of words.
 
     Attributes:
         own: the bundle's own language models, by name.
     """
 
-    def __init__(self, symbols: Sequence[str], own: Mapping[str, LanguageModel]) -> None:
+    def __init__(
+        self, symbols: Sequence[str], own: Mapping[str, LanguageModel], listen: Listen
+    ) -> None:
         self.own = own
+        self._listen = listen
         self._symbols = {symbol: number for number, symbol in enumerate(symbols) if number}
         self._guess = Guesser()
         self._tables: list[tuple[LanguageModel, dict[str, int]]] = []
@@ -220,7 +270,12 @@ class Extender:
         if not isinstance(first, LexiconRecogniser):
             return None
         symbols = TokenTable.read(bundle.path / "tokens.txt").symbols
-        return cls(symbols, first.language_models)
+        listener = first  # of the type that was checked
+        return cls(
+            symbols,
+            first.language_models,
+            lambda samples: listener.log_probs(fbank(samples)),
+        )
 
     def __call__(self, model: LanguageModel, wishes: Wishes) -> Extended:
         """Return `model` with `wishes` beside those that it has."""
@@ -228,7 +283,7 @@ class Extender:
         both = model.wishes.joined(wishes)
         search = plain.search
         first = max(len(plain.words), search.known_words)
-        book = _Book(self._numbers(plain), first, self._symbols, self._guess)
+        book = _Book(self._numbers(plain), first, self._symbols, self._guess, self._listen)
         for word in both.words:
             book.add(word)
         for phrase in both.phrases:

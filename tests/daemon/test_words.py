@@ -25,7 +25,8 @@ CUT = 20_800
 
 def extended(base: str, wishes: Wishes) -> Extended:
     """A language model that is its own name, as the fake recogniser takes it."""
-    name = "+".join([base, *(one.text for one in (*wishes.words, *wishes.phrases))])
+    texts = [one.text for one in wishes.words] + [one.text for one in wishes.phrases]
+    name = "+".join([base, *texts])
     return Extended(
         cast("LanguageModel", name),
         tuple(Taken(one.text, ("D UW",), Source.GUESSED) for one in wishes.words),

@@ -41,7 +41,7 @@ def rows(manifest: Path) -> list[tuple[Path, str]]:
 def phrases_in(texts: Sequence[str], rare: set[str], seed: int) -> list[str]:
     """Phrases with a rare word in them, each once, in random order."""
     rng = np.random.default_rng(seed)
-    found = {}
+    found: dict[str, None] = {}
     for text in texts:
         words = text.split()
         for place in [i for i, word in enumerate(words) if word in rare]:

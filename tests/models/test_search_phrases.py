@@ -183,7 +183,7 @@ def test_every_node_above_a_word_is_found_also_of_added_ones() -> None:
 def _above(tree: object, word: int) -> set[int]:
     """Return the nodes above a word, by walking all of the tree."""
     arrays = tree.arrays  # type: ignore[attr-defined]
-    above = set()
+    above: set[int] = set()
 
     def walk(node: int, way: tuple[int, ...]) -> None:
         row = arrays.nodes[node]

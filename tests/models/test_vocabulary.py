@@ -156,3 +156,14 @@ def test_wishes_of_an_extended_model_are_joined() -> None:
     assert [one.text for one in both.taken] == ["kowalczyk", "tamsulon", "came"]
     assert both.model.plain is general()
     assert list(both.model.words[-2:]) == ["kowalczyk", "tamsulon"]
+
+
+@speaks
+def test_a_recording_of_a_word_says_how_it_sounds() -> None:
+    said = spoken("siobhan")[:24_000]
+    recording = (said * 32767).astype("<i2").tobytes()
+    found = extender()(general(), Wishes((AddedWord("shivonna", recording=recording),)))
+    assert found.taken[0].source is Source.HEARD
+    assert found.taken[0].pronunciations[0].split().count("SH") == 1
+    short = extender()(general(), Wishes((AddedWord("shivonna", recording=b"\0\0"),)))
+    assert "samples or more, found 1" in short.refused[0].reason

@@ -10,7 +10,7 @@ import msgspec
 
 from steno_daemon.wire import Phrase
 
-BOOST = 3.0
+BOOST = 2.0
 _PLACEHOLDERS = frozenset({"[unk]", "<unk>"})
 
 

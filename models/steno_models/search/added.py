@@ -26,25 +26,41 @@ class Rootstock:
 
     Attributes:
         tree: it.
-        unigram: (N,) the largest unigram ln p below each of its nodes.
-        arrays: its five arrays, and `unigram`.
+        ahead: (N,) the largest unigram ln p below each of its nodes.
+        nodes, token, same_words, word, extra: as in `TreeArrays`.
+        unigram: of `ahead`.
     """
 
     tree: LexiconTree
-    unigram: FloatArray
-    arrays: tuple[Growing[np.generic], ...]
+    ahead: FloatArray
+    nodes: Growing[np.void]
+    token: Growing[np.uint16]
+    same_words: Growing[np.uint8]
+    word: Growing[np.int32]
+    extra: Growing[np.int32]
+    unigram: Growing[np.floating]
 
     @classmethod
-    def of(cls, tree: LexiconTree, unigram: FloatArray) -> "Rootstock":
+    def of(cls, tree: LexiconTree, ahead: FloatArray) -> "Rootstock":
         """Return that of a tree to which nothing was added."""
-        return cls(tree, unigram, tuple(map(Growing, (*tree.arrays[:5], unigram))))
+        rows = tree.arrays
+        return cls(
+            tree,
+            ahead,
+            Growing(rows.nodes),
+            Growing(rows.token),
+            Growing(rows.same_words),
+            Growing(rows.word),
+            Growing(rows.extra),
+            Growing(ahead),
+        )
 
-    def grafted(self, scion: LexiconTree, unigram: FloatArray) -> tuple[LexiconTree, FloatArray]:
+    def grafted(self, scion: LexiconTree, ahead: FloatArray) -> tuple[LexiconTree, FloatArray]:
         """Return the tree with all words of `scion`, as `scion_of` made it, and its unigrams.
 
         Args:
             scion: the tree of what is added.
-            unigram: (M,) the same of its nodes.
+            ahead: (M,) the same of its nodes.
         """
         base, added = self.tree.arrays, scion.arrays
         shift = len(self.tree) - 1  # the scion's root is the one that is there
@@ -55,12 +71,12 @@ class Rootstock:
             rows[name] += len(base.word)
         for name in ("extra_begin", "extra_end"):
             rows[name] += len(base.extra)
-        more = (rows, added.token[1:], added.same_words[1:], added.word, added.extra, unigram[1:])
-        *arrays, unigrams = (
-            array.grown(piece) for array, piece in zip(self.arrays, more, strict=True)
-        )
         whole = TreeArrays(
-            *arrays,
+            self.nodes.grown(rows),
+            self.token.grown(added.token[1:]),
+            self.same_words.grown(added.same_words[1:]),
+            self.word.grown(added.word),
+            self.extra.grown(added.extra),
             added_begin=len(self.tree),
             added_end=shift + int(added.nodes[0]["child_end"]),
         )
@@ -69,7 +85,7 @@ class Rootstock:
             max(self.tree.num_words, scion.num_words),
             max(self.tree.num_tokens, scion.num_tokens),
         )
-        return tree, unigrams
+        return tree, self.unigram.grown(ahead[1:])
 
 
 def scion_of(ways: Ways, num_words: int, known_words: int, unknown_word: int) -> LexiconTree:

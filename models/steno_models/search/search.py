@@ -130,7 +130,7 @@ class BeamSearch:
         if not self._rootstock:
             self._rootstock.append(Rootstock.of(self.tree, self._model.unigram))
         root = self._rootstock[0]
-        tree, model = root.tree, self._model._replace(tree=root.tree.arrays, unigram=root.unigram)
+        tree, model = root.tree, self._model._replace(tree=root.tree.arrays, unigram=root.ahead)
         if ways:
             scion = scion_of(ways, num_words, known, self.unknown_word)
             sizes = unigram_ahead(model._replace(tree=scion.arrays))

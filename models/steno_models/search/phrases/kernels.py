@@ -51,7 +51,8 @@ def _find(values: IntArray, low: int, high: int, value: int | np.int64) -> np.in
             begin = middle + 1
         else:
             end = middle
-    return begin if begin < high and values[begin] == value else np.int64(-1)
+    found = begin < high and values[begin] == value
+    return np.int64(begin) if found else np.int64(-1)
 
 
 @leaf
@@ -73,6 +74,5 @@ def follow(
 @leaf
 def word_ahead(phrases: PhraseArrays, state: int | np.int64, node: int | np.int64) -> np.int64:
     """Return the place in `ahead_*` of `node` seen from exactly this state, -1 without one."""
-    return _find(
-        phrases.ahead_node, phrases.ahead_begin[state], phrases.ahead_begin[state + 1], node
-    )
+    begin, end = phrases.ahead_begin[state], phrases.ahead_begin[state + 1]
+    return np.int64(_find(phrases.ahead_node, begin, end, node))
