@@ -204,6 +204,7 @@ def _load(name: str, threads: int) -> "Model":
     from steno_daemon.server import Model
     from steno_models import bundle
     from steno_models.domain import loader_of
+    from steno_models.punctuation.model import Punctuator
     from steno_models.vocabulary import Extender
 
     torch.set_num_threads(threads)
@@ -214,6 +215,7 @@ def _load(name: str, threads: int) -> "Model":
         language_models=tuple(loaded.language_models),
         recogniser=loaded.recogniser,
         load_domain=loader_of(loaded),
+        punctuator=Punctuator.load() if loaded.description.language == "en" else None,
         extender=Extender.of(loaded),
         language=loaded.description.language,
     )

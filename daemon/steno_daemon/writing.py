@@ -2,8 +2,8 @@
 
 What stands in `written` is a function of the final and of the one before it in its channel, both as
 they are sent: a daemon that takes a session up finds the one before among the session's events, and
-goes on writing as if nothing had happened. It takes less than a millisecond for a final in the
-mean, so that it is done where finals are made.
+goes on writing as if nothing had happened. It takes a millisecond or two for a final, once a
+sentence, so that it is done where finals are made.
 """
 
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ PUNCTUATOR = Punctuator(
     cases=np.zeros((2, len(Case)), np.int8),
     mark_scale=1.0,
     # a stop where the final ends, else nothing; without silence at the end nothing, too
-    pauses=np.array([[1.0, 0, 0, 0, 0]] * END + [[0.0, 0, 1, 0, 0]]),
+    pauses=np.array([[1.0, 0, 0, 0, 0]] * END + [[0.0, 0, 1, 0, 0], [0.0] * 5]),
 )
 WRITING = Writing(PUNCTUATOR, punctuate=True, numbers=True)
 

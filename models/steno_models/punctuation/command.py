@@ -21,7 +21,7 @@ from steno_models import bundle
 from steno_models.errors import DataError
 from steno_models.punctuation import corpus, evaluate, pauses
 from steno_models.punctuation.labelled import Labelled, Mark
-from steno_models.punctuation.model import END, SHIPPED, Punctuator, pause_class
+from steno_models.punctuation.model import END, SHIPPED, WITHIN, Punctuator, pause_class
 from steno_models.punctuation.train import train
 from steno_models.punctuation.written import Hearing, context, written
 from steno_models.recogniser import DecodeOptions, Work
@@ -108,7 +108,7 @@ def _train(asked: argparse.Namespace) -> int:
             yield labelled
 
     began_s = time.process_time()
-    model = train(texts(), np.zeros((END + 1, len(Mark))), bits=asked.bits)
+    model = train(texts(), np.zeros((WITHIN + 1, len(Mark))), bits=asked.bits)
     sources = ", ".join(path.name for path in asked.text)
     model.write(asked.out, language="en", trained_on=f"{words:,} words of {sources}")
     spent_s = time.process_time() - began_s
@@ -153,7 +153,7 @@ def _write(asked: argparse.Namespace) -> int:
             raise DataError("expected words, found none")
         shown = " ".join(
             one.text
-            for one in written(Hearing(words, [None] * (len(words) - 1) + [END], before), model)
+            for one in written(Hearing(words, [WITHIN] * (len(words) - 1) + [END], before), model)
         )
         Console(highlight=False).print(shown)
         before = context(text, shown)

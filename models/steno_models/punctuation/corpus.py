@@ -81,9 +81,13 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _read(path: Path) -> str:
-    opened = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            return str(file.read())
+        data = path.read_bytes()
+        match path.suffix:
+            case ".xz":
+                data = lzma.decompress(data)
+            case ".gz":
+                data = gzip.decompress(data)
+        return data.decode()
     except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
         raise DataError(f"expected text in UTF-8 in {path}, found: {error}") from error

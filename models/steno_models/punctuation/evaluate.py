@@ -21,7 +21,7 @@ from rich.table import Table
 from steno_models.errors import DataError
 from steno_models.punctuation import corpus
 from steno_models.punctuation.labelled import UNKNOWN_CASE, Bytes, Case, Labelled, Mark
-from steno_models.punctuation.model import END, Punctuator
+from steno_models.punctuation.model import END, WITHIN, Punctuator
 from steno_models.punctuation.written import Hearing, context, written
 
 REPLICATES = 1_000
@@ -70,10 +70,8 @@ def judge(model: Punctuator, texts: Sequence[Labelled]) -> tuple[Judged, Judged,
         for begin, end in finals(text, ends, rng):
             words = text.words[begin:end]
             began_s = time.perf_counter()
-            by_silence = end - begin < _LONGEST
-            hearing = Hearing(
-                words, [None] * (len(words) - 1) + [END if by_silence else None], before
-            )
+            at_end = END if end - begin < _LONGEST else None
+            hearing = Hearing(words, [*[WITHIN] * (len(words) - 1), at_end], before)
             shown = [one.text for one in written(hearing, model, numbers=False)]
             spent_s += time.perf_counter() - began_s
             before = context(" ".join(words), " ".join(shown))

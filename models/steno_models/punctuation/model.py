@@ -31,8 +31,11 @@ DESCRIPTION, WEIGHTS = "punctuation.json", "weights.safetensors"
 Weights = NDArray[np.int8]
 
 PAUSES_S = (0.1, 0.2, 0.3, 0.5)
-"""Bounds of the classes of pauses; one more class is the silence that ends a final."""
+"""Bounds of the classes of pauses between words of a final."""
 END = len(PAUSES_S) + 1
+"""The class of the silence that ends a final."""
+WITHIN = END + 1
+"""The class of a pause of unknown length that did not end it."""
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,7 +71,7 @@ class Punctuator:
         marks: (R, len(Mark)) weights, R a power of two.
         cases: (Q, len(Case)) likewise.
         mark_scale: nats of one unit of `marks`.
-        pauses: (END + 1, len(Mark)) ln p(pause | mark).
+        pauses: (WITHIN + 1, len(Mark)) ln p(pause | mark).
     """
 
     marks: Weights
@@ -100,12 +103,12 @@ class Punctuator:
         if (
             marks is None
             or cases is None
-            or pauses.shape != (END + 1, len(Mark))
+            or pauses.shape != (WITHIN + 1, len(Mark))
             or not (_is_table(marks, len(Mark)) and _is_table(cases, len(Case)))
         ):
             raise DataError(
-                f"expected int8 tables of {len(Mark)} marks and {len(Case)} cases, and {END + 1} "
-                f"classes of pauses, found others in {folder}"
+                f"expected int8 tables of {len(Mark)} marks and {len(Case)} cases, and "
+                f"{WITHIN + 1} classes of pauses, found others in {folder}"
             )
         return cls(marks, cases, described.mark_scale, pauses)
 

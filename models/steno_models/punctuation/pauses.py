@@ -16,7 +16,7 @@ from steno_models.text.wer import align
 
 _SMOOTHING = 20.0
 _TEMPER = 0.7
-"""Power of the likelihoods: people who talk freely pause in more places than those who read."""
+"""Power of the likelihoods within: people who talk freely pause in more places than readers do."""
 
 
 def ends(prompts: Sequence[str]) -> NDArray[np.float64]:
@@ -50,10 +50,10 @@ def within(spoken: Iterable[tuple[str, Sequence[str], Sequence[int]]]) -> NDArra
 
 
 def table(ended: NDArray[np.float64], paused: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (END + 1, len(Mark)) ln p(pause | mark), tempered, from the counts of both."""
+    """Return (WITHIN + 1, len(Mark)) ln p(pause | mark), tempered but at ends, from the counts."""
     p_end = _smoothed(ended)[:, 1:]
     p_pause = (1 - p_end) * _smoothed(paused)
-    return np.asarray(_TEMPER * np.log(np.concatenate([p_pause, p_end], axis=1)).T)
+    return np.concatenate([_TEMPER * np.log(p_pause), np.log(p_end), np.log(1 - p_end)], axis=1).T
 
 
 def _smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:

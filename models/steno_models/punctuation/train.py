@@ -49,7 +49,7 @@ def train(
 
     Args:
         texts: written text.
-        pauses: (END + 1, len(Mark)) ln p(pause | mark).
+        pauses: (WITHIN + 1, len(Mark)) ln p(pause | mark).
         bits: the binary logarithm of the rows of weights of marks; those of cases are half as many.
         seed: of where finals end.
 
