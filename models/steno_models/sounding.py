@@ -33,7 +33,8 @@ def log_likelihood(log_probs: FloatArray, way: Way) -> float:
     alpha[:2] = log_probs[0, states[:2]]
     for row in log_probs[1:].astype(np.float64):
         one = np.concatenate([[-np.inf], alpha[:-1]])
-        two = np.where(skips, np.concatenate([[-np.inf] * 2, alpha[:-2]]), -np.inf)
+        two = np.concatenate([[-np.inf] * 2, alpha])[: len(alpha)]
+        two[~skips] = -np.inf
         alpha = np.logaddexp(np.logaddexp(alpha, one), two) + row[states]
     return float(np.logaddexp.reduce(alpha[-2:]))
 
