@@ -1,8 +1,8 @@
 """Whole recordings to text, subtitles or JSON, as fast as the daemon takes them."""
 
 import asyncio
-import logging
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

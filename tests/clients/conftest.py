@@ -13,6 +13,7 @@ from websockets.asyncio.server import serve as open_server
 
 from steno_daemon.wire import (
     Acknowledged,
+    AddWords,
     Closed,
     CloseReason,
     Configure,
@@ -70,7 +71,7 @@ class CountingDaemon:
     url: str = ""
     starts: list[Start] = field(default_factory=list)
     audio: list[bytearray] = field(default_factory=list)
-    others: list[Configure | Finalize | Ping | Stop] = field(default_factory=list)
+    others: list[AddWords | Configure | Finalize | Ping | Stop] = field(default_factory=list)
 
     async def __call__(self, socket: ServerConnection) -> None:
         start = decode_client(await socket.recv())
@@ -119,7 +120,7 @@ class _Session:
                 await self.end_segment(EndpointReason.TRAILING_SILENCE)
         await self.say(Acknowledged(seq=self.seq, samples=samples))
 
-    async def obey(self, message: Configure | Finalize | Ping | Stop) -> bool:
+    async def obey(self, message: AddWords | Configure | Finalize | Ping | Stop) -> bool:
         match message:
             case Ping():
                 await self.say(Pong(seq=self.seq, id=message.id))

@@ -157,7 +157,7 @@ def f1(pairs: Bytes, blocks: NDArray[np.int64], wanted: Sequence[int]) -> tuple[
 def table(ours: Judged, baseline: Judged, title: str) -> Table:
     """Return F1 of each mark, of the ends of sentences, and of each case."""
     shown = Table("", "in text", "precision", "recall", "F1 [95 %]", "baseline F1", title=title)
-    rows: list[tuple[str, list[int], Bytes, Bytes]] = [
+    rows: list[tuple[str, Sequence[int], Bytes, Bytes]] = [
         *((mark.text, [mark], ours.marks, baseline.marks) for mark in Mark if mark),
         (". ? ! alike", [m for m in Mark if m.ends_sentence], ours.marks, baseline.marks),
         *((case.name.lower(), [case], ours.cases, baseline.cases) for case in Case),
