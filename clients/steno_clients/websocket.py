@@ -64,6 +64,7 @@ class StartOptions(TypedDict, total=False):
     word_times: bool
     punctuate: bool | None
     written_numbers: bool | None
+    second_pass: bool
     chunk_ms: int | None
     phrases: tuple[Phrase, ...]
     label: str

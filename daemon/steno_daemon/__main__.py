@@ -137,13 +137,21 @@ def _check(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     """Load what is needed and serve."""
-    import faulthandler
     import gc
-    import signal
 
     # Nearly all that is made until the daemon is ready stays: looking for garbage in it, over and
     # over, would take a fifth of the start.
     gc.disable()
+    try:
+        return _load_and_serve(options)
+    finally:
+        gc.enable()
+
+
+def _load_and_serve(options: argparse.Namespace) -> int:
+    import faulthandler
+    import gc
+    import signal
 
     from steno_daemon import activation, config, foreign, journal_log, notify, server
     from steno_daemon.exposure import Exposure

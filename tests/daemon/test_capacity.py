@@ -88,7 +88,7 @@ async def test_a_level_says_what_its_sessions_cost_and_how_long_they_waited() ->
     assert level.busy > 0
     assert len(level.final_delays_s) >= 3
     assert len(level.word_delays_s) >= 3 * 4
-    assert min(level.word_delays_s + level.final_delays_s) > 0
+    assert min(level.word_delays_s + level.final_delays_s) > -0.02  # two clocks
 
 
 async def test_sessions_beyond_the_limit_are_refused_and_the_others_heard() -> None:

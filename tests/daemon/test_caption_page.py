@@ -160,7 +160,9 @@ async def test_every_channel_is_named(browser: Chromium) -> None:
 async def test_the_domain_is_chosen_and_changed_while_somebody_speaks(
     browser: Chromium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def two_domains(name: str, version: str, _: tuple[str, ...], recogniser: Recogniser) -> Model:
+    def two_domains(
+        name: str, version: str, _: tuple[str, ...], recogniser: Recogniser, __: object
+    ) -> Model:
         return Model(name, version, ("general", "medicine"), recogniser)
 
     monkeypatch.setattr("tests.daemon.serving.Model", two_domains)

@@ -198,7 +198,7 @@ def test_segments_that_an_overloaded_daemon_decoded_with_less_effort_are_so_agai
     replayed = again(recorded.kept(), recogniser)
     assert replayed.saved_segments > 0
     assert recogniser.options == then
-    assert len(set(then)) == 2
+    assert len({(one.beam_scale, one.chunk_steps) for one in then}) == 2
     assert said(replayed.now) == said(replayed.then)
 
 

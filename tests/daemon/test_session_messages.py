@@ -106,6 +106,8 @@ def send(session: Session, what: Input) -> None:
             session.receive_audio(bytes(320))
         case Input.CONFIGURE:
             session.receive_configure(wire.Configure())
+        case Input.ADD_WORDS:
+            session.receive_add_words(wire.AddWords(words=()))
         case Input.FINALIZE:
             session.receive_finalize()
         case Input.STOP:

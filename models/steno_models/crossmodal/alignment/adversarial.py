@@ -108,7 +108,13 @@ def adversarial(
     game = _Game(source, target, options, seed)
     best, best_fit = game.rotation(), -float("inf")
     for number in range(1, options.epochs + 1):
-        loss = game.play_epoch()
+        # Numbers too small to matter make some processors a hundred times slower; but elsewhere in
+        # this process they may matter.
+        torch.set_flush_denormal(True)
+        try:
+            loss = game.play_epoch()
+        finally:
+            torch.set_flush_denormal(False)
         rotation = game.rotation()
         measured = fit(source[: options.judged], target[: options.judged], rotation)
         if report is not None:
@@ -144,8 +150,6 @@ class _Game:
     def __init__(
         self, source: FloatArray, target: FloatArray, options: AdversarialOptions, seed: int
     ) -> None:
-        # Numbers too small to matter make some processors a hundred times slower.
-        torch.set_flush_denormal(True)
         self._options = options
         self._source = torch.from_numpy(source[: options.frequent])
         self._target = torch.from_numpy(target[: options.frequent])
