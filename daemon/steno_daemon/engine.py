@@ -358,8 +358,10 @@ class Engine:
             audio_s=sum(len(chunk.features) for chunk in chunks) * FRAME_S,
         )
         for update, _ in results:
-            if update.unscored is not None:
-                self._metrics.second_pass(is_cut=update.unscored > 0)
+            # What is none at all is the fault of its own session, which says so.
+            unscored = update.unscored if isinstance(update, Update) else None
+            if unscored is not None:
+                self._metrics.second_pass(is_cut=unscored > 0)
         return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]
 
     def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> None:

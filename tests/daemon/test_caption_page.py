@@ -174,7 +174,7 @@ async def test_the_domain_is_chosen_and_changed_while_somebody_speaks(
         await shown.click("#speak")
         await finals(shown, 1)
         await shown.choose("#domain", "general")
-        assert await finals(shown, 2) == ["do re", "mi fa"]
+        assert await finals(shown, 2) == ["medicine-do medicine-re", "mi fa"]
         _, body = await served.get("/sessions")
         found = [(one["language_model"], one["live"]) for one in json.loads(body)]
         assert found == [("general", True), ("medicine", False)]
