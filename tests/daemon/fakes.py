@@ -91,13 +91,19 @@ class FakeContext:
 
 
 class FakeRecogniser:
-    """Hears notes; its states only pass for those of the real one."""
+    """Hears notes; its states only pass for those of the real one.
+
+    Args:
+        dropout_steps: silence of up to so many steps does not end a note: a browser's fake
+            microphone stutters on a busy machine.
+    """
 
     context = FakeContext()
     features = StreamingFbank
 
-    def __init__(self) -> None:
+    def __init__(self, *, dropout_steps: int = 0) -> None:
         self.batches: list[int] = []
+        self._dropout_steps = dropout_steps
 
     def start(self, options: DecodeOptions) -> State:
         state = FakeState(options.chunk_steps or 16, options.n_best)
@@ -123,13 +129,15 @@ class FakeRecogniser:
         spectra = frames[:ready].reshape(-1, STEP_FRAMES, 80).mean(axis=1)
         steps = (*state.steps, *spectra)
         after = replace(state, frames=frames[ready:], steps=steps)
-        update = _update(steps, is_last=chunk.is_last, n_best=state.n_best)
+        runs = _runs([float(step.max()) > LOUD for step in steps], self._dropout_steps)
+        update = _update(steps, runs, is_last=chunk.is_last, n_best=state.n_best)
         update = _in_words_of(state.language_model, update)
         return replace(update, missing_frames=size - len(after.frames)), cast("State", after)
 
 
-def _update(steps: Sequence[FloatArray], *, is_last: bool, n_best: int) -> Update:
-    runs = _runs([float(step.max()) > LOUD for step in steps])
+def _update(
+    steps: Sequence[FloatArray], runs: Sequence[tuple[int, int]], *, is_last: bool, n_best: int
+) -> Update:
     words = tuple(_word(steps, start, end) for start, end in runs)
     last_loud = runs[-1][1] if runs else 0
     finished = is_last or last_loud < len(steps)
@@ -155,12 +163,16 @@ def _in_words_of(language_model: str, update: Update) -> Update:
     return replace(update, words=own(update.words), alternatives=alternatives)
 
 
-def _runs(loud: Sequence[bool]) -> list[tuple[int, int]]:
-    """Where it is loud for two steps or more."""
+def _runs(loud: Sequence[bool], dropout_steps: int) -> list[tuple[int, int]]:
+    """Where it is loud for two steps or more, over dropouts."""
     edges = np.flatnonzero(np.diff([0, *loud, 0]))
-    return [
-        (a, b) for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True) if b - a > 1
-    ]
+    runs: list[tuple[int, int]] = []
+    for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if runs and start - runs[-1][1] <= dropout_steps:
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((start, end))
+    return [(start, end) for start, end in runs if end - start > 1]
 
 
 def _word(steps: Sequence[FloatArray], start: int, end: int) -> Word:

@@ -39,7 +39,7 @@ async def opened(
     """A daemon that hears notes, and its page; `before` is a script that runs before its own."""
     config = config or Config(server=ServerConfig(resume_s=60))
     async with (
-        serving(FakeRecogniser(), config=config) as served,
+        serving(FakeRecogniser(dropout_steps=2), config=config) as served,
         page(browser, address(served, path), size=size, before=before) as shown,
     ):
         yield served, shown
@@ -58,6 +58,7 @@ async def watched(
         opened(browser, f"/?session=live{query}", size=size) as (served, shown),
         talking(served.url) as talk,
     ):
+        await status_is(shown, "Waiting for a session")  # a short one could be over before
         await talk.say(start or wire.Start())
         yield shown, talk
 

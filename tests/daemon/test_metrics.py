@@ -147,7 +147,7 @@ def test_who_sends_faster_than_people_speak_waits_for_nothing() -> None:
     assert scraped(metrics)["steno_final_delay_seconds_sum"] == 0.0
 
 
-@pytest.mark.parametrize("reason", set(EndpointReason) - {EndpointReason.TRAILING_SILENCE})
+@pytest.mark.parametrize("reason", sorted(set(EndpointReason) - {EndpointReason.TRAILING_SILENCE}))
 def test_only_endpoints_that_are_where_they_were_decided_are_timed(reason: EndpointReason) -> None:
     metrics, clock = Metrics(), Clock()
     meter = metrics.session(clock)

@@ -1,6 +1,7 @@
 """From plain text to a domain's folder, and the folder as a language model of a bundle."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -226,13 +227,22 @@ def legal(tmp_path: Path) -> Path:
     return write_domain(tmp_path / "legal", "legal", ["tort writ", "writ"])
 
 
-def mapped() -> list[str]:
-    """The n-gram models that are mapped into this process."""
+def maps() -> set[str]:
+    """Where n-gram models of the domain are mapped into this process."""
     lines = Path("/proc/self/maps").read_text().splitlines()
-    return [line for line in lines if "legal.bin" in line]
+    return {line for line in lines if "legal.bin" in line}
 
 
-def test_a_domain_is_mapped_as_long_as_somebody_has_it(loader: Loader, legal: Path) -> None:
+@pytest.fixture
+def mapped() -> Callable[[], set[str]]:
+    """What has been mapped since; what other tests left until garbage is collected is not."""
+    before = maps()
+    return lambda: maps() - before
+
+
+def test_a_domain_is_mapped_as_long_as_somebody_has_it(
+    loader: Loader, legal: Path, mapped: Callable[[], set[str]]
+) -> None:
     domain = loader(legal)
     assert domain.model.words == ("writ", "tort")
     assert domain.size_bytes == (legal / "legal.bin").stat().st_size
@@ -244,7 +254,9 @@ def test_a_domain_is_mapped_as_long_as_somebody_has_it(loader: Loader, legal: Pa
 
 
 @pytest.mark.parametrize("keep", [0, 7, 300, -1])
-def test_a_truncated_model_is_refused(loader: Loader, legal: Path, keep: int) -> None:
+def test_a_truncated_model_is_refused(
+    loader: Loader, legal: Path, mapped: Callable[[], set[str]], keep: int
+) -> None:
     file = legal / "legal.bin"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"legal\.bin is damaged or half written: expected sha256"):
