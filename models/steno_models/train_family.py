@@ -25,8 +25,9 @@ def main(arguments: Sequence[str]) -> int:
             return train_transducer(arguments)
         case "las":
             from steno_models.las.command import main as train_speller  # noqa: PLC0415
+            from steno_models.lm.open_model import open_label_network  # noqa: PLC0415
 
-            return train_speller(arguments)
+            return train_speller(arguments, open_language=open_label_network)
         case other:
             raise ConfigError(f"expected a family of: ctc, rnnt, las, found {other!r}")
 

@@ -1,7 +1,9 @@
 """`steno-models train` of a file with `family = "las"`."""
 
 from collections.abc import Sequence
+from functools import partial
 
+from steno_models.fusion.language import OpenLanguage
 from steno_models.las.config import read_config
 from steno_models.las.train import train
 from steno_models.training.speech_command import SpeechCommand
@@ -35,10 +37,29 @@ _EXAMPLE = """example (small.toml):
   steno-models train small.toml
   steno-models train small.toml --export small      write the best checkpoint so far
 
-A recipe for four hours of English is steno_models/las/librispeech_mini.toml.
+with a language model that the speller learns to rely on (cold fusion), from `steno-models lm train`
+with the same tokens: kind = "subwords" and tokens = "runs/small/tokens.txt" of a training on the
+same transcripts, or kind = "characters" for both; another language model of these tokens can take
+its place later:
+
+  fusion = { kind = "cold", language_model = "runs/lm/lm" }
+
+with one that a trained speller is joined to; only the gate and the last layers are trained (deep
+fusion):
+
+  fusion = { kind = "deep", language_model = "runs/lm/lm", speller = "runs/small" }
+
+Recipes for four hours of English are librispeech_mini.toml, librispeech_mini-cold.toml and
+librispeech_mini-deep.toml in steno_models/las.
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run `steno-models train` for listen, attend and spell."""
-    return SpeechCommand(_DESCRIPTION, _EXAMPLE, read_config, train).run(arguments)
+def main(arguments: Sequence[str], *, open_language: OpenLanguage | None = None) -> int:
+    """Run `steno-models train` for listen, attend and spell.
+
+    Args:
+        arguments: of the command line.
+        open_language: opens the language model of a fusion.
+    """
+    training = partial(train, open_language=open_language)
+    return SpeechCommand(_DESCRIPTION, _EXAMPLE, read_config, training).run(arguments)

@@ -9,6 +9,7 @@ sampling, Bengio et al. 2015), and its targets are smoothed (Szegedy et al. 2016
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -38,16 +39,34 @@ class TrainingLas(nn.Module):
     Args:
         model: what is trained.
         smoothing: of the speller's targets: the share of all tokens together.
+        only_fusion: whether all weights stay as they are but those of the speller's fusion and of
+            its last two layers, which that speaks to.
     """
 
     batches_seen: Tensor
 
-    def __init__(self, model: LasModel, *, smoothing: float = 0.1) -> None:
+    def __init__(
+        self, model: LasModel, *, smoothing: float = 0.1, only_fusion: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
         self._smoothing = smoothing
+        self._only_fusion = only_fusion
         self.middle_ctc_output = nn.Linear(model.encoder.width, model.ctc_output.out_features)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+        if only_fusion:
+            self.requires_grad_(requires_grad=False)
+            speller = model.speller
+            for trained in (speller.fusion, speller.hidden, speller.output):
+                if trained is not None:
+                    trained.requires_grad_()
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PyTorch
+        """Begin or end training; an encoder that is not trained hears as it will later."""
+        super().train(mode)
+        if self._only_fusion:
+            self.model.encoder.eval()
+        return self
 
     def count_batch(self) -> int:
         """Return how many batches were counted before, and count one more."""

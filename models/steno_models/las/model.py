@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from steno_models.encoders.build import EncoderOptions, build_encoder
 from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import Context
+from steno_models.fusion.language import LanguageNetwork
+from steno_models.fusion.layers import FusionOptions
 from steno_models.las.attention import Memory
 from steno_models.las.speller import Speller, SpellerOptions
 
@@ -19,10 +21,12 @@ class LasOptions:
     Attributes:
         encoder: of what listens.
         speller: of what attends and spells.
+        fusion: of what lets a language model in, None if none is.
     """
 
     encoder: EncoderOptions = field(default_factory=ConformerOptions)
     speller: SpellerOptions = field(default_factory=SpellerOptions)
+    fusion: FusionOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class LasModel(nn.Module):
     Args:
         options: its shape.
         tokens: V; token 0 is CTC's blank and the speller's end.
+        language: the language model, where `options` have a fusion.
 
     Attributes:
         encoder: the listener.
@@ -51,10 +56,18 @@ class LasModel(nn.Module):
         ctc_output: (D → V).
     """
 
-    def __init__(self, options: LasOptions, tokens: int) -> None:
+    def __init__(
+        self, options: LasOptions, tokens: int, language: LanguageNetwork | None = None
+    ) -> None:
         super().__init__()
         self.encoder = build_encoder(options.encoder)
-        self.speller = Speller(options.speller, tokens=tokens, values=self.encoder.width)
+        self.speller = Speller(
+            options.speller,
+            tokens=tokens,
+            values=self.encoder.width,
+            fusion=options.fusion,
+            language=language,
+        )
         self.ctc_output = nn.Linear(self.encoder.width, tokens)
 
     def encode(self, features: Tensor, frames: Tensor, context: Context | None = None) -> Encoded:

@@ -4,7 +4,8 @@
     p(y_u | x, y_1 … y_{u−1}) = softmax(MLP([s_u; c_u]))
 
 (Chan et al. 2016, eq. 6–8.) The context may feed the next state, the present output, or both. Token
-0, which is the blank elsewhere, stands for the start before a text and for its end after it.
+0, which is the blank elsewhere, stands for the start before a text and for its end after it. A
+language model may read what is written and add to the layer before the output (`fusion/`).
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from steno_models.errors import ConfigError
+from steno_models.fusion.language import LanguageNetwork
+from steno_models.fusion.layers import FusionOptions, build_fusion
 from steno_models.las.attention import AttentionOptions, Memory, build_attention
 
 END = 0
@@ -60,12 +63,14 @@ class SpellerState:
         cells: (B, K, layers, W).
         contexts: (B, K, D) of the last look.
         weights: (B, K, S) of the last look.
+        language: (B, K, …) what the language model remembers, where there is one.
     """
 
     hidden: Tensor
     cells: Tensor
     contexts: Tensor
     weights: Tensor
+    language: Tensor | None = None
 
     def take(self, rows: Tensor) -> "SpellerState":
         """Return the state of other hypotheses, (B, K'), which go on from the ones so numbered."""
@@ -75,6 +80,7 @@ class SpellerState:
             self.cells[utterances, rows],
             self.contexts[utterances, rows],
             self.weights[utterances, rows],
+            None if self.language is None else self.language[utterances, rows],
         )
 
 
@@ -85,9 +91,22 @@ class Speller(nn.Module):
         options: its shape.
         tokens: V, the number of tokens with the end, which is token 0.
         values: D, the width of encoder steps.
+        fusion: how a language model takes part.
+        language: which one does.
+
+    Raises:
+        ConfigError: there is one of `fusion` and `language`, or a language model of other tokens.
     """
 
-    def __init__(self, options: SpellerOptions, *, tokens: int, values: int) -> None:
+    def __init__(
+        self,
+        options: SpellerOptions,
+        *,
+        tokens: int,
+        values: int,
+        fusion: FusionOptions | None = None,
+        language: LanguageNetwork | None = None,
+    ) -> None:
         super().__init__()
         self.options = options
         width, feeds = options.width, options.feeds
@@ -101,6 +120,12 @@ class Speller(nn.Module):
         self.hidden = nn.Linear(width + said, width)
         self.output = nn.Linear(width, tokens)
         self.dropout = nn.Dropout(options.dropout)
+        _check(fusion, language, tokens)
+        self.fusion = (
+            build_fusion(fusion, language, heard=width + said, width=width)
+            if fusion is not None and language is not None
+            else None
+        )
 
     def start(self, memory: Memory, hypotheses: int = 1) -> SpellerState:
         """Return the state before any token: all zeros, which has looked once."""
@@ -109,7 +134,8 @@ class Speller(nn.Module):
         contexts, weights = self.attention(
             zeros[:, :, -1], memory, self.attention.start(memory, hypotheses)
         )
-        return SpellerState(zeros, zeros, contexts, weights)
+        language = self.fusion.start(*count) if self.fusion is not None else None
+        return SpellerState(zeros, zeros, contexts, weights, language)
 
     def step(
         self, tokens: Tensor, state: SpellerState, memory: Memory
@@ -149,7 +175,10 @@ class Speller(nn.Module):
     def _advance(
         self, tokens: Tensor, state: SpellerState, memory: Memory
     ) -> tuple[Tensor, SpellerState]:
-        """Return what the output hears, (B, K, W [+ D]), and the state after `tokens`, (B, K)."""
+        """Return what the output hears, (B, K, W [+ D]), and the state after `tokens`, (B, K).
+
+        A language model's hidden state, (B, K, D_LM), stands behind it.
+        """
         feeds = self.options.feeds
         x = self.dropout(self.embedding(tokens.long()))
         if feeds is not ContextFeeds.OUTPUT:
@@ -163,11 +192,21 @@ class Speller(nn.Module):
             cells.append(c.unflatten(0, tokens.shape))
         contexts, weights = self.attention(x, memory, state.weights)
         heard = x if feeds is ContextFeeds.STATE else torch.cat((x, contexts), dim=-1)
-        after = SpellerState(torch.stack(hidden, 2), torch.stack(cells, 2), contexts, weights)
+        language = state.language
+        if self.fusion is not None and language is not None:
+            said, language = self.fusion.read(tokens, language)
+            heard = torch.cat((heard, said), dim=-1)
+        after = SpellerState(
+            torch.stack(hidden, 2), torch.stack(cells, 2), contexts, weights, language
+        )
         return heard, after
 
     def _logits(self, heard: Tensor) -> Tensor:
-        found: Tensor = self.output(self.dropout(torch.tanh(self.hidden(self.dropout(heard)))))
+        own = self.dropout(heard[..., : self.hidden.in_features])
+        before = self.hidden(own)
+        if self.fusion is not None:
+            before = before + self.fusion(own, heard[..., self.hidden.in_features :])
+        found: Tensor = self.output(self.dropout(torch.tanh(before)))
         return found
 
     @torch.no_grad()
@@ -175,3 +214,13 @@ class Speller(nn.Module):
         """Return tokens, (B, K), drawn by what the speller thinks of them."""
         probabilities = self._logits(heard).softmax(dim=-1)
         return torch.multinomial(probabilities.flatten(0, 1), 1).view(heard.shape[:2])
+
+
+def _check(fusion: FusionOptions | None, language: LanguageNetwork | None, tokens: int) -> None:
+    if (fusion is None) != (language is None):
+        there, lacking = ("fusion", "language model")[:: 1 if language is None else -1]
+        raise ConfigError(f"expected a {lacking} where there is a {there}, found none")
+    if language is not None and len(language.symbols) != tokens:
+        raise ConfigError(
+            f"expected a language model of {tokens} tokens, found one of {len(language.symbols)}"
+        )

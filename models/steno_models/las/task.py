@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from steno_models.las.loss import TrainingLas, Weights, weighted
+from steno_models.las.loss import TrainingLas, Weights, spelling_loss, weighted
 from steno_models.las.search import LasSearch, SearchOptions
 from steno_models.text.units import Units
 from steno_models.training.contexts import Contexts
@@ -77,9 +77,26 @@ class LasTask:
         return weighted(found, self._course.weights), metrics
 
     def evaluate(self) -> Mapping[str, float]:
-        """Return the error rate of each held-out set, and of all as `error`."""
+        """Return the error rate of each held-out set, of all as `error`, and `spelling_loss`.
+
+        That is −ln p of a token by the speller, unsmoothed, the tokens before it being given.
+        """
         device = self.model.model.ctc_output.weight.device
-        return error_rates(self._transcribed, self._dev, self._units, device)
+        rates = error_rates(self._transcribed, self._dev, self._units, device)
+        return {**rates, "spelling_loss": self._spelling_loss(device)}
+
+    @torch.no_grad()
+    def _spelling_loss(self, device: torch.device) -> float:
+        model, total, tokens = self.model.model, 0.0, 0
+        for held_out in self._dev.values():
+            for each in held_out.epoch(0):
+                batch = each.to(device)
+                encoded = model.encode(batch.features, batch.feature_lengths, self._contexts.dev)
+                logits, _ = model.speller(batch.targets.unsqueeze(1), model.memory(encoded))
+                losses = spelling_loss(logits.squeeze(1), batch.targets, batch.target_lengths, 0.0)
+                total += float(losses.sum())
+                tokens += int(batch.target_lengths.sum()) + len(batch.keys)
+        return total / max(1, tokens)
 
     @torch.no_grad()
     def _transcribed(self, batch: Batch) -> list[tuple[int, ...]]:

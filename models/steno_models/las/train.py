@@ -1,28 +1,50 @@
 """From a configuration to the weights of encoder and speller."""
 
-import torch
+import shutil
 
+import torch
+from msgspec import structs
+
+from steno_models.fusion.language import OpenLanguage
 from steno_models.las.config import TrainConfig
+from steno_models.las.fused import fused_language
 from steno_models.las.loss import TrainingLas, Weights
 from steno_models.las.model import LasModel
+from steno_models.las.start import SpellerStart
 from steno_models.las.task import Course, LasTask
 from steno_models.training.distributed import Ranks
 from steno_models.training.loop import Outcome, fit
-from steno_models.training.speech import Speech
+from steno_models.training.speech import TOKENS, Speech
 
 
-def train(config: TrainConfig, ranks: Ranks) -> Outcome:
-    """Train, or go on training, as `config` says; this process's share of it."""
+def train(
+    config: TrainConfig, ranks: Ranks, *, open_language: OpenLanguage | None = None
+) -> Outcome:
+    """Train, or go on training, as `config` says; this process's share of it.
+
+    Args:
+        config: what to train.
+        ranks: the processes.
+        open_language: opens the language model of a fusion.
+
+    Raises:
+        ConfigError: something that it names is not there, or does not fit.
+    """
     fit_options = config.run.fit_options(
         config.folder, config.optim
     )  # first, since its mistakes need no features to be seen
-    speech = Speech.of(config, ranks)
+    begin = _begin(config, ranks)
+    speech = Speech.of(_with_encoder_of(config), ranks)
     torch.manual_seed(config.run.seed)
-    model = LasModel(config.options(), len(speech.units.table))
-    if speech.start is not None:
+    symbols = speech.units.table.symbols
+    language = fused_language(config, symbols, open_language)
+    model = LasModel(config.options(), len(symbols), language)
+    if begin is not None:
+        begin.give(model)
+    elif speech.start is not None:
         speech.start.give(model.encoder)
     task = LasTask(
-        TrainingLas(model, smoothing=config.loss.smoothing),
+        TrainingLas(model, smoothing=config.loss.smoothing, only_fusion=_is_deep(config)),
         _course(config),
         config.chunks.contexts(),
         speech.dev,
@@ -30,6 +52,29 @@ def train(config: TrainConfig, ranks: Ranks) -> Outcome:
         config.search.options(),
     )
     return fit(task, speech.batches, fit_options, ranks=ranks)
+
+
+def _is_deep(config: TrainConfig) -> bool:
+    return config.fusion is not None and config.fusion.kind == "deep"
+
+
+def _begin(config: TrainConfig, ranks: Ranks) -> SpellerStart | None:
+    """Return the speller that deep fusion goes on from; its tokens become those of the run."""
+    if config.fusion is None or config.fusion.speller is None:
+        return None
+    begin = SpellerStart.find(config.fusion.speller)
+    tokens = config.folder / TOKENS
+    if ranks.is_first and not tokens.exists():
+        config.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(begin.tokens, tokens)
+    return begin
+
+
+def _with_encoder_of(config: TrainConfig) -> TrainConfig:
+    """Return `config` with the encoder, and so the normalisation, of the speller to begin with."""
+    if config.fusion is None or config.fusion.speller is None:
+        return config
+    return structs.replace(config, fusion=None, init_encoder=config.fusion.speller)
 
 
 def _course(config: TrainConfig) -> Course:

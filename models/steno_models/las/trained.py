@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from steno_models.encoders.protocol import Context
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
+from steno_models.fusion.language import OpenLanguage
 from steno_models.las.attention_map import attention_map
 from steno_models.las.config import TrainConfig
+from steno_models.las.fused import fused_language
 from steno_models.las.model import Encoded, LasModel
 from steno_models.las.search import Hypothesis, LasSearch, SearchOptions
 from steno_models.text.units import Units
@@ -38,12 +40,19 @@ class TrainedLas:
     context: Context
 
     @classmethod
-    def load(cls, config: TrainConfig, folder: Path | None = None) -> "TrainedLas":
+    def load(
+        cls,
+        config: TrainConfig,
+        folder: Path | None = None,
+        *,
+        open_language: OpenLanguage | None = None,
+    ) -> "TrainedLas":
         """Return what a training has written.
 
         Args:
             config: of the training.
             folder: where `steno-models train` wrote to; the run's own `acoustic/` if left out.
+            open_language: opens the language model of a fusion.
 
         Raises:
             ConfigError: there are no weights, or others than `config` says.
@@ -51,7 +60,8 @@ class TrainedLas:
         """
         folder = config.folder / "acoustic" if folder is None else folder
         units = written_units(config, folder)
-        model = LasModel(config.options(), len(units.table))
+        language = fused_language(config, units.table.symbols, open_language)
+        model = LasModel(config.options(), len(units.table), language)
         try:
             weights = load_file(folder / WEIGHTS)
             model.load_state_dict({name: weight.float() for name, weight in weights.items()})

@@ -1,9 +1,11 @@
-"""Any stored language model as a scorer: a file of n-grams, or a trained model's folder."""
+"""Any stored language model: as a scorer of words, or beside a recogniser of its units."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from steno_models.errors import DataError
+from steno_models.errors import ConfigError, DataError
 from steno_models.lm.neural import stored
+from steno_models.lm.neural.labels import LabelNetwork
 from steno_models.lm.neural.scorer import Network, SubwordScorer, WordScorer
 from steno_models.lm.neural.units import SubwordUnits, WordUnits
 from steno_models.lm.ngram.model import NgramModel
@@ -21,6 +23,43 @@ def open_model(path: Path) -> Scorer:
         return NgramScorer(NgramModel.open(path))
     description = stored.read_description(path)
     units = stored.read_units(path, description)
+    if description.kind == "factorized":
+        return _factorized(path, description, units)
+    network = _read_network(path, description, units.size)
+    if isinstance(units, WordUnits):
+        return WordScorer(network, units, carries=description.carries)
+    return SubwordScorer(network, units, carries=description.carries)
+
+
+def open_label_network(path: Path, symbols: Sequence[str]) -> LabelNetwork:
+    """Return the network in the folder `path` as a language model of tokens.
+
+    Args:
+        path: of a recurrent or feed-forward model of subwords or characters.
+        symbols: of the tokens, which its units must be.
+
+    Raises:
+        ConfigError: its units are others.
+        DataError: there is none, or it is damaged.
+    """
+    description = stored.read_description(path)
+    units = stored.read_units(path, description)
+    if description.kind == "factorized" or isinstance(units, WordUnits):
+        raise ConfigError(
+            f"{path}: expected a network of subwords or characters, found {description.kind} of "
+            f"{description.units}"
+        )
+    found = units.bpe.table.symbols
+    if found != tuple(symbols):
+        raise ConfigError(
+            f"{path}: expected the recogniser's {len(symbols)} tokens, found {len(found)} others; "
+            "train it with [units] tokens = the recogniser's tokens.txt"
+        )
+    return LabelNetwork(_read_network(path, description, units.size), found)
+
+
+def _read_network(path: Path, description: stored.Description, units: int) -> Network:
+    """Return the network of so many units in the folder `path`."""
     match description.kind:
         case "recurrent":
             from steno_models.lm.recurrent.model import (  # noqa: PLC0415
@@ -28,26 +67,20 @@ def open_model(path: Path) -> Scorer:
                 RecurrentShape,
             )
 
-            recurrent = RecurrentLm(units.size, stored.shaped(path, description, RecurrentShape))
+            recurrent = RecurrentLm(units, stored.shaped(path, description, RecurrentShape))
             stored.read_weights(path, recurrent)
-            return _network(recurrent, units, carries=description.carries)
+            return recurrent
         case "feedforward":
             from steno_models.lm.feedforward.model import (  # noqa: PLC0415
                 FeedforwardLm,
                 FeedforwardShape,
             )
 
-            ahead = FeedforwardLm(units.size, stored.shaped(path, description, FeedforwardShape))
+            ahead = FeedforwardLm(units, stored.shaped(path, description, FeedforwardShape))
             stored.read_weights(path, ahead)
-            return _network(ahead, units, carries=description.carries)
-        case "factorized":
-            return _factorized(path, description, units)
-
-
-def _network(network: Network, units: WordUnits | SubwordUnits, *, carries: bool) -> Scorer:
-    if isinstance(units, WordUnits):
-        return WordScorer(network, units, carries=carries)
-    return SubwordScorer(network, units, carries=carries)
+            return ahead
+        case other:
+            raise DataError(f"{path}: expected a network, found {other}")
 
 
 def _factorized(

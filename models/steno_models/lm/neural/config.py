@@ -17,15 +17,28 @@ class UnitsTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is predicted.
 
     Attributes:
-        kind: `words` or `subwords`.
+        kind: `words`, `subwords` or `characters`.
         size: words with a vector of their own, or subwords.
+        tokens: with subwords: the `tokens.txt` of a recogniser, beside which the model is to stand;
+            left out, subwords are learnt from the texts.
         vocabulary: with words: a file of all that there are, one a line, or an n-gram model whose
             words they are; left out, the words of the texts.
     """
 
-    kind: Literal["words", "subwords"] = "words"
+    kind: Literal["words", "subwords", "characters"] = "words"
     size: Annotated[int, Meta(ge=2)] = 26_000
     vocabulary: Path | None = None
+    tokens: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the fields must be together."""
+        if self.tokens is not None and self.kind != "subwords":
+            raise ValueError(f"expected tokens of subwords alone, found them with {self.kind}")
+
+    @property
+    def stored(self) -> Literal["words", "subwords"]:
+        """What a model's description calls them: characters are subwords without unions."""
+        return "words" if self.kind == "words" else "subwords"
 
 
 class OptimTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

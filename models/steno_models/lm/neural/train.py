@@ -1,5 +1,6 @@
 """What every training of a network does: texts to units, units to batches, weights to a folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from steno_models.lm.ngram.binary import is_binary
 from steno_models.lm.ngram.corpus import Corpus, SentenceSplitter
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.lm.ngram.vocabulary import read_vocabulary
+from steno_models.text.bpe import Bpe
 from steno_models.training.checkpoint import (
     Checkpoint,
     CheckpointFolder,
@@ -92,7 +94,7 @@ def export_network(
     stored.write_weights(folder, weights)
     described = {
         "kind": kind,
-        "units": config.units.kind,
+        "units": config.units.stored,
         "own": units.own if isinstance(units, WordUnits) else units.size,
         "carries": carries,
         "shape": shape,
@@ -105,7 +107,7 @@ def export_network(
 
 def kept_units(config: LmConfig) -> WordUnits | SubwordUnits:
     """Return the units that the run's folder has kept."""
-    match config.units.kind:
+    match config.units.stored:
         case "words":
             return WordUnits.read(config.folder / stored.WORDS, _own(config))
         case "subwords":
@@ -126,9 +128,17 @@ def _units(config: LmConfig, corpus: Corpus) -> WordUnits | SubwordUnits:
         if asked.kind == "words":
             found = WordUnits.of_counts(counts, asked.size, _vocabulary(asked))
         else:
-            found = SubwordUnits.learn(counts, asked.size)
+            found = _subwords(asked, counts)
         stored.write_units(config.folder, found)
     return kept_units(config)
+
+
+def _subwords(asked: UnitsTable, counts: Mapping[str, int]) -> SubwordUnits:
+    if asked.kind == "characters":
+        return SubwordUnits(Bpe.characters())
+    if asked.tokens is not None:
+        return SubwordUnits.read(asked.tokens)
+    return SubwordUnits.learn(counts, asked.size)
 
 
 def _vocabulary(asked: UnitsTable) -> tuple[str, ...]:
