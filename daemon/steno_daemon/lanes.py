@@ -11,7 +11,7 @@ from steno_daemon.domains import Version
 from steno_daemon.endpoint import Rules
 from steno_daemon.happenings import Finalized, Work
 from steno_daemon.narrator import Narrator
-from steno_daemon.offer import Hearing
+from steno_daemon.offer import Hearing, Snapshot
 from steno_daemon.outbox import Outbox
 from steno_daemon.segmenter import Segmenter
 from steno_models.types import FloatArray
@@ -49,28 +49,21 @@ class Lanes:
         self._finalized: Counter[int] = Counter()
 
     @classmethod
-    def restored(  # noqa: PLR0913
-        cls,
-        checkpoints: Sequence[Checkpoint],
-        hearings: Sequence[Hearing],
-        start: wire.Start,
-        outbox: Outbox,
-        *,
-        announced: Sequence[int],
-        newest: Sequence[wire.Final | None],
-        first: int,
+    def restored(
+        cls, snapshot: Snapshot, hearings: Sequence[Hearing], outbox: Outbox, *, first: int
     ) -> "Lanes":
-        """Return lanes that go on from checkpoints.
+        """Return lanes that go on from the checkpoints of a snapshot.
 
         Args:
-            checkpoints: one a channel.
-            hearings: how each is heard; the rules where its checkpoint has none.
-            start: what the client asked for.
+            snapshot: of the session.
+            hearings: how each channel is heard; the rules where its checkpoint has none.
             outbox: of the session.
-            announced: how many segments of each channel the client has heard of.
-            newest: the last final of each that it heard.
             first: 16 kHz position from which on audio comes.
         """
+        start = snapshot.start
+        channels = zip(
+            snapshot.checkpoints, hearings, snapshot.announced, snapshot.newest, strict=True
+        )
         lanes = cls(0, hearings[0], start, outbox)
         lanes._lanes = [
             _Lane(
@@ -90,9 +83,7 @@ class Lanes:
                     newest=last,
                 ),
             )
-            for channel, (checkpoint, hearing, told, last) in enumerate(
-                zip(checkpoints, hearings, announced, newest, strict=True)
-            )
+            for channel, (checkpoint, hearing, told, last) in enumerate(channels)
         ]
         return lanes
 

@@ -13,7 +13,7 @@ RETAINED_EVENTS = 10_000
 """Events that a client may ask for again, more than twelve hours of talk."""
 
 
-def _nobody(_event: wire.ServerMessage) -> None:
+def nobody(_content: wire.ServerMessage | wire.ClientMessage | bytes) -> None:
     """Take no notice."""
 
 
@@ -30,7 +30,7 @@ class Outbox:
         word_times: whether the client wants the words of finals; who observes always gets them.
     """
 
-    def __init__(self, observe: Callable[[wire.ServerMessage], None] = _nobody) -> None:
+    def __init__(self, observe: Callable[[wire.ServerMessage], None] = nobody) -> None:
         self.word_times = False
         self._observe = observe
         self._events: list[wire.ServerMessage] = []

@@ -46,6 +46,16 @@ class Replies:
             )
         )
 
+    def fail_for(self, error: WireError, *, retry_after_s: float | None = None) -> None:
+        """Say that the session ends by what its client did."""
+        self.fail(
+            ErrorCode(error.code),
+            error.message,
+            expected=error.expected,
+            found=error.found,
+            retry_after_s=retry_after_s,
+        )
+
     def complain(self, error: WireError, *, once: str | None = None) -> None:
         """Say what the client did wrong; of what has a name in `once`, the first time only."""
         if once is not None:

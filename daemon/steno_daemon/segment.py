@@ -109,6 +109,12 @@ class Segment:
         """What it is decoded with."""
         return None if self.version is None else self.version.language_model
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether the recogniser can say anything new with the features that wait."""
+        missing = self.update.missing_frames if self.update else 0
+        return sum(map(len, self.features)) >= missing
+
     def rescore(self, version: Version) -> None:
         """Give it another version; nothing of it is certain any more."""
         if version is not self.version:

@@ -159,7 +159,7 @@ class Segmenter:
             is_due = segment is not None and (segment.ending is not None or segment.is_rescored)
             if segment is not None and (is_due or self._cursor >= self._next_decision):
                 self._hear(segment)
-                if is_due or self._is_enough(segment):
+                if is_due or segment.is_enough:
                     return self._hand_out(segment)
                 self._decide(segment)
             elif not self._move():
@@ -207,11 +207,6 @@ class Segmenter:
             segment.extractor.accept(self._tape.read(segment.fed, self._cursor))
         )
         segment.fed = self._cursor
-
-    def _is_enough(self, segment: Segment) -> bool:
-        """Return whether the recogniser can say anything new with the features that wait."""
-        missing = segment.update.missing_frames if segment.update else 0
-        return sum(map(len, segment.features)) >= missing
 
     def _hand_out(self, segment: Segment) -> Work:
         """Return the features since the last work of the segment."""

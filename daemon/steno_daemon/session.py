@@ -24,7 +24,6 @@ from steno_daemon.errors import OverloadedError, WireError
 from steno_daemon.happenings import Work
 from steno_daemon.intake import Intake
 from steno_daemon.lanes import Lanes
-from steno_daemon.models import Models
 from steno_daemon.offer import (
     STEP_MS,
     Admit,
@@ -34,20 +33,16 @@ from steno_daemon.offer import (
     always_room,
     transcripts_of,
 )
-from steno_daemon.outbox import Outbox
+from steno_daemon.outbox import Outbox, nobody
+from steno_daemon.repertoire import Repertoire
 from steno_daemon.replies import Replies
+from steno_daemon.soundness import check
 from steno_daemon.states import TRANSITIONS, Input, State
 from steno_daemon.transcript import UNNUMBERED
-from steno_daemon.vocabulary import Order, Vocabulary
-from steno_daemon.wire import CloseReason, ErrorCode, When
-from steno_models.recogniser import Wishes
+from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
     from steno_models import recogniser
-
-
-def nobody(_content: wire.ServerMessage | wire.ClientMessage | bytes) -> None:
-    """Take no notice."""
 
 
 class Session:
@@ -85,11 +80,9 @@ class Session:
         self._rules = offer.rules
         self._outbox = Outbox(observe)
         self._replies = Replies(self._outbox)
-        self._models = Models(offer.domains, name, self._replies)
-        self._vocabulary = Vocabulary(offer.fill, offer.words, self._outbox.add)
+        self._repertoire = Repertoire(name, offer, self._outbox, self._replies)
         self._intake = Intake(self.start)
         self._lanes = Lanes(1, offer.hearing(self._rules), self.start, self._outbox)
-        self._version = offer.domains.newest(offer.domains.default)
         self._close_reason = CloseReason.STOPPED
         self._finalizing: dict[int, int] = {}  # the client's samples at each position
         self._resumed = False
@@ -108,28 +101,18 @@ class Session:
         needed = min(checkpoint.position for checkpoint in snapshot.checkpoints)
         self._intake = Intake.resumed(start, needed)
         self._rules = snapshot.checkpoints[0].rules or self._rules
-        versions = [
-            self._models.restored(one.language_model or start.language_model)
-            for one in snapshot.checkpoints
+        hearings = [
+            self._offer.hearing(self._rules, version)
+            for version in self._repertoire.restore(snapshot)
         ]
-        self._version = versions[0]
-        self._lanes = Lanes.restored(
-            snapshot.checkpoints,
-            [self._offer.hearing(self._rules, version) for version in versions],
-            start,
-            self._outbox,
-            announced=snapshot.announced,
-            newest=snapshot.newest,
-            first=self._intake.position,
-        )
+        self._lanes = Lanes.restored(snapshot, hearings, self._outbox, first=self._intake.position)
         self._replies.acknowledged = self._intake.received_samples
         self._outbox.restore(snapshot.events)
-        self._models.hold(() if over else versions)
-        wishes = max(one.wishes for one in snapshot.checkpoints)
-        self._vocabulary.restore(snapshot.wishes, wishes)
-        if wishes and not over:
-            self._order(self._vocabulary.again(versions[0], at=When.NOW, position=0))
         self.state = State.CLOSED if over else State.LISTENING
+        if over:
+            self._repertoire.let_go()
+        else:
+            self._repertoire.go_on(snapshot, self._lanes)
 
     # The transport side.
 
@@ -162,15 +145,15 @@ class Session:
         return self._lanes.checkpoints
 
     @property
-    def wishes(self) -> dict[int, Wishes]:
+    def wishes(self) -> "dict[int, recogniser.Wishes]":
         """The words and phrases that checkpoints name, by number."""
-        return self._vocabulary.kept
+        return self._repertoire.kept
 
     def receive_start(self, start: wire.Start) -> None:
         """Begin to listen, if the daemon has room and the language model."""
         if not self._allowed(Input.START):
             return
-        version = self._models.newest(start.language_model)
+        version = self._repertoire.newest(start.language_model)
         if version is None:
             return
         try:
@@ -179,10 +162,6 @@ class Session:
             self.refuse_overloaded(error)
             return
         self._begin(start, version)
-        if start.phrases:
-            self._order(
-                self._vocabulary.expect(start.phrases, version, at=When.SEGMENT, position=0)
-            )
 
     def receive_audio(self, data: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
@@ -191,14 +170,12 @@ class Session:
         self._note(data)
         self._lanes.append(self._intake.accept(data))
         if self._intake.fault is not None:
-            fault = self._intake.fault
-            self._replies.fail(
-                ErrorCode(fault.code), fault.message, expected=fault.expected, found=fault.found
-            )
+            self._replies.fail_for(self._intake.fault)
             self.end(CloseReason.FAILED)
             return
         if self._intake.loose_bytes:
-            self._complain_of_loose_bytes(f"{len(data)} bytes; the rest is joined to the next one")
+            found = f"{len(data)} bytes; the rest is joined to the next one"
+            self._replies.complain_of_loose_bytes(self._intake.format.block_bytes, found)
         if self._intake.position > self._offer.session_s * SAMPLE_RATE:
             self.exceed(
                 "the session is too long",
@@ -210,37 +187,20 @@ class Session:
         """Change the rules, or the language model, for the audio that follows."""
         if not self._allowed(Input.CONFIGURE):
             return
-        version = None
-        if wish.language_model is not None:
-            version = self._models.newest(wish.language_model)
-            if version is None:
-                return
+        version = self._repertoire.newest(wish.language_model)
+        if version is None and wish.language_model is not None:
+            return
         self._note(wish)
-        position = self._intake.position
         if wish.endpointing != wire.Endpointing():
             self._rules = self._rules.changed(wish.endpointing)
             self._lanes.change_rules(self._rules, self._intake.position)
-        if version is not None:
-            self._version = version
-        if wish.phrases is not None:
-            self._order(
-                self._vocabulary.expect(wish.phrases, self._version, at=wish.at, position=position)
-            )
-        elif version is not None and self._vocabulary.wishes != Wishes():
-            self._order(self._vocabulary.again(version, at=wish.at, position=position))
-        elif version is not None:
-            self._lanes.switch(version, wish.at, position)
-            self._models.hold(self._lanes.versions)
+        self._repertoire.change(wish, version, self._lanes, position=self._intake.position)
 
     def receive_add_words(self, wish: wire.AddWords) -> None:
         """Add words to what may be heard in the audio that follows."""
         if self._allowed(Input.ADD_WORDS):
             self._note(wish)
-            self._order(
-                self._vocabulary.add(
-                    wish.words, self._version, at=wish.at, position=self._intake.position
-                )
-            )
+            self._repertoire.add(wish, self._lanes, position=self._intake.position)
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
@@ -259,7 +219,8 @@ class Session:
             return
         self._note(wire.Stop())
         if self._intake.loose_bytes:
-            self._complain_of_loose_bytes(f"{self._intake.loose_bytes} bytes at the end")
+            found = f"{self._intake.loose_bytes} bytes at the end"
+            self._replies.complain_of_loose_bytes(self._intake.format.block_bytes, found)
         self._lanes.append(self._intake.flush())
         self._lanes.stop()
         self.state = TRANSITIONS[self.state, Input.STOP]
@@ -287,19 +248,9 @@ class Session:
             )
         )
 
-    def refuse(
-        self,
-        code: ErrorCode,
-        message: str,
-        *,
-        expected: str,
-        found: str,
-        retry_after_s: float | None = None,
-    ) -> None:
+    def refuse(self, error: WireError, *, retry_after_s: float | None = None) -> None:
         """Close a session that never began; `retry_after_s` where another try may do better."""
-        self._replies.fail(
-            code, message, expected=expected, found=found, retry_after_s=retry_after_s
-        )
+        self._replies.fail_for(error, retry_after_s=retry_after_s)
         self._close(CloseReason.REFUSED)
 
     def refuse_overloaded(self, error: OverloadedError) -> None:
@@ -357,8 +308,13 @@ class Session:
     def work_done(
         self, update: "recogniser.Update", state: "recogniser.State", *, channel: int = 0
     ) -> None:
-        """Take the result of the work of a channel."""
+        """Take the result of the work of a channel.
+
+        Raises:
+            TypeError, ValueError: it is nonsense; of that nothing is kept.
+        """
         if self.state is not State.CLOSED:
+            check(update)
             self._lanes.work_done(channel, update, state)
             self._report()
 
@@ -371,9 +327,15 @@ class Session:
         if self.state is State.CLOSED:
             return
         self._lanes.abandon()
-        self._report()
+        self._lanes.tell()  # and acknowledge nothing: what failed may have been a final
         self._replies.fail(code, message)
         self._close(CloseReason.FAILED)
+
+    def break_off(self, code: ErrorCode, message: str) -> None:
+        """Close by a fault of the daemon that comes again when what is known is told."""
+        if self.state is not State.CLOSED:
+            self._replies.fail(code, message)
+            self._close(CloseReason.FAILED)
 
     # Within.
 
@@ -393,25 +355,17 @@ class Session:
 
     def call_when_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` when there may be work that waited for words to be made ready."""
-        self._vocabulary.wake = wake
-
-    def _order(self, order: Order | None) -> None:
-        """Go on with what was ordered from its place on; the audio behind waits for it."""
-        if order is not None:
-            self._lanes.switch(order.version, order.at, order.position)
-            self._models.hold(self._lanes.versions)
-            self._vocabulary.start(order)
+        self._repertoire.call_when_ready(wake)
 
     def _begin(self, start: wire.Start, version: Version) -> None:
         self._take_form(start)
         self._intake = Intake(start)
         hearing = self._offer.hearing(self._rules, version)
-        self._models.hold([version])
-        self._version = version
         self._lanes = Lanes(transcripts_of(start), hearing, start, self._outbox)
         self.state = TRANSITIONS[self.state, Input.START]
         chunk_ms = self.decoding.chunk_steps * STEP_MS
         self._outbox.add(self._offer.ready(self.name, chunk_ms=chunk_ms, token=self._token))
+        self._repertoire.begin(version, start.phrases, self._lanes)
 
     def _take_form(self, start: wire.Start) -> None:
         """Decode and end utterances as `start` says."""
@@ -423,13 +377,9 @@ class Session:
         )
         self._rules = self._offer.rules.changed(start.endpointing)
 
-    def _complain_of_loose_bytes(self, found: str) -> None:
-        self._replies.complain_of_loose_bytes(self._intake.format.block_bytes, found)
-
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
-        if self._models.are_changing:
-            self._models.hold(self._lanes.versions)
+        self._repertoire.let_go_of_old(self._lanes)
         for position in self._lanes.tell():
             samples = self._finalizing.pop(position, self._intake.client_samples(position))
             self._outbox.add(wire.Finalized(seq=UNNUMBERED, samples=samples))
@@ -441,10 +391,10 @@ class Session:
 
     def _close(self, reason: CloseReason) -> None:
         self.state = State.CLOSED
-        self._models.hold(())
+        self._repertoire.let_go()
         self._replies.close(reason)
 
     def let_go(self) -> None:
         """Give back what is held of the daemon's: nothing more is decoded."""
         self._lanes.abandon()
-        self._models.hold(())
+        self._repertoire.let_go()

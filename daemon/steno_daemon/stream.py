@@ -6,7 +6,7 @@ client that has it now, to the viewers of its captions, to the counters and to t
 
 import asyncio
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import Done, Engine, Failed, Outcome, Seat
 from steno_daemon.errors import LimitError, OverloadedError
 from steno_daemon.happenings import Work
+from steno_daemon.identity import Identity
 from steno_daemon.journal import HeldError, Journal, Opening, Page
 from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
@@ -25,6 +26,7 @@ from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.recording import Recorder, Recording
 from steno_daemon.session import Session
+from steno_daemon.session_log import SessionLog
 from steno_daemon.sources import format_of
 from steno_daemon.states import State
 from steno_daemon.wire import CloseReason, ErrorCode
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EVENTS_MAX = 1_000
+FAULT = "the daemon has a fault; its log has more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +74,8 @@ class House:
     backlog: Backlog = field(default_factory=Backlog)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whose session it is.
-
-    Attributes:
-        name: random, and no secret.
-        grant: of the client's token.
-        resume_token: for a client that comes back; None where it cannot.
-        resume_sha256: of the secret in it.
-    """
-
-    name: str
-    grant: Grant
-    resume_token: str | None = None
-    resume_sha256: str = ""
-
-
-class SessionLog(logging.LoggerAdapter[logging.Logger]):
-    """Puts the session's name before every line."""
-
-    def process(
-        self, msg: object, kwargs: MutableMapping[str, object]
-    ) -> tuple[str, MutableMapping[str, object]]:
-        """Return the line with the name, which structured logs get as a field, too."""
-        name = self.extra["session"] if self.extra else ""
-        return f"session {name}: {msg}", {**kwargs, "extra": {"session": name}}
+def _nothing() -> None:
+    """Take nothing."""
 
 
 def _no_more_room(_grant: Grant, _transcripts: int) -> None:
@@ -135,7 +114,7 @@ class Stream:
             note=self._note,
             token=identity.resume_token,
         )
-        self.session.call_when_ready(self._wake_up)
+        self.session.call_when_ready(self._go_on)
         self.log = SessionLog(logger, {"session": identity.name})
         self._house = house
         self.follows = False
@@ -222,7 +201,11 @@ class Stream:
 
     def break_off(self) -> None:
         """End the session by a fault of the daemon, which the caller has put in the log."""
-        self.session.give_up(ErrorCode.INTERNAL, "the daemon has a fault; its log has more")
+        try:
+            self.session.give_up(ErrorCode.INTERNAL, FAULT)
+        except Exception:
+            self.log.exception("a fault of the daemon, again: the last words are lost")
+            self.session.break_off(ErrorCode.INTERNAL, FAULT)
         self._wake()
 
     def park(self, reason: CloseReason) -> None:
@@ -306,20 +289,17 @@ class Stream:
 
     def _take(self, channel: int, outcome: Outcome) -> None:
         """Take the outcome of the work of a channel, and go on."""
-        try:
-            match outcome:
-                case Done(update, state):
-                    self.session.work_done(update, state, channel=channel)
-                case Failed(message):
-                    self.session.work_failed(message)
-            self.advance()
-        except Exception:
-            self.log.exception("a fault of the daemon")
-            self.break_off()
+        match outcome:
+            case Done(update, state):
+                take = partial(self.session.work_done, update, state, channel=channel)
+            case Failed(message):
+                take = partial(self.session.work_failed, message)
+        self._go_on(take)
 
-    def _wake_up(self) -> None:
-        """Go on: what the session waited for is there."""
+    def _go_on(self, take: Callable[[], None] = _nothing) -> None:
+        """Take what the session waited for, and go on."""
         try:
+            take()
             self.advance()
         except Exception:
             self.log.exception("a fault of the daemon")

@@ -18,11 +18,12 @@ from typing import Protocol
 
 from steno_daemon import wire
 from steno_daemon.auth import Grant
-from steno_daemon.errors import OverloadedError
+from steno_daemon.errors import OverloadedError, WireError
+from steno_daemon.identity import Identity
 from steno_daemon.journal import HeldError, Kept
 from steno_daemon.offer import Offer
 from steno_daemon.states import State
-from steno_daemon.stream import House, Identity, Stream
+from steno_daemon.stream import House, Stream
 from steno_daemon.wire import CloseReason, ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -361,11 +362,6 @@ def _refuse(
 ) -> None:
     """Let a connection that cannot have its session say so, unless it has said why already."""
     if stream.session.state is State.IDLE:
-        stream.session.refuse(
-            ErrorCode.NOT_RESUMABLE,
-            message,
-            expected=expected,
-            found=found,
-            retry_after_s=retry_after_s,
-        )
+        error = WireError(ErrorCode.NOT_RESUMABLE, message, expected=expected, found=found)
+        stream.session.refuse(error, retry_after_s=retry_after_s)
         stream.advance()

@@ -177,8 +177,7 @@ class DeepgramDialect(Dialect):
             _check(form)
         except WireError as error:
             self._over = True
-            code = ErrorCode(error.code)
-            session.refuse(code, error.message, expected=error.expected, found=error.found)
+            session.refuse(error)
             return b""
         audio, self._head = self._head[form.head_bytes :], None
         self._start = msgspec.structs.replace(

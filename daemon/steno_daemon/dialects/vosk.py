@@ -21,6 +21,7 @@ from steno_daemon.complaints import shorten
 from steno_daemon.dialects.closing import sentence
 from steno_daemon.dialects.dialect import Dialect, Frame, cut
 from steno_daemon.dialects.door import About, Door, Hello, Welcome
+from steno_daemon.errors import WireError
 from steno_daemon.session import Session
 from steno_daemon.states import State
 from steno_daemon.wire import (
@@ -196,12 +197,13 @@ class VoskDialect(Dialect):
         if _is_number(rate) and SAMPLE_RATE_MIN <= rate <= SAMPLE_RATE_MAX:
             self._rate = round(rate)
         else:
-            most = f"a sample_rate of {SAMPLE_RATE_MIN} to {SAMPLE_RATE_MAX}"
             session.refuse(
-                ErrorCode.INVALID_MESSAGE,
-                "the audio cannot be heard",
-                expected=most,
-                found=shorten(json.dumps(rate)),
+                WireError(
+                    ErrorCode.INVALID_MESSAGE,
+                    "the audio cannot be heard",
+                    expected=f"a sample_rate of {SAMPLE_RATE_MIN} to {SAMPLE_RATE_MAX}",
+                    found=shorten(json.dumps(rate)),
+                )
             )
             return
         self._words = bool(config.get("words", self._words))

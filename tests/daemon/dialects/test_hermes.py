@@ -281,7 +281,8 @@ def test_a_session_that_is_refused_has_an_error_and_no_text() -> None:
     start(house, sessionId="s")
     key = ("hermes", "default", "s")
     session = house.runs[key][1].session
-    session.refuse(ErrorCode.OVERLOADED, "the daemon is full", expected="room", found="none")
+    full = WireError(ErrorCode.OVERLOADED, "the daemon is full", expected="room", found="none")
+    session.refuse(full)
     house._advance(key)
     [error] = house.on("hermes/error/asr")
     assert error["error"] == "the daemon is full: expected room, found none"
