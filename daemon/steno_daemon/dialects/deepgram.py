@@ -2,7 +2,8 @@
 
 The address says all that a client wants, see `deepgram_request`. Results tile the time line of
 their channel: hypotheses repeat the start of the span that is open, a result that is final ends it,
-also where nothing was said in it. Words stand as the recogniser says them, without punctuation.
+also where nothing was said in it. Words stand as the recogniser says them; final ones with marks,
+capitals and figures where the address asks for `punctuate`, `smart_format` or `numerals`.
 """
 
 from collections.abc import Iterator
@@ -238,22 +239,14 @@ class DeepgramDialect(Dialect):
 
     def _hypothesis(self, event: Partial) -> Frame:
         """Return what was heard so far in the span that is open."""
-        channel = self._channels[event.channel]
-        words = event.words or ()
-        until_s = max([self._told_s, *(word.end for word in words)])
-        return self._results.result(channel, event.text, words, until_s)
+        until_s = max([self._told_s, *(word.end for word in event.words or ())])
+        return self._results.hypothesis(self._channels[event.channel], event, until_s)
 
     def _end(self, event: Endpoint) -> Frame:
         """Return the result that ends a span, with no words where none were said."""
         channel = self._channels[event.channel]
-        final, channel.final, channel.speaks = channel.final, None, False
-        frame = self._results.result(
-            channel,
-            final.text if final else "",
-            (final.words or ()) if final else (),
-            event.time,
-            reason=event.reason,
-        )
+        channel.speaks = False
+        frame = self._results.ended(channel, event.time, event.reason)
         channel.span_s = max(channel.span_s, event.time)
         return frame
 
@@ -262,7 +255,7 @@ class DeepgramDialect(Dialect):
         until_s = event.samples / self._start.rate
         for channel in self._channels:
             if channel.span_s < until_s:
-                yield self._results.result(channel, "", (), until_s, reason=EndpointReason.FINALIZE)
+                yield self._results.ended(channel, until_s, EndpointReason.FINALIZE)
                 channel.span_s = until_s
 
     def _gap(self, channel: Channel, until_s: float) -> Iterator[Frame]:

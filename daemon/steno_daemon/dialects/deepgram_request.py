@@ -1,7 +1,7 @@
 """What the address of a Deepgram client asks for: its query as plain values.
 
-What the daemon has no notion of (a language, punctuation, numbers, speakers, keyterms, …) is let
-through and named in the `warnings` of the last message; what it knows and cannot do is refused.
+What the daemon has no notion of (a language, speakers, redaction, …) is let through and named in
+the `warnings` of the last message; what it knows and cannot do is refused.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from steno_daemon.complaints import shorten
 from steno_daemon.dialects.door import About, Hello
+from steno_daemon.dialects.expecting import expected
 from steno_daemon.errors import WireError
 from steno_daemon.wire import (
     CHANNELS_MAX,
@@ -18,6 +19,7 @@ from steno_daemon.wire import (
     Encoding,
     Endpointing,
     ErrorCode,
+    Phrase,
     Start,
 )
 
@@ -44,6 +46,11 @@ KNOWN = {
     "endpointing",
     "utterance_end_ms",
     "vad_events",
+    "punctuate",
+    "smart_format",
+    "numerals",
+    "keyterm",
+    "keywords",
     "model",
     "token",
     "tag",
@@ -59,6 +66,7 @@ class Wishes:
         is_named: whether the client said what the bytes are; else the first of them show it.
         tells_pauses: whether results say that an utterance is over.
         tells_speech: whether the start of speech is told.
+        writes: whether results hold what people would write; else they hold what was said.
         utterance_end_s: gap behind the last word after which that is told; None for not at all.
         ignored: names of what changes nothing, and why.
     """
@@ -67,6 +75,7 @@ class Wishes:
     is_named: bool
     tells_pauses: bool
     tells_speech: bool
+    writes: bool
     utterance_end_s: float | None
     ignored: dict[str, str]
 
@@ -91,6 +100,7 @@ def wishes_of(hello: Hello, about: About) -> Wishes:
     if language_model is None:
         language_model = about.required_language_model(None)
         ignored["model"] = "language models are " + ", ".join(about.language_models)
+    marks, figures = _writing(hello)
     start = Start(
         encoding=encoding or Encoding.PCM_S16LE,
         rate=rate,
@@ -100,15 +110,33 @@ def wishes_of(hello: Hello, about: About) -> Wishes:
         partials=wants_partials,
         endpointing=Endpointing(trailing_silence_ms=pause_ms or None),
         word_times=True,
+        punctuate=marks if marks or figures else None,
+        written_numbers=figures if marks or figures else None,
+        phrases=_expected(hello),
     )
     return Wishes(
         start=start,
         is_named=encoding is not None,
         tells_pauses=pause_ms != 0,
         tells_speech=_of(hello, "vad_events", _boolean, default=False),
+        writes=marks or figures,
         utterance_end_s=None if gap_ms is None else gap_ms / 1000,
         ignored=ignored,
     )
+
+
+def _writing(hello: Hello) -> tuple[bool, bool]:
+    """Return whether a client wants marks and capitals, and whether it wants figures."""
+    both = _of(hello, "smart_format", _boolean, default=False)
+    marks = both or _of(hello, "punctuate", _boolean, default=False)
+    return marks, both or _of(hello, "numerals", _boolean, default=False)
+
+
+def _expected(hello: Hello) -> tuple[Phrase, ...]:
+    """Return what is likely to be said: key terms, and keywords without the weight behind them."""
+    terms = [said for name, said in hello.query if name == "keyterm"]
+    words = [said.partition(":")[0] for name, said in hello.query if name == "keywords"]
+    return expected([*terms, *words])
 
 
 def _form(hello: Hello) -> tuple[Encoding | None, int]:

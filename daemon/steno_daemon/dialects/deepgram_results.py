@@ -1,13 +1,16 @@
 """The messages of results to Deepgram clients, on the time line of each channel."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
+from typing import TypedDict
 
 from steno_daemon.complaints import shorten
 from steno_daemon.dialects.deepgram_request import Wishes
 from steno_daemon.dialects.dialect import Frame
 from steno_daemon.dialects.door import About, Hello, text_of
-from steno_daemon.wire import EndpointReason, Final, Start, Word
+from steno_daemon.wire import EndpointReason, Final, Partial, Start, Word, WrittenWord
+
+MARKS = ".,?!;:"
 
 _PAUSES = {
     EndpointReason.TRAILING_SILENCE,
@@ -16,6 +19,16 @@ _PAUSES = {
     EndpointReason.FINALIZE,
     EndpointReason.STOP,
 }
+
+
+class Said(TypedDict):
+    """A word of a result."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float
+    punctuated_word: str
 
 
 class Channel:
@@ -51,12 +64,30 @@ class Results:
         self._hello = hello
         self._about = about
         self._language_model = wishes.start.language_model
+        self._lacks_writing = False
 
-    def result(
+    def hypothesis(self, channel: Channel, event: Partial, until_s: float) -> Frame:
+        """Return what was heard so far in the open span of a channel; nothing of it is written."""
+        words = [_spoken(word) for word in event.words or ()]
+        return self._result(channel, event.text, words, until_s)
+
+    def ended(self, channel: Channel, until_s: float, reason: EndpointReason) -> Frame:
+        """Return the result that ends the open span of a channel, empty where no words were."""
+        final, channel.final = channel.final, None
+        if final is None:
+            return self._result(channel, "", [], until_s, reason=reason)
+        if not self._wishes.writes or final.written_words is None:
+            self._lacks_writing |= self._wishes.writes
+            words = [_spoken(word) for word in final.words or ()]
+            return self._result(channel, final.text, words, until_s, reason=reason)
+        words = list(_written(final.words or (), final.written_words))
+        return self._result(channel, final.shown, words, until_s, reason=reason)
+
+    def _result(
         self,
         channel: Channel,
         text: str,
-        words: Sequence[Word],
+        words: Sequence[Said],
         until_s: float,
         *,
         reason: EndpointReason | None = None,
@@ -64,8 +95,8 @@ class Results:
         """Return a result for the open span of a channel; it is final where it has a reason."""
         alternative = {
             "transcript": text,
-            "confidence": _mean(word.confidence for word in words),
-            "words": [_word(word) for word in words],
+            "confidence": _mean(word["confidence"] for word in words),
+            "words": words,
         }
         return text_of(
             {
@@ -85,6 +116,13 @@ class Results:
             }
         )
 
+    def _ignored(self) -> dict[str, str]:
+        """Return what the client asked for and did not get, and why."""
+        ignored = dict(self._wishes.ignored)
+        if self._lacks_writing:
+            ignored["punctuate"] = "the bundle writes no marks for this language"
+        return ignored
+
     @property
     def _model_id(self) -> str:
         return f"{self._about.bundle}-{self._language_model}"
@@ -101,7 +139,7 @@ class Results:
         """Return the last message: what was heard in all, and what changed nothing."""
         warnings = [
             {"parameter": shorten(name), "type": "unsupported", "message": why}
-            for name, why in self._wishes.ignored.items()
+            for name, why in self._ignored().items()
         ]
         said = {
             "type": "Metadata",
@@ -118,7 +156,8 @@ class Results:
         return text_of(said)
 
 
-def _word(word: Word) -> dict[str, object]:
+def _spoken(word: Word) -> Said:
+    """Return a word as it was recognised."""
     return {
         "word": word.text,
         "start": word.start,
@@ -126,6 +165,22 @@ def _word(word: Word) -> dict[str, object]:
         "confidence": word.confidence,
         "punctuated_word": word.text,
     }
+
+
+def _written(words: Sequence[Word], written: Sequence[WrittenWord]) -> Iterator[Said]:
+    """Yield words as they are written; a figure stands for several of those that were said."""
+    at = 0
+    for one in written:
+        bare = one.text.strip(MARKS)
+        is_figure = one.words != 1 or any(char.isdigit() for char in bare)
+        yield {
+            "word": bare if is_figure else words[at].text,
+            "start": one.start,
+            "end": one.end,
+            "confidence": one.confidence,
+            "punctuated_word": one.text,
+        }
+        at += one.words
 
 
 def _mean(values: Iterable[float]) -> float:

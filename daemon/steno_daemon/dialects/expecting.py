@@ -11,6 +11,8 @@ import msgspec
 from steno_daemon.wire import Phrase
 
 BOOST = 2.0
+PHRASES_MAX = 10_000
+"""More is looked at of nobody's list; the configuration allows a session no more either."""
 _PLACEHOLDERS = frozenset({"[unk]", "<unk>"})
 
 
@@ -23,6 +25,8 @@ def expected(texts: Iterable[object], boost: float = BOOST) -> tuple[Phrase, ...
     """
     phrases: dict[str, Phrase] = {}
     for text in texts:
+        if len(phrases) == PHRASES_MAX:
+            break
         if isinstance(text, str) and text.strip() and text not in _PLACEHOLDERS:
             try:
                 phrases[text] = msgspec.convert({"text": text, "boost": boost}, Phrase)

@@ -5,7 +5,8 @@ comes when its audio was heard: with the words of utterances that ended in it, o
 hypothesis. What the protocol has no message for (limits, faults, what was not understood) stands
 in a member `error` beside the usual ones, and in the text of the close.
 
-`phrase_list` is accepted and changes nothing; `model` names a language model of the daemon.
+`phrase_list`, vosk's grammar, makes its phrases likelier here, and other words are heard all the
+same; `model` names a language model of the daemon.
 """
 
 import json
@@ -21,6 +22,7 @@ from steno_daemon.complaints import shorten
 from steno_daemon.dialects.closing import sentence
 from steno_daemon.dialects.dialect import Dialect, Frame, cut
 from steno_daemon.dialects.door import About, Door, Hello, Welcome
+from steno_daemon.dialects.expecting import expected
 from steno_daemon.errors import WireError
 from steno_daemon.session import Session
 from steno_daemon.states import State
@@ -36,6 +38,7 @@ from steno_daemon.wire import (
     Final,
     Finalized,
     Partial,
+    Phrase,
     ServerMessage,
     Start,
     Word,
@@ -83,6 +86,7 @@ class VoskDialect(Dialect):
         self._language_model = language_model
         self._words = True
         self._alternatives = 0
+        self._phrases: tuple[Phrase, ...] = ()
         self._debts: deque[_Debt] = deque()
         self._partial = ""
         self._finals: list[Final] = []
@@ -188,10 +192,7 @@ class VoskDialect(Dialect):
             return
         if session.state is not State.IDLE:
             if "model" in config:
-                before = self._language_model
-                self._choose(config["model"])
-                if self._language_model != before:
-                    session.receive_configure(Configure(language_model=self._language_model))
+                self._reconfigure(session, config)
             return
         rate = config.get("sample_rate", self._rate)
         if _is_number(rate) and SAMPLE_RATE_MIN <= rate <= SAMPLE_RATE_MAX:
@@ -212,8 +213,31 @@ class VoskDialect(Dialect):
             self._alternatives = max(0, min(N_BEST_MAX, round(alternatives)))
         else:
             self._complain("a number as max_alternatives", shorten(json.dumps(alternatives)))
+        self._expect(config)
         if "model" in config:
             self._choose(config["model"])
+
+    def _reconfigure(self, session: Session, config: dict[str, object]) -> None:
+        """Change the model while there is audio, and what is expected of it."""
+        before = self._language_model, self._phrases
+        self._choose(config["model"])
+        self._expect(config)
+        name, phrases = self._language_model, self._phrases
+        if (name, phrases) != before:
+            session.receive_configure(
+                Configure(
+                    language_model=None if name == before[0] else name,
+                    phrases=None if phrases == before[1] else phrases,
+                )
+            )
+
+    def _expect(self, config: dict[str, object]) -> None:
+        """Take the phrases that are likely to be said."""
+        phrases = config.get("phrase_list")
+        if isinstance(phrases, list):
+            self._phrases = expected(phrases)
+        elif phrases is not None:
+            self._complain("a list of texts as phrase_list", shorten(json.dumps(phrases)))
 
     def _choose(self, model: object) -> None:
         """Take another language model, if there is one of that name."""
@@ -231,6 +255,7 @@ class VoskDialect(Dialect):
                 language_model=self._language_model,
                 word_times=self._words,
                 n_best=max(1, self._alternatives),
+                phrases=self._phrases,
             )
         )
 

@@ -9,10 +9,11 @@ from tests.daemon.dialects.speaking import ABOUT, Message, Speaking, hello, of, 
 from tests.daemon.fakes import pcm, silence, speak
 from tests.daemon.nasty import opus_file
 
+from steno_daemon import wire
 from steno_daemon.dialects.deepgram import DeepgramDialect, DeepgramDoor
 from steno_daemon.dialects.deepgram_request import wishes_of
 from steno_daemon.errors import LimitError, UnauthorisedError, WireError
-from steno_daemon.wire import CloseReason
+from steno_daemon.wire import CloseReason, EndpointReason
 
 LINEAR = {"encoding": "linear16", "sample_rate": "16000"}
 CLOSE = {"type": "CloseStream"}
@@ -147,7 +148,7 @@ def test_no_end_is_told_where_the_next_word_comes_within_the_gap() -> None:
 
 
 def test_the_last_message_tells_what_was_heard_in_all() -> None:
-    talk = client(keyterm="steno", punctuate="true", model="nova-3", tag="mine")
+    talk = client(redact="pci", diarize="true", model="nova-3", tag="mine")
     sound = pcm(speak("do"))
     talk.speak(sound)
     talk.say(CLOSE)
@@ -156,7 +157,7 @@ def test_the_last_message_tells_what_was_heard_in_all() -> None:
     assert last["sha256"] == hashlib.sha256(sound).hexdigest()
     assert last["duration"] == pytest.approx(len(sound) / 32_000)
     assert (last["channels"], last["created"][:19]) == (1, "2026-01-02T03:04:05")
-    assert {one["parameter"] for one in last["warnings"]} == {"keyterm", "punctuate", "model"}
+    assert {one["parameter"] for one in last["warnings"]} == {"redact", "diarize", "model"}
 
 
 def test_channels_are_told_apart_where_that_is_asked_for() -> None:
@@ -290,3 +291,66 @@ def test_a_token_comes_as_a_header_of_two_schemes_a_subprotocol_or_a_parameter()
     assert door.token(hello(offers=("bearer", "abc"))) == "abc"
     assert door.token(hello(offers=("abc",))) is None
     assert door.token(hello(("token", "abc"))) == "abc"
+
+
+def test_terms_and_keywords_are_expected() -> None:
+    said = hello(*LINEAR.items(), ("keyterm", "mi re"), ("keywords", "fa:2.5"), ("keyterm", "so"))
+    phrases = wishes_of(said, ABOUT).start.phrases
+    assert [phrase.text for phrase in phrases] == ["mi re", "so", "fa"]
+
+
+# Finals as people write them.
+
+
+def told(words: str, written: tuple[tuple[str, int], ...] | None, **query: str) -> list[Message]:
+    """What a client hears of a final with these words."""
+    said = hello(*{**LINEAR, **query}.items())
+    dialect = DeepgramDialect(wishes_of(said, ABOUT), said, ABOUT)
+    spoken = tuple(
+        wire.Word(text=word, start=float(at), end=at + 0.5, confidence=0.5)
+        for at, word in enumerate(words.split())
+    )
+    entries = written and tuple(
+        wire.WrittenWord(text=text, start=0.0, end=0.5, confidence=0.4, words=count)
+        for text, count in written
+    )
+    final = wire.Final(
+        seq=1, segment=0, text=words, start=0.0, end=3.0, confidence=0.5, words=spoken,
+        written=None if entries is None else " ".join(one.text for one in entries),
+        written_words=entries,
+    )  # fmt: skip
+    endpoint = wire.Endpoint(seq=2, segment=0, time=4.0, reason=EndpointReason.TRAILING_SILENCE)
+    closed = wire.Closed(seq=3, reason=CloseReason.STOPPED)
+    frames = [frame for event in (final, endpoint, closed) for frame in dialect.encode(event)]
+    return [json.loads(frame) for frame in frames]
+
+
+def test_punctuation_and_figures_are_asked_for_by_name() -> None:
+    def asked(**query: str) -> tuple[bool | None, bool | None]:
+        start = wishes_of(hello(*{**LINEAR, **query}.items()), ABOUT).start
+        return start.punctuate, start.written_numbers
+
+    assert asked() == (None, None)
+    assert asked(punctuate="true") == (True, False)
+    assert asked(numerals="true") == (False, True)
+    assert asked(smart_format="true", punctuate="false") == (True, True)
+    assert asked(smart_format="false") == (None, None)
+
+
+def test_written_words_stand_for_those_that_were_said() -> None:
+    written = (("Mi", 1), ("paid", 1), ("$25.", 3))
+    words = "mi paid twenty five dollars"
+    result, last = told(words, written, smart_format="true")
+    [best] = result["channel"]["alternatives"]
+    assert best["transcript"] == "Mi paid $25."
+    assert [one["word"] for one in best["words"]] == ["mi", "paid", "$25"]
+    assert [one["punctuated_word"] for one in best["words"]] == ["Mi", "paid", "$25."]
+    assert "warnings" not in last
+    [best] = told(words, written)[0]["channel"]["alternatives"]
+    assert best["transcript"] == words
+
+
+def test_marks_that_the_bundle_cannot_set_are_named_in_the_last_message() -> None:
+    result, last = told("do mi", None, punctuate="true")
+    assert result["channel"]["alternatives"][0]["transcript"] == "do mi"
+    assert [one["parameter"] for one in last["warnings"]] == ["punctuate"]

@@ -7,9 +7,10 @@ import pytest
 from tests.daemon.dialects.speaking import ABOUT, Message, Speaking, hello
 from tests.daemon.fakes import pcm, silence, speak
 
+from steno_daemon.dialects.expecting import PHRASES_MAX, expected
 from steno_daemon.dialects.vosk import VoskDialect, VoskDoor
 from steno_daemon.errors import OverloadedError, UnauthorisedError, UnknownModelError
-from steno_daemon.wire import CloseReason
+from steno_daemon.wire import CloseReason, Configure
 
 EOF = '{"eof" : 1}'
 RESET = '{"reset" : 1}'
@@ -156,10 +157,34 @@ def test_alternatives_of_several_utterances_are_put_together() -> None:
     assert reply["alternatives"][0]["text"] == "do mi re"
 
 
-def test_phrases_are_accepted_and_a_domain_is_chosen_by_the_name_of_a_model() -> None:
-    talk = client('{"config": {"phrase_list": ["do", "[unk]"], "model": "/opt/models/law"}}')
-    talk.say(pcm(silence(0.1)))
+def test_phrases_are_expected_and_a_domain_is_chosen_by_the_name_of_a_model() -> None:
+    config = '{"config": {"phrase_list": ["do mi", 3, "[unk]", "do mi"], "model": "/opt/law"}}'
+    talk = client(config)
+    assert talk.say(pcm(silence(0.1))) == [{"partial": ""}]
     assert talk.session.start.language_model == "law"
+    assert [phrase.text for phrase in talk.session.start.phrases] == ["do mi"]
+
+
+def test_phrases_that_are_no_list_are_said_beside_the_next_reply() -> None:
+    talk = client('{"config": {"phrase_list": "do"}}')
+    [reply] = talk.say(pcm(silence(0.1)))
+    assert "expected a list of texts as phrase_list" in reply["error"]
+    assert talk.session.start.phrases == ()
+
+
+def test_phrases_change_while_there_is_audio_only_with_a_model() -> None:
+    talk = client(CONFIG)
+    talk.say(pcm(silence(0.1)))
+    wishes: list[Configure] = []
+    talk.session.receive_configure = wishes.append  # type: ignore[method-assign]
+    for more in ("", ', "model": "general"', ', "model": "general"', ', "model": "law"'):
+        talk.say('{"config": {"phrase_list": ["do"]' + more + "}}")
+    said = [(wish.language_model, wish.phrases and wish.phrases[0].text) for wish in wishes]
+    assert said == [(None, "do"), ("law", None)]
+
+
+def test_of_an_endless_list_of_phrases_some_are_enough() -> None:
+    assert len(expected(f"phrase {number}" for number in range(20_000))) == PHRASES_MAX
 
 
 def test_an_unknown_model_is_said_beside_the_next_reply_and_changes_nothing() -> None:
