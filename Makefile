@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 CLIP := tests/data/librivox/sense_and_sensibility_01_austen_64kb-0870.flac
 
 # What the tests need from Debian: sound without hardware, a voice that reads any word, a browser,
-# an MQTT broker, and systemd's programs that check units and hand over sockets (no service of any
-# of them is started).
-DEBIAN_PACKAGES := chromium espeak-ng libasound2-plugins libportaudio2 mosquitto pulseaudio \
+# a proxy, an MQTT broker, and systemd's programs that check units and hand over sockets (no service
+# of any of them is started).
+DEBIAN_PACKAGES := chromium espeak-ng haproxy libasound2-plugins libportaudio2 mosquitto pulseaudio \
     pulseaudio-utils systemd
 
 .DEFAULT_GOAL := help

@@ -54,7 +54,7 @@ if [ -n "$DESTDIR" ]; then # programs name their interpreter by the path that it
     find "$PROGRAM/bin" -type f -exec sed -i "1s|^#!$PROGRAM/|#!$PREFIX/|" {} +
 fi
 mkdir -p "$PROGRAM/share/doc/steno"
-cp -R systemd/examples systemd/stenod.toml "$PROGRAM/share/doc/steno/"
+cp -R systemd/examples systemd/haproxy.cfg systemd/stenod.toml "$PROGRAM/share/doc/steno/"
 sed -i "s|/opt/steno|$PREFIX|g" "$PROGRAM/share/doc/steno/examples"/*
 [ ! -e systemd/grafana-dashboard.json ] ||
     cp systemd/grafana-dashboard.json "$PROGRAM/share/doc/steno/"

@@ -37,6 +37,9 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     """0 lets the system choose."""
     reuse_port: bool = False
     """Whether other daemons on this machine may share the port; the system spreads clients."""
+    behind_balancer: bool = False
+    """Whether a client that comes back may come to another daemon, on whatever machine: a session
+    then waits for it in `state_directory` alone."""
     max_frame_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024)] = 4 * 1024 * 1024
     backlog_s: Seconds = 10.0
     """Audio of one session that may wait to be decoded before its client has to."""
