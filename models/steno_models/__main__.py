@@ -13,6 +13,7 @@ commands (each has its own --help):
   train        train a model from one TOML file
   evaluate     measure a bundle on a manifest: error rate, speed, delays
   compare      train and measure every family of recogniser, in one table
+  fusion-table  compare ways of joining language models to a speller, on several domains
   bench        measure what each part of recognition costs, or how many sessions a daemon carries
   replay       decode recorded sessions again and show what became different
   calibrate    fit the confidence of words on a manifest
@@ -52,6 +53,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.compare_command import main as compare
 
             return compare(arguments)
+        case "fusion-table":
+            from steno_models.fusion_table.command import main as fusion_table
+
+            return fusion_table(arguments)
         case "bench":
             from steno_models.bench import main as bench
 

@@ -157,6 +157,11 @@ def _las(config: Path, out: Path) -> Made:
         raise ConfigError(
             f"{config}: expected a speller of subwords or characters for a bundle, found phones"
         )
+    if found.fusion is not None:
+        raise ConfigError(
+            f"{config}: expected a speller without a fusion for a bundle, which has no place for "
+            f"its language model, found {found.fusion.kind} fusion"
+        )
     step = export_best(found.folder, out)
     speller, attention = found.speller, found.speller.attention
     chunks = found.chunks
