@@ -10,10 +10,18 @@ Spaces of words and the map from one to another that no dictionary taught.
 commands (each has its own --help):
   word2vec     learn vectors of words from running text
   align        find the rotation of one space onto another, without labels; measure it with them
+  synthesize   let eSpeak NG read texts aloud, in many voices
+  segment      cut speech into word-like pieces, without labels
+  segment-score  measure such pieces against true words
+  cluster      make a space of words from pieces of speech
+  encodes      measure what such a space encodes: sound or meaning
+  classify     name pieces of speech by the words of a text that they are mapped to
+  synonyms     find words of a text that mean the same as a piece of speech
+  translate    find words of another language that mean the same
 """
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each command
     """Run `steno-models crossmodal`; 0 if it went well, 2 on a wrong call."""
     match list(arguments):
         case ["word2vec", *rest]:
@@ -26,6 +34,36 @@ def main(arguments: Sequence[str]) -> int:
             from steno_models.crossmodal.align_command import main as align  # noqa: PLC0415
 
             return align(rest)
+        case ["synthesize", *rest]:
+            from steno_models.crossmodal.synthesize_command import (  # noqa: PLC0415
+                main as synthesize,
+            )
+            from steno_models.lm.ngram.corpus import read_sentences  # noqa: PLC0415
+            from steno_models.text.normalise import sentences  # noqa: PLC0415
+
+            return synthesize(rest, read=lambda path: read_sentences(path, sentences))
+        case ["segment", *rest]:
+            from steno_models.crossmodal.segment_command import main as segment  # noqa: PLC0415
+
+            return segment(rest)
+        case ["segment-score", *rest]:
+            from steno_models.crossmodal.segment_score_command import (  # noqa: PLC0415
+                main as segment_score,
+            )
+
+            return segment_score(rest)
+        case ["cluster", *rest]:
+            from steno_models.crossmodal.cluster_command import main as cluster  # noqa: PLC0415
+
+            return cluster(rest)
+        case ["encodes", *rest]:
+            from steno_models.crossmodal.encodes_command import main as encodes  # noqa: PLC0415
+
+            return encodes(rest)
+        case [("classify" | "synonyms" | "translate") as task, *rest]:
+            from steno_models.crossmodal.tasks.command import main as run  # noqa: PLC0415
+
+            return run(task, rest)
         case [] | ["-h" | "--help"]:
             sys.stdout.write(_HELP)
             return 0

@@ -28,8 +28,14 @@ def main(arguments: Sequence[str]) -> int:
             from steno_models.lm.open_model import open_label_network  # noqa: PLC0415
 
             return train_speller(arguments, open_language=open_label_network)
+        case "speech2vec":
+            from steno_models.crossmodal.speech2vec.command import (  # noqa: PLC0415
+                main as train_vectors,
+            )
+
+            return train_vectors(arguments)
         case other:
-            raise ConfigError(f"expected a family of: ctc, rnnt, las, found {other!r}")
+            raise ConfigError(f"expected a family of: ctc, rnnt, las, speech2vec, found {other!r}")
 
 
 def _family(arguments: Sequence[str]) -> object:

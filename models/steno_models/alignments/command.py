@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from steno_models import bundle
+from steno_models import bundle, pictures
 from steno_models.alignments.dictionary import Dictionary, english_dictionary, read_dictionary
 from steno_models.alignments.force_align_command import file_job
 from steno_models.alignments.route import Job, Route
@@ -77,10 +77,8 @@ class _Drawn:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `steno-models alignments`."""
-    from steno_models.alignments import plots  # noqa: PLC0415
-
     asked = _parser().parse_args(arguments)
-    if asked.out.suffix.lower() not in plots.ENDINGS:
+    if asked.out.suffix.lower() not in pictures.ENDINGS:
         raise ConfigError(f"expected a picture that ends in .png or .svg, found {asked.out}")
     dictionary = read_dictionary(asked.lexicon) if asked.lexicon else english_dictionary()
     job = file_job(asked.audio, asked.text, dictionary)
@@ -93,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
             f"expected a model for each panel, found none for {', '.join(lacking)} (see --help)"
         )
     figure = _figure(drawn, job, panels)
-    plots.save(figure, asked.out)
+    pictures.save(figure, asked.out)
     sys.stdout.write(f"{asked.out}\n")
     return 0
 

@@ -1,14 +1,12 @@
 """What alignments look like: trellises over the spectrogram, words and phones beneath it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steno_models.alignments.timed import Timed
 from steno_models.alignments.trellises import Trellis
-from steno_models.errors import DataError
 from steno_models.trellis.network import F64
 from steno_models.types import FloatArray
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FAINTEST = -12.0  # nats: what is less likely than e^-12 is as good as impossible to the eye
-ENDINGS = (".png", ".svg")
 _PATH = "#35e0c8"
 _INK = "#22223b"
 _BOXES = ("#e9ecf5", "#d5dcef")
@@ -63,21 +60,6 @@ def draw(
     rows[-1].set_xlim(0.0, end_s)
     rows[-1].set_xlabel("seconds", color=_INK)
     return figure
-
-
-def save(figure: "Figure", path: Path) -> None:
-    """Write `figure` to `path`, a PNG or an SVG by its ending.
-
-    Raises:
-        DataError: it ends otherwise, or cannot be written.
-    """
-    if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"expected a file that ends in .png or .svg, found {path}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise DataError(f"expected to write to {path}, found: {error}") from error
 
 
 def _draw_trellis(axes: "Axes", trellis: Trellis, alignment: Timed | None) -> None:

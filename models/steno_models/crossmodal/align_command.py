@@ -26,6 +26,7 @@ from steno_models.crossmodal.alignment.refinement import fit
 from steno_models.crossmodal.space import Space, normalised, same_spelling
 from steno_models.crossmodal.word2vec_text import read_text
 from steno_models.errors import ConfigError
+from steno_models.pictures import save
 from steno_models.types import FloatArray, LongArray
 
 STARTS: tuple[StartName, ...] = ("gromov-wasserstein", "sorted-similarity", "adversarial")
@@ -147,9 +148,9 @@ def _write(
     if asked.out is not None:
         aligned(source, target, rotation).save(asked.out)
     if asked.plot is not None:
-        from steno_models.crossmodal.plots import draw, save  # noqa: PLC0415
+        from steno_models.crossmodal.plots import draw  # noqa: PLC0415
 
-        save(draw((source, target), (bench.x, bench.y), rotation), asked.plot)
+        save(draw((source.words, target.words), (bench.x, bench.y), rotation), asked.plot)
     if asked.json:
         one, other = (str(path) for path in asked.spaces)
         report = Report(source=one, target=other, rows=bench.rows, chosen=chosen)

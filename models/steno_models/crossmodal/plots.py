@@ -1,12 +1,11 @@
 """What an alignment looks like: both spaces before and after, and who is near to whom."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from steno_models.crossmodal.alignment.csls import hubness, partners
-from steno_models.crossmodal.space import Space
 from steno_models.errors import DataError
 from steno_models.types import FloatArray, LongArray
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ENDINGS = (".png", ".svg")
 _JUDGED = 2000  # frequent words among which partners are looked for
 _SHOWN = 300  # pairs as dots
 _NAMED = 25  # of them with their words
@@ -23,7 +21,9 @@ _SOURCE, _TARGET, _INK = "#d1495b", "#00798c", "#22223b"
 
 
 def draw(
-    spaces: tuple[Space, Space], vectors: tuple[FloatArray, FloatArray], rotation: FloatArray
+    words: tuple[Sequence[str], Sequence[str]],
+    vectors: tuple[FloatArray, FloatArray],
+    rotation: FloatArray,
 ) -> "Figure":
     """Return a figure of two spaces before and after `rotation`, with their similarities.
 
@@ -32,7 +32,7 @@ def draw(
     of the most frequent of them: a bright diagonal says that partners are found.
 
     Args:
-        spaces: source and target, for their words.
+        words: what the vectors of source and target are called.
         vectors: (V, D) and (W, D), normalised.
         rotation: (D, D).
 
@@ -53,31 +53,16 @@ def draw(
         (above[0], below[0], x, "before"),
         (above[1], below[1], mapped, "after"),
     ):
-        _draw_spaces(axes, each @ axes_2d.T, y @ axes_2d.T, pairs[:_SHOWN], spaces)
+        _draw_spaces(axes, each @ axes_2d.T, y @ axes_2d.T, pairs[:_SHOWN], words)
         axes.set_title(f"both spaces {title}", color=_INK)
         shown = pairs[:_ROWS]
         drawn = image.imshow(each[shown[:, 0]] @ y[shown[:, 1]].T, vmin=-0.3, vmax=1, cmap="magma")
-        image.set_xticks(range(len(shown)), [spaces[1].words[j] for j in shown[:, 1]], rotation=90)
-        image.set_yticks(range(len(shown)), [spaces[0].words[i] for i in shown[:, 0]])
+        image.set_xticks(range(len(shown)), [words[1][j] for j in shown[:, 1]], rotation=90)
+        image.set_yticks(range(len(shown)), [words[0][i] for i in shown[:, 0]])
         image.tick_params(labelsize=6, length=0)
         image.set_title(f"cosines {title}: source words down, target words across", color=_INK)
     figure.colorbar(drawn, ax=list(below), shrink=0.7)
     return figure
-
-
-def save(figure: "Figure", path: Path) -> None:
-    """Write `figure` to `path`, a PNG or an SVG by its ending.
-
-    Raises:
-        DataError: it ends otherwise, or cannot be written.
-    """
-    if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"expected a file that ends in .png or .svg, found {path}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise DataError(f"expected to write to {path}, found: {error}") from error
 
 
 def _draw_spaces(
@@ -85,15 +70,15 @@ def _draw_spaces(
     source: FloatArray,
     target: FloatArray,
     pairs: LongArray,
-    spaces: tuple[Space, Space],
+    words: tuple[Sequence[str], Sequence[str]],
 ) -> None:
     one, other = source[pairs[:, 0]], target[pairs[:, 1]]
     axes.plot(*np.stack([one, other], axis=1).T, color="#bbbbbb", linewidth=0.5, zorder=1)
     axes.scatter(one[:, 0], one[:, 1], s=9, color=_SOURCE, label="source", zorder=2)
     axes.scatter(other[:, 0], other[:, 1], s=9, color=_TARGET, label="target", zorder=2)
     for place, (i, j) in enumerate(pairs[:_NAMED]):
-        axes.annotate(spaces[0].words[i], one[place], fontsize=7, color=_SOURCE)
-        axes.annotate(spaces[1].words[j], other[place], fontsize=7, color=_TARGET)
+        axes.annotate(words[0][i], one[place], fontsize=7, color=_SOURCE)
+        axes.annotate(words[1][j], other[place], fontsize=7, color=_TARGET)
     axes.legend(loc="upper right", fontsize=8)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -7,7 +7,7 @@ import pytest
 from tests.models.alignments.test_force_align import voice, wav
 from tests.models.tiny_bundles import transducer
 
-from steno_models import bundle
+from steno_models import bundle, pictures
 from steno_models.alignments import plots, trellises
 from steno_models.alignments.command import main
 from steno_models.alignments.ctc_route import CtcRoute
@@ -134,7 +134,7 @@ def test_titles_tell_scores_and_boxes_hold_what_was_written(tmp_path: Path) -> N
     np.testing.assert_allclose(shown, np.maximum(weights, plots.FAINTEST).T)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert set(texts) == {"$5_tea$", "T", "IY"}
-    plots.save(figure, tmp_path / "new" / "a.svg")
+    pictures.save(figure, tmp_path / "new" / "a.svg")
     assert (tmp_path / "new" / "a.svg").is_file()
     with pytest.raises(DataError, match=r"expected a file that ends in .png or .svg"):
-        plots.save(figure, tmp_path / "a.pdf")
+        pictures.save(figure, tmp_path / "a.pdf")

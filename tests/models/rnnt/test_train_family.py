@@ -35,7 +35,7 @@ def test_an_unknown_family_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str
 ) -> None:
     assert main(["train", written(tmp_path, f"family = {family}")]) == 1
-    wanted = f"expected a family of: ctc, rnnt, las, found {family}".replace('"', "'")
+    wanted = f"expected a family of: ctc, rnnt, las, speech2vec, found {family}".replace('"', "'")
     assert wanted in capsys.readouterr().err
 
 
