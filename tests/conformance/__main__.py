@@ -7,6 +7,8 @@ be installed here is named and left out.
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,9 +43,25 @@ enabled = true
 enabled = true
 [wyoming]
 enabled = true
+[mqtt]
+enabled = {has_broker}
+port = {broker}
 [log]
 level = "error"
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the daemon is.
+
+    Attributes:
+        url: of its own port.
+        broker: port of the MQTT broker that it is at, 0 where there is none.
+    """
+
+    url: str
+    broker: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +71,15 @@ class Client:
     Attributes:
         package: whose version is told.
         needs: what else it needs.
-        hear: runs it with the folder of its programs, the daemon's address and a folder of WAV
+        hear: runs it with the folder of its programs, the daemon's addresses and a folder of WAV
             files; returns the words.
+        needs_broker: whether it speaks to an MQTT broker.
     """
 
     package: str
     needs: tuple[str, ...]
-    hear: Callable[[Path, str, Path], list[str]]
+    hear: Callable[[Path, Place, Path], list[str]]
+    needs_broker: bool = False
 
 
 def _run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
@@ -81,26 +101,32 @@ def _run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
     return f"{done.stdout}\n{done.stderr}" if "sherpa" in str(command[0]) else done.stdout
 
 
-def _deepgram(programs: Path, url: str, sounds: Path) -> list[str]:
+def _deepgram(programs: Path, place: Place, sounds: Path) -> list[str]:
     script = HERE / "client_deepgram.py"
-    said = json.loads(_run(programs / "python", script, url, "16.wav", cwd=sounds))
+    said = json.loads(_run(programs / "python", script, place.url, "16.wav", cwd=sounds))
     return [word for word, _ in said["words"]]
 
 
-def _openai(programs: Path, url: str, sounds: Path) -> list[str]:
+def _openai(programs: Path, place: Place, sounds: Path) -> list[str]:
     said = json.loads(
-        _run(programs / "python", HERE / "client_openai.py", url, "24.wav", cwd=sounds)
+        _run(programs / "python", HERE / "client_openai.py", place.url, "24.wav", cwd=sounds)
     )
     return list(said["words"])
 
 
-def _wyoming(programs: Path, _url: str, sounds: Path) -> list[str]:
+def _wyoming(programs: Path, _place: Place, sounds: Path) -> list[str]:
     script, uri = HERE / "client_wyoming.py", "tcp://127.0.0.1:10300"
     said = json.loads(_run(programs / "python", script, uri, "16.wav", cwd=sounds))
     return list(said["words"])
 
 
-def _vosk(programs: Path, _url: str, sounds: Path) -> list[str]:
+def _hermes(programs: Path, place: Place, sounds: Path) -> list[str]:
+    script = HERE / "client_hermes.py"
+    said = json.loads(_run(programs / "python", script, str(place.broker), "16.wav", cwd=sounds))
+    return list(said["words"])
+
+
+def _vosk(programs: Path, _place: Place, sounds: Path) -> list[str]:
     """Its address is fixed, and it wants a program `ffmpeg`."""
     ffmpeg = _run(
         programs / "python",
@@ -120,7 +146,7 @@ def _vosk(programs: Path, _url: str, sounds: Path) -> list[str]:
     return (sounds / "16.txt").read_text().split()
 
 
-def _sherpa(programs: Path, _url: str, sounds: Path) -> list[str]:
+def _sherpa(programs: Path, _place: Place, sounds: Path) -> list[str]:
     program = programs / "sherpa-onnx-online-websocket-client"
     text = _run(program, "--server-ip=127.0.0.1", "--server-port=6006", "16.wav", cwd=sounds)
     results = [json.loads(found) for found in re.findall(r'\{"text":.*?"is_eof":\w+\}', text)]
@@ -135,6 +161,12 @@ CLIENTS = (
     Client("openai", ("websockets",), _openai),
     Client("wyoming", (), _wyoming),
     Client("sherpa-onnx", ("sherpa-onnx-bin",), _sherpa),
+    Client(
+        "rhasspy-hermes",
+        ("audioop-lts; python_version >= '3.13'",),
+        _hermes,
+        needs_broker=True,
+    ),
 )
 
 
@@ -162,9 +194,30 @@ def installed(client: Client) -> tuple[Path, str] | None:
 
 
 @contextmanager
-def daemon(folder: Path) -> Iterator[str]:
-    """Run `stenod` with every dialect and yield its address."""
-    (folder / "stenod.toml").write_text(CONFIG)
+def broker(folder: Path) -> Iterator[int]:
+    """Run an MQTT broker and yield its port; 0 where none is installed."""
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        yield 0
+        return
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    file = folder / "mosquitto.conf"
+    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+    with subprocess.Popen(
+        [program, "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield port
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def daemon(folder: Path, broker: int) -> Iterator[Place]:
+    """Run `stenod` with every dialect and yield where it is."""
+    config = CONFIG.format(has_broker=str(bool(broker)).lower(), broker=broker or 1883)
+    (folder / "stenod.toml").write_text(config)
     process = subprocess.Popen(
         [sys.executable, "-m", "steno_daemon", "--config", str(folder / "stenod.toml")],
         stdout=subprocess.PIPE,
@@ -175,7 +228,7 @@ def daemon(folder: Path) -> Iterator[str]:
         word, url, *_ = (process.stdout.readline().split() or [""]) + [""]
         if word != "ready:":
             raise RuntimeError("expected the daemon to get ready, found that it did not")
-        yield url
+        yield Place(url, broker)
     finally:
         process.terminate()
         process.wait()
@@ -191,17 +244,20 @@ def main() -> int:
             sound = soxr.resample(samples, rate, target) if target != rate else samples
             soundfile.write(folder / f"{target // 1000}.wav", sound, target, subtype="PCM_16")
         clients = [(client, installed(client)) for client in CLIENTS]
-        with daemon(folder) as url:
+        with broker(folder) as port, daemon(folder, port) as place:
             sound, rate = soundfile.read(folder / "16.wav", dtype="float32")
-            finals = transcribe(sound, rate=rate, url=url, word_times=True)
+            finals = transcribe(sound, rate=rate, url=place.url, word_times=True)
             expected = " ".join(final.text for final in finals).split()
             print(f"native: {len(expected)} words")
-            for client, place in clients:
-                if place is None:
+            for client, home in clients:
+                if home is None:
                     continue
-                programs, version = place
+                if client.needs_broker and not place.broker:
+                    print(f"{client.package}: left out, it needs the MQTT broker mosquitto")
+                    continue
+                programs, version = home
                 try:
-                    found = client.hear(programs, url, folder)
+                    found = client.hear(programs, place, folder)
                 except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
                     found = [f"({error})"]
                 verdict = "the same words" if found == expected else f"OTHER WORDS: {found}"
