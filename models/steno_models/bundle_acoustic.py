@@ -22,6 +22,7 @@ from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.fbank import fbank
 from steno_models.features.mfcc import mfcc
+from steno_models.fusion.section import FusionSection
 from steno_models.listening import STEP_FRAMES
 from steno_models.model_card import Origin
 from steno_models.search.confidence import UNCALIBRATED
@@ -129,6 +130,7 @@ def _rnnt(config: Path, out: Path) -> Made:
     from steno_models.transducer_words import begins_word  # noqa: PLC0415
 
     found = read_config(config)
+    _check_fusion(config, found.fusion)
     step = export_best(found.folder, out)
     shape = msgspec.structs.asdict(found.transducer)
     del shape["dropout"]
@@ -147,6 +149,14 @@ def _rnnt(config: Path, out: Path) -> Made:
     return Made(fields, origin, symbols if any(map(begins_word, symbols)) else None)
 
 
+def _check_fusion(config: Path, fusion: FusionSection | None) -> None:
+    if fusion is not None:
+        raise ConfigError(
+            f"{config}: expected a training without a fusion for a bundle, which has no place for "
+            f"its language model, found {fusion.kind} fusion"
+        )
+
+
 def _las(config: Path, out: Path) -> Made:
     from steno_models.las.config import read_config  # noqa: PLC0415
     from steno_models.text.tokens import TokenTable  # noqa: PLC0415
@@ -157,11 +167,7 @@ def _las(config: Path, out: Path) -> Made:
         raise ConfigError(
             f"{config}: expected a speller of subwords or characters for a bundle, found phones"
         )
-    if found.fusion is not None:
-        raise ConfigError(
-            f"{config}: expected a speller without a fusion for a bundle, which has no place for "
-            f"its language model, found {found.fusion.kind} fusion"
-        )
+    _check_fusion(config, found.fusion)
     step = export_best(found.folder, out)
     speller, attention = found.speller, found.speller.attention
     chunks = found.chunks

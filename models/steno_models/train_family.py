@@ -20,9 +20,10 @@ def main(arguments: Sequence[str]) -> int:
 
             return train(arguments)
         case "rnnt":
+            from steno_models.lm.open_model import open_label_network  # noqa: PLC0415
             from steno_models.rnnt.command import main as train_transducer  # noqa: PLC0415
 
-            return train_transducer(arguments)
+            return train_transducer(arguments, open_language=open_label_network)
         case "las":
             from steno_models.las.command import main as train_speller  # noqa: PLC0415
             from steno_models.lm.open_model import open_label_network  # noqa: PLC0415

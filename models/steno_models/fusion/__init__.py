@@ -10,5 +10,6 @@ the addition to what a decoder's last hidden layer hears is
     a_deep = U (σ(vᵀ h_LM + b) h_LM),   a_cold = U (σ(W [s; p] + b) ∘ p),   p = relu(P ℓ_LM)
 
 Files: language (what a language model must answer), layers (deep, cold), scorer (any stepwise model
-in shallow fusion; density ratios, which take away what a decoder has learnt of its own texts).
+in shallow fusion; density ratios, which take away what a decoder has learnt of its own texts);
+section and start, of trainings.
 """

@@ -173,3 +173,20 @@ def build_fusion(
             return DeepFusion(language, width=width)
         case "cold":
             return ColdFusion(language, heard=heard, projected=options.width, width=width)
+
+
+def check_fusion(
+    fusion: FusionOptions | None, language: LanguageNetwork | None, tokens: int
+) -> None:
+    """Check that a fusion has a language model of so many tokens, and no language model has none.
+
+    Raises:
+        ConfigError: it is otherwise.
+    """
+    if (fusion is None) != (language is None):
+        there, lacking = ("fusion", "language model")[:: 1 if language is None else -1]
+        raise ConfigError(f"expected a {lacking} where there is a {there}, found none")
+    if language is not None and len(language.symbols) != tokens:
+        raise ConfigError(
+            f"expected a language model of {tokens} tokens, found one of {len(language.symbols)}"
+        )

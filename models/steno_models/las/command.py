@@ -47,7 +47,7 @@ its place later:
 with one that a trained speller is joined to; only the gate and the last layers are trained (deep
 fusion):
 
-  fusion = { kind = "deep", language_model = "runs/lm/lm", speller = "runs/small" }
+  fusion = { kind = "deep", language_model = "runs/lm/lm", after = "runs/small" }
 
 Recipes for four hours of English are librispeech_mini.toml, librispeech_mini-cold.toml and
 librispeech_mini-deep.toml in steno_models/las.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
 
-from steno_models.fusion.layers import FusionOptions
+from steno_models.fusion.section import FusionSection, check_encoder
 from steno_models.las.attention import AttentionKind, AttentionOptions
 from steno_models.las.model import LasOptions
 from steno_models.las.ranking import Ranking
@@ -42,36 +42,6 @@ class Speller(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     feeds: ContextFeeds = ContextFeeds.BOTH
     attention: Attention = Attention()
     dropout: Share = 0.1
-
-
-class Fusion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A language model that is joined to the speller.
-
-    Attributes:
-        kind: `deep`: its gate and the speller's last layers are all that is trained, after
-            `speller`; `cold`: all but the language model is, from the start.
-        language_model: the folder of a network of the speller's tokens, from
-            `steno-models lm train`.
-        width: of what cold fusion projects its logits to.
-        speller: the training that deep fusion goes on from.
-    """
-
-    kind: Literal["deep", "cold"]
-    language_model: Path
-    width: Count = 128
-    speller: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Check what the fields must be together."""
-        if (self.speller is None) == (self.kind == "deep"):
-            wanted, found = ("the", "none") if self.kind == "deep" else ("no", str(self.speller))
-            raise ValueError(
-                f"expected {wanted} speller to go on from in {self.kind} fusion, found {found}"
-            )
-
-    def options(self) -> FusionOptions:
-        """Return how it is joined."""
-        return FusionOptions(kind=self.kind, width=self.width)
 
 
 class Loss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,15 +98,11 @@ class TrainConfig(SpeechConfig, frozen=True, kw_only=True, forbid_unknown_fields
     speller: Speller = Speller()
     loss: Loss = Loss()
     search: Search = Search()
-    fusion: Fusion | None = None
+    fusion: FusionSection | None = None
 
     def __post_init__(self) -> None:
         """Check what the fields must be together."""
-        if self.fusion is not None and self.fusion.speller and self.init_encoder:
-            raise ValueError(
-                "expected no init_encoder beside a speller to go on from, which has one, found "
-                f"{self.init_encoder}"
-            )
+        check_encoder(self.fusion, self.init_encoder)
 
     def options(self) -> LasOptions:
         """Return the shape of the model."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from steno_models.errors import ConfigError
 from steno_models.fusion.language import LanguageNetwork
-from steno_models.fusion.layers import FusionOptions, build_fusion
+from steno_models.fusion.layers import FusionOptions, build_fusion, check_fusion
 from steno_models.las.attention import AttentionOptions, Memory, build_attention
 
 END = 0
@@ -120,7 +120,7 @@ class Speller(nn.Module):
         self.hidden = nn.Linear(width + said, width)
         self.output = nn.Linear(width, tokens)
         self.dropout = nn.Dropout(options.dropout)
-        _check(fusion, language, tokens)
+        check_fusion(fusion, language, tokens)
         self.fusion = (
             build_fusion(fusion, language, heard=width + said, width=width)
             if fusion is not None and language is not None
@@ -214,13 +214,3 @@ class Speller(nn.Module):
         """Return tokens, (B, K), drawn by what the speller thinks of them."""
         probabilities = self._logits(heard).softmax(dim=-1)
         return torch.multinomial(probabilities.flatten(0, 1), 1).view(heard.shape[:2])
-
-
-def _check(fusion: FusionOptions | None, language: LanguageNetwork | None, tokens: int) -> None:
-    if (fusion is None) != (language is None):
-        there, lacking = ("fusion", "language model")[:: 1 if language is None else -1]
-        raise ConfigError(f"expected a {lacking} where there is a {there}, found none")
-    if language is not None and len(language.symbols) != tokens:
-        raise ConfigError(
-            f"expected a language model of {tokens} tokens, found one of {len(language.symbols)}"
-        )

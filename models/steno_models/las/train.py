@@ -1,20 +1,16 @@
 """From a configuration to the weights of encoder and speller."""
 
-import shutil
-
 import torch
-from msgspec import structs
 
 from steno_models.fusion.language import OpenLanguage
+from steno_models.fusion.start import begin, fused_language, with_encoder_of
 from steno_models.las.config import TrainConfig
-from steno_models.las.fused import fused_language
 from steno_models.las.loss import TrainingLas, Weights
 from steno_models.las.model import LasModel
-from steno_models.las.start import SpellerStart
 from steno_models.las.task import Course, LasTask
 from steno_models.training.distributed import Ranks
 from steno_models.training.loop import Outcome, fit
-from steno_models.training.speech import TOKENS, Speech
+from steno_models.training.speech import Speech
 
 
 def train(
@@ -33,14 +29,14 @@ def train(
     fit_options = config.run.fit_options(
         config.folder, config.optim
     )  # first, since its mistakes need no features to be seen
-    begin = _begin(config, ranks)
-    speech = Speech.of(_with_encoder_of(config), ranks)
+    trained = begin(config.fusion, config.folder, ranks)
+    speech = Speech.of(with_encoder_of(config, config.fusion), ranks)
     torch.manual_seed(config.run.seed)
     symbols = speech.units.table.symbols
-    language = fused_language(config, symbols, open_language)
+    language = fused_language(config.fusion, symbols, open_language)
     model = LasModel(config.options(), len(symbols), language)
-    if begin is not None:
-        begin.give(model)
+    if trained is not None:
+        trained.give(model)
     elif speech.start is not None:
         speech.start.give(model.encoder)
     task = LasTask(
@@ -56,25 +52,6 @@ def train(
 
 def _is_deep(config: TrainConfig) -> bool:
     return config.fusion is not None and config.fusion.kind == "deep"
-
-
-def _begin(config: TrainConfig, ranks: Ranks) -> SpellerStart | None:
-    """Return the speller that deep fusion goes on from; its tokens become those of the run."""
-    if config.fusion is None or config.fusion.speller is None:
-        return None
-    begin = SpellerStart.find(config.fusion.speller)
-    tokens = config.folder / TOKENS
-    if ranks.is_first and not tokens.exists():
-        config.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(begin.tokens, tokens)
-    return begin
-
-
-def _with_encoder_of(config: TrainConfig) -> TrainConfig:
-    """Return `config` with the encoder, and so the normalisation, of the speller to begin with."""
-    if config.fusion is None or config.fusion.speller is None:
-        return config
-    return structs.replace(config, fusion=None, init_encoder=config.fusion.speller)
 
 
 def _course(config: TrainConfig) -> Course:

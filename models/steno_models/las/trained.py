@@ -11,9 +11,9 @@ from steno_models.encoders.protocol import Context
 from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.fusion.language import OpenLanguage
+from steno_models.fusion.start import fused_language
 from steno_models.las.attention_map import attention_map
 from steno_models.las.config import TrainConfig
-from steno_models.las.fused import fused_language
 from steno_models.las.model import Encoded, LasModel
 from steno_models.las.search import Hypothesis, LasSearch, SearchOptions
 from steno_models.text.units import Units
@@ -60,7 +60,7 @@ class TrainedLas:
         """
         folder = config.folder / "acoustic" if folder is None else folder
         units = written_units(config, folder)
-        language = fused_language(config, units.table.symbols, open_language)
+        language = fused_language(config.fusion, units.table.symbols, open_language)
         model = LasModel(config.options(), len(units.table), language)
         try:
             weights = load_file(folder / WEIGHTS)

@@ -14,7 +14,8 @@ the next step, a label stays at it, so that t + u grows by one with every arc of
     memory.py      the predictor's side of many hypotheses
     greedy.py      greedy search for many streams
     search.py      beam search for many streams
-    fusion.py      language models beside the transducer
+    fusion.py      language models beside the transducer, in the search
+    fused.py       … beside its predictor: deep and cold fusion
     hypothesis.py  what searches return, and the words that subwords spell
     objective.py   all losses of a training, with CTC on the same encoder
     task.py        the losses over the course of a training, and the error rate of greedy search

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from steno_models.fusion.section import FusionSection, check_encoder
 from steno_models.training.sections import Amount, Count, Share, with_encoder_kind
 from steno_models.training.speech_sections import SpeechConfig
 from steno_models.training.toml_file import converted, read_table
@@ -51,6 +52,11 @@ class TrainConfig(SpeechConfig, frozen=True, kw_only=True, forbid_unknown_fields
     family: Literal["rnnt"]
     transducer: Transducer = Transducer()
     loss: Loss = Loss()
+    fusion: FusionSection | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the fields must be together."""
+        check_encoder(self.fusion, self.init_encoder)
 
 
 def read_config(path: Path) -> TrainConfig:

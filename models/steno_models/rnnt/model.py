@@ -9,6 +9,9 @@ from steno_models.encoders.build import EncoderOptions, build_encoder
 from steno_models.encoders.conformer import ConformerOptions
 from steno_models.encoders.protocol import Context
 from steno_models.errors import ConfigError
+from steno_models.fusion.language import LanguageNetwork
+from steno_models.fusion.layers import FusionOptions, build_fusion, check_fusion
+from steno_models.rnnt.fused import FusedPredictor
 from steno_models.rnnt.joiner import FactorisedJoiner, Joiner
 from steno_models.rnnt.predictor import Cell, RecurrentPredictor, StatelessPredictor
 
@@ -28,6 +31,7 @@ class TransducerOptions:
             first.
         joiner_width: of what encoder and predictor are projected to.
         dropout: of the predictor.
+        fusion: of what lets a language model in beside the predictor, None if none is.
     """
 
     encoder: EncoderOptions = field(default_factory=ConformerOptions)
@@ -39,6 +43,7 @@ class TransducerOptions:
     joiner: Literal["softmax", "factorised"] = "softmax"
     joiner_width: int = 256
     dropout: float = 0.1
+    fusion: FusionOptions | None = None
 
     def __post_init__(self) -> None:
         for name in ("predictor_width", "predictor_layers", "context", "joiner_width"):
@@ -52,6 +57,7 @@ class TransducerModel(nn.Module):
     Args:
         options: its shape.
         tokens: V, the number of tokens with the blank, which is token 0.
+        language: the language model, where `options` have a fusion.
 
     Attributes:
         encoder: the encoder.
@@ -59,27 +65,15 @@ class TransducerModel(nn.Module):
         joiner: the joiner.
     """
 
-    predictor: RecurrentPredictor | StatelessPredictor
+    predictor: RecurrentPredictor | StatelessPredictor | FusedPredictor
 
-    def __init__(self, options: TransducerOptions, tokens: int) -> None:
+    def __init__(
+        self, options: TransducerOptions, tokens: int, language: LanguageNetwork | None = None
+    ) -> None:
         super().__init__()
         self.encoder = build_encoder(options.encoder)
-        match options.predictor:
-            case "recurrent":
-                self.predictor = RecurrentPredictor(
-                    tokens,
-                    options.predictor_width,
-                    layers=options.predictor_layers,
-                    cell=options.cell,
-                    dropout=options.dropout,
-                )
-            case "stateless":
-                self.predictor = StatelessPredictor(
-                    tokens,
-                    options.predictor_width,
-                    context=options.context,
-                    dropout=options.dropout,
-                )
+        predictor = _predictor(options, tokens)
+        self.predictor = _fused(predictor, options.fusion, language, tokens)
         joiner = {"softmax": Joiner, "factorised": FactorisedJoiner}[options.joiner]
         self.joiner = joiner(
             encoder=self.encoder.width,
@@ -105,3 +99,36 @@ class TransducerModel(nn.Module):
             self.joiner.encoder(steps).unsqueeze(2), self.joiner.predictor(predicted).unsqueeze(1)
         )
         return logits
+
+
+def _predictor(options: TransducerOptions, tokens: int) -> RecurrentPredictor | StatelessPredictor:
+    match options.predictor:
+        case "recurrent":
+            return RecurrentPredictor(
+                tokens,
+                options.predictor_width,
+                layers=options.predictor_layers,
+                cell=options.cell,
+                dropout=options.dropout,
+            )
+        case "stateless":
+            return StatelessPredictor(
+                tokens,
+                options.predictor_width,
+                context=options.context,
+                dropout=options.dropout,
+            )
+
+
+def _fused(
+    predictor: RecurrentPredictor | StatelessPredictor,
+    fusion: FusionOptions | None,
+    language: LanguageNetwork | None,
+    tokens: int,
+) -> RecurrentPredictor | StatelessPredictor | FusedPredictor:
+    """Return `predictor`, with a language model where there is a fusion."""
+    check_fusion(fusion, language, tokens)
+    if fusion is None or language is None:
+        return predictor
+    layers = build_fusion(fusion, language, heard=predictor.width, width=predictor.width)
+    return FusedPredictor(predictor, layers)

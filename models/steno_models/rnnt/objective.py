@@ -9,12 +9,14 @@ over the warm-up the weights become those that were asked for. The CTC losses sh
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from steno_models.encoders.protocol import Context
+from steno_models.rnnt.fused import FusedPredictor
 from steno_models.rnnt.loss import windowed_loss
 from steno_models.rnnt.model import TransducerModel
 from steno_models.rnnt.pruned import Simple, prune, simple_loss, take_columns
@@ -62,21 +64,43 @@ class TrainingTransducer(nn.Module):
         columns: S, cells of the lattice that the full joiner is run for at each step; with as
             many as a target has labels, and one, nothing is pruned.
         fast_emit: see `transducer_loss`.
+        only_fusion: whether all weights of the model stay as they are but those of the predictor's
+            fusion and of the joiner's output.
     """
 
     batches_seen: Tensor
 
-    def __init__(self, model: TransducerModel, *, columns: int, fast_emit: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: TransducerModel,
+        *,
+        columns: int,
+        fast_emit: float = 0.0,
+        only_fusion: bool = False,
+    ) -> None:
         super().__init__()
         self.model = model
         self._columns = columns
         self._fast_emit = fast_emit
+        self._only_fusion = only_fusion
         width, tokens = model.encoder.width, model.joiner.output.out_features
         self.simple_encoder = nn.Linear(width, tokens)
         self.simple_predictor = nn.Linear(model.predictor.width, tokens, bias=False)
         self.ctc_output = nn.Linear(width, tokens)
         self.middle_ctc_output = nn.Linear(width, tokens)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+        if only_fusion:
+            model.requires_grad_(requires_grad=False)
+            model.joiner.output.requires_grad_()
+            if isinstance(model.predictor, FusedPredictor):
+                model.predictor.fusion.requires_grad_()
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PyTorch
+        """Begin or end training; an encoder that is not trained hears as it will later."""
+        super().train(mode)
+        if self._only_fusion:
+            self.model.encoder.eval()
+        return self
 
     def count_batch(self) -> int:
         """Return how many batches were counted before, and count one more."""

@@ -23,7 +23,7 @@ from steno_models.types import FloatArray
 
 GROUPS = ("bp", "dt", "gkcq", "fv", "szx", "mn", "iey", "ouw", "lr", "a", "hj", "'")
 DOMAINS = {"novels": "novels.txt.xz", "medical": "medical_qa.txt.xz"}
-WORDS = 4
+WORDS = 2
 _RATE = 16_000
 
 _LM = """kind = "recurrent"
@@ -33,7 +33,7 @@ dev = ["{name}-dev.txt"]
 context = "sentence"
 units = {{ kind = "characters" }}
 network = {{ width = 64, cells = 192 }}
-run = {{ rows = 64, length = 32, bf16 = false, evaluate_every = 400, checkpoint_every = 400 }}
+run = {{ rows = 64, length = 32, bf16 = false, evaluate_every = 200, checkpoint_every = 400 }}
 optim = {{ total_steps = {lm_steps}, learning_rate = 5e-3, warmup_steps = 40 }}
 """
 _SPELLER = """family = "las"
@@ -43,7 +43,7 @@ units = {{ kind = "characters" }}
 encoder = {{ width = 64, layers = 2, heads = 2, feed_forward = 128, kernel = 7, {channels} }}
 chunks = {{ unlimited_share = 1.0, dev_chunk = 1000, dev_left = 1 }}
 augment = {{ mask_share = 0.0 }}
-loss = {{ ctc = 0.3, smoothing = 0.05 }}
+loss = {{ ctc = 0.5, smoothing = 0.05 }}
 search = {{ beam = 1, labels_per_step = 0.7 }}
 {fusion}
 [speller]
@@ -67,7 +67,7 @@ ema_decay = 0.98
 _FUSIONS = {
     "plain": "",
     "cold": 'fusion = { kind = "cold", language_model = "lm-novels/lm", width = 64 }',
-    "deep": 'fusion = { kind = "deep", language_model = "lm-novels/lm", speller = "plain" }',
+    "deep": 'fusion = { kind = "deep", language_model = "lm-novels/lm", after = "plain" }',
 }
 _TABLE = """folder = "table"
 plain = "plain.toml"
@@ -88,7 +88,7 @@ manifest = "medical-test.jsonl"
 
 
 def phrases(path: Path, skip: int) -> Iterator[str]:
-    """Pieces of four words from a text, after so many of its characters."""
+    """Pieces of two words from a text, after so many of its characters."""
     with lzma.open(path, "rt", encoding="utf-8") as text:
         text.read(skip)
         for line in text:
@@ -104,7 +104,7 @@ def sound(text: str, rng: np.random.Generator) -> FloatArray:
     pitch = rng.uniform(0.97, 1.03)
     parts = [np.zeros(1600)]
     for letter in text:
-        t = np.arange(int(_RATE * rng.uniform(0.07, 0.11))) / _RATE
+        t = np.arange(int(_RATE * rng.uniform(0.08, 0.12))) / _RATE
         if letter == " ":
             parts.append(0 * t)
             continue
@@ -113,7 +113,7 @@ def sound(text: str, rng: np.random.Generator) -> FloatArray:
         waves = sum(np.sin(2 * np.pi * pitch * f * t) for f in chord)
         parts.append(np.hanning(len(t)) * waves)
     clean = np.concatenate([*parts, np.zeros(1600)])
-    noisy: FloatArray = (0.1 * clean + rng.normal(0, 0.05, len(clean))).astype(np.float32)
+    noisy: FloatArray = (0.1 * clean + rng.normal(0, 0.03, len(clean))).astype(np.float32)
     return noisy
 
 
@@ -173,10 +173,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="the folder above text/")
-    parser.add_argument("--steps", type=int, default=900, help="of the spellers' trainings")
+    parser.add_argument("--steps", type=int, default=600, help="of the spellers' trainings")
     asked = parser.parse_args()
-    prepare(asked.folder, asked.data, train=2500, test=150, text=60_000)
-    write_recipes(asked.folder, steps=asked.steps, lm_steps=1200)
+    prepare(asked.folder, asked.data, train=3000, test=150, text=50_000)
+    write_recipes(asked.folder, steps=asked.steps, lm_steps=400)
     print(f"steno-models fusion-table {asked.folder / 'table.toml'}")  # noqa: T201 - the next step
 
 

@@ -52,7 +52,7 @@ manifest = "speech.jsonl"
 """
 FUSIONS = {
     "plain": "",
-    "deep": 'fusion = { kind = "deep", language_model = "lm-one/lm", speller = "plain" }',
+    "deep": 'fusion = { kind = "deep", language_model = "lm-one/lm", after = "plain" }',
     "cold": 'fusion = { kind = "cold", language_model = "lm-one/lm", width = 6 }',
 }
 TABLE = """folder = "table"
@@ -141,7 +141,7 @@ def test_one_command_trains_and_measures_every_fusion(
 def check_refusals(folder: Path) -> None:
     """What a fused speller cannot be used for, and language models that do not fit."""
     config = read_config(folder / "cold.toml")
-    with pytest.raises(ConfigError, match="without a language model, found cold fusion"):
+    with pytest.raises(ConfigError, match="without a language model within, found cold"):
         TrainedLas.load(config)
     with pytest.raises(ConfigError, match=r"without a fusion for a bundle.*found cold"):
         create_bundle([str(folder / "cold.toml"), str(folder / "bundle")])
@@ -161,12 +161,15 @@ def check_refusals(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fusion", "message"),
     [
-        ('{ kind = "deep", language_model = "x" }', "expected the speller .* found none"),
-        ('{ kind = "cold", language_model = "x", speller = "y" }', "expected no speller"),
+        (
+            '{ kind = "deep", language_model = "x" }',
+            "training that deep fusion comes after, found none",
+        ),
+        ('{ kind = "cold", language_model = "x", after = "y" }', "begin by itself, found it after"),
         ('{ kind = "warm", language_model = "x" }', "invalid enum value 'warm'"),
         (
-            '{ kind = "deep", language_model = "x", speller = "y" }\ninit_encoder = "z"',
-            "expected no init_encoder beside a speller",
+            '{ kind = "deep", language_model = "x", after = "y" }\ninit_encoder = "z"',
+            "expected no init_encoder beside a training",
         ),
     ],
 )
@@ -204,7 +207,7 @@ def test_the_shipped_recipes_belong_together(monkeypatch: pytest.MonkeyPatch) ->
     assert plain.encoder == deep.encoder == cold.encoder
     assert deep.fusion is not None
     assert cold.fusion is not None
-    assert deep.fusion.speller == plain.folder
+    assert deep.fusion.after == plain.folder
     language = read_language_model(RECIPES.parent / "lm/recurrent/novels-subwords.toml")
     assert deep.fusion.language_model == cold.fusion.language_model == language.folder / "lm"
     assert language.units.tokens == plain.folder / "tokens.txt"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.models.las import tiny_las as tiny
-from tests.models.las.tiny_language import Ignorant, TinyLanguage
+from tests.models.tiny_language import Ignorant, TinyLanguage
 from torch import Tensor
 
 from steno_models.errors import ConfigError
