@@ -233,11 +233,12 @@ def _directories(found: Findings, settings: Config) -> None:
             found.fault(matter, f"{option}: expected a folder that can be written, found {fault}")
         else:
             found.ok(matter, str(directory) if directory.exists() else f"{directory}, to be made")
-    if settings.server.behind_balancer and directory_of(settings.server) is None:
+    is_one_of_many = settings.server.behind_balancer or settings.mqtt.group is not None
+    if is_one_of_many and directory_of(settings.server) is None:
         found.warn(
             "state",
-            "expected server.state_directory to be a folder that all daemons behind the balancer "
-            "see, found none: a client that comes back to another loses its session",
+            "expected server.state_directory to be a folder that all daemons behind the balancer, "
+            "or of the group, see, found none: who comes back to another loses the session",
         )
 
 

@@ -8,6 +8,7 @@ from steno_daemon import activation
 from steno_daemon.auth import is_loopback
 from steno_daemon.config import MqttConfig, WyomingConfig
 from steno_daemon.dialects.hermes import SESSION_TOPICS
+from steno_daemon.neighbours import check_group
 from steno_daemon.transports.announcing import check_zeroconf
 from steno_daemon.transports.mqtt_link import open_link, password_of
 from steno_daemon.transports.tcp import check_reach
@@ -43,6 +44,9 @@ def check_mqtt(found: "Findings", place: MqttConfig) -> None:
     with found.looking_at("mqtt"):
         asyncio.run(_try(place))
         found.ok("mqtt", f"{place.host}:{place.port} lets the daemon in")
+    if place.group is not None:
+        with found.looking_at("mqtt"):
+            check_group(place)
     if not (place.own or place.hermes):
         found.warn("mqtt", "expected mqtt.own or mqtt.hermes to be true, found neither")
     if not place.tls and not is_loopback(place.host):
@@ -59,5 +63,8 @@ def check_domains(found: "Findings", place: MqttConfig, known: Collection[str]) 
 
 
 async def _try(place: MqttConfig) -> None:
+    own = f"{place.topic}/+/audio"
+    if place.group is not None:
+        own = f"$share/{place.group}/{place.topic}/+/open"
     async with open_link(place, None) as link:
-        await link.subscribe([f"{place.topic}/+/audio", *SESSION_TOPICS])
+        await link.subscribe([own, *SESSION_TOPICS])

@@ -224,6 +224,9 @@ class MqttConfig(_Section, frozen=True, kw_only=True):
     """Audio that may wait for one session."""
     max_sessions: Count | None = None
     """At once; left out, as many as the daemon takes."""
+    group: Annotated[str, msgspec.Meta(pattern="^[^+#/\\x00]+$")] | None = None
+    """Daemons of one group share the sessions under the daemon's own topics: whoever has room takes
+    what is asked for under PREFIX/NAME/open. Left out, this daemon takes all of them."""
 
 
 class RecordingConfig(_Section, frozen=True, kw_only=True):
@@ -247,7 +250,7 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     fall behind; if not, the same audio always gives the same words."""
     threads: Count = 1
     """Threads of the encoder; one leaves the other cores to the rest of the machine."""
-    max_batch: Count = 4
+    max_batch: Count = 8
     """Sessions that are decoded together; with more each is cheaper, and all wait for the last."""
     batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
     """How long a chunk from within speech waits for those of other sessions where there are eight
@@ -284,6 +287,12 @@ class Config(_Section, frozen=True, kw_only=True):
     mqtt: MqttConfig = MqttConfig()
     recording: RecordingConfig = RecordingConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def shares_clients(self) -> bool:
+        """Whether a client that comes back may come to another daemon."""
+        server = self.server
+        return server.reuse_port or server.behind_balancer or self.mqtt.group is not None
 
 
 HASH = "64 hexadecimal digits in small letters, as `stenod --hash-token` prints them"

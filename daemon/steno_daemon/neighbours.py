@@ -12,10 +12,12 @@ from steno_daemon.dialects.broker import Broker
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.conversation import Post, Switchboard
 from steno_daemon.dialects.hermes import Hermes, Sites
+from steno_daemon.errors import ConfigError
 from steno_daemon.metrics import Metrics
 from steno_daemon.streams import Streams
 from steno_daemon.transports.announcing import Announcement
 from steno_daemon.transports.mqtt import MqttService
+from steno_daemon.transports.mqtt_group import Group
 from steno_daemon.transports.tcp import WyomingListener, open_sockets
 from steno_daemon.transports.terms import Terms
 from steno_daemon.transports.voice import Hall
@@ -69,6 +71,8 @@ class Neighbours:
 
             boards = switchboards(config.mqtt, catalogue)
             self._mqtt = MqttService(config.mqtt, hall, boards, self._facts)
+            if config.mqtt.own and config.mqtt.group is not None:
+                self._mqtt.join(lambda hall: Group(config.mqtt, catalogue, hall))
 
     @property
     def addresses(self) -> list[str]:
@@ -98,6 +102,8 @@ class Neighbours:
         """Let nobody more in; those who are here go on."""
         if self._announcement is not None:
             await self._announcement.withdraw()
+        if self._mqtt is not None:
+            self._mqtt.stop_asking()
         if self._wyoming is not None:
             self._wyoming.stop_listening()
 
@@ -146,12 +152,17 @@ class Neighbours:
 
 
 def switchboards(config: MqttConfig, catalogue: Catalogue) -> dict[str, Switchboard]:
-    """Return what reads the messages of the broker, by the name of the dialect."""
+    """Return what reads the messages of the broker, by the name of the dialect.
+
+    Raises:
+        ConfigError: several daemons would answer the same sites.
+    """
+    check_group(config)
     found: dict[str, Switchboard] = {}
     if config.hermes:
         sites = Sites(config.sites, config.domains, partials=config.partials)
         found["hermes"] = Hermes(catalogue, sites, time.monotonic)
-    if config.own:
+    if config.own and config.group is None:
         found["own"] = Broker(
             catalogue,
             config.topic,
@@ -160,6 +171,19 @@ def switchboards(config: MqttConfig, catalogue: Catalogue) -> dict[str, Switchbo
             clock=time.monotonic,
         )
     return found
+
+
+def check_group(config: MqttConfig) -> None:
+    """Check that no two daemons of a group answer the same sites of Hermes, which knows no groups.
+
+    Raises:
+        ConfigError: they would.
+    """
+    if config.group is not None and config.hermes and not config.sites:
+        raise ConfigError(
+            "mqtt.group: expected mqtt.hermes = false, or mqtt.sites that no other daemon of the "
+            "group has, found every site served by each"
+        )
 
 
 def address_of(bound: socket.socket) -> str:

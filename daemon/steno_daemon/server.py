@@ -316,7 +316,7 @@ class Daemon:
             rules=Rules().changed(config.endpointing),
             session_s=config.limits.session_s,
             resume_s=config.server.resume_s,
-            shares_port=config.server.reuse_port or config.server.behind_balancer,
+            shares_port=config.shares_clients,
             fill=self._smith,
             words=self._word_limits,
             features=self._model.recogniser.features,

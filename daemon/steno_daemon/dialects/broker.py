@@ -7,7 +7,8 @@
     PREFIX/NAME/state     "listening" or "idle", retained
 
 NAME is any word that the client chooses; what is sent under one name is one session after the
-other. The first audio opens one, so a microcontroller needs to know of nothing else.
+other. The first audio opens one, so a microcontroller needs to know of nothing else. Daemons that
+share the work are spoken to otherwise: see `transports.mqtt_claim`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -166,13 +167,13 @@ class Broker:
             self._not_before_s.pop(key, None)
             if len(name) > NAME_CHARS_MAX:
                 topic = f"{self._prefix}/{name}/events"
-                yield _refusal(topic, f"a name of {NAME_CHARS_MAX} characters", shorten(name))
+                yield refusal_post(topic, f"a name of {NAME_CHARS_MAX} characters", shorten(name))
                 return
             try:
                 model = self._catalogue.language_model(self._domains.get(name))
             except UnknownModelError as error:
                 expected = "one of " + ", ".join(error.expected)
-                yield _refusal(f"{self._prefix}/{name}/events", expected, error.found)
+                yield refusal_post(f"{self._prefix}/{name}/events", expected, error.found)
                 return
             self._open[key] = None
             yield Open(key, BrokerSession(f"{self._prefix}/{name}", model, partials=self._partials))
@@ -184,7 +185,13 @@ def status_post(prefix: str, facts: Mapping[str, object]) -> Post:
     return Post(f"{prefix}/status", msgspec.json.encode(facts), is_retained=True)
 
 
-def _refusal(topic: str, expected: str, found: str) -> Post:
+def member_post(prefix: str, name: str, facts: Mapping[str, object]) -> Post:
+    """Return the post that says how one daemon of a group is; of one that is gone nothing stays."""
+    said = msgspec.json.encode(facts) if facts.get("state") == "online" else b""
+    return Post(f"{prefix}/daemons/{name}", said, is_retained=True)
+
+
+def refusal_post(topic: str, expected: str, found: str) -> Post:
     """Return the error of a session that cannot be opened."""
     error = wire.Error(
         seq=0,

@@ -9,13 +9,16 @@ port, and know nothing of it.
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from socket import gethostname
 
 from steno_daemon.config import MqttConfig
-from steno_daemon.dialects.broker import status_post
+from steno_daemon.dialects.broker import member_post, status_post
 from steno_daemon.dialects.conversation import Key, Message, Open, Order, Post, Switchboard, Tell
 from steno_daemon.errors import BrokerError, StenoDaemonError
+from steno_daemon.transports.mqtt_group import Group
 from steno_daemon.transports.mqtt_link import Delivery, Link, OpenLink, open_link
 from steno_daemon.transports.posting import Posting
 from steno_daemon.transports.voice import Hall, Voice, no_place
@@ -59,6 +62,8 @@ class MqttService:
         self._posting = Posting(self._lose)
         self._hall = hall(self._posting.put)
         self._hall.metrics.broker(is_connected=False)
+        self._group: Group | None = None
+        self._name = config.client_id or f"{gethostname()}-{secrets.token_hex(4)}"
         self._switchboards = switchboards
         self._facts = facts
         self._open_link = open_link
@@ -78,8 +83,9 @@ class MqttService:
             "broker": f"{self._config.host}:{self._config.port}",
             "since_s": round(time.monotonic() - self._since_s, 1),
             "reason": self._reason,
-            "sessions": len(self._voices),
+            "sessions": len(self._voices) + len(self._group or ()),
             "unsent": len(self._posting),
+            **({"in_group": self._group.is_member} if self._group is not None else {}),
         }
 
     async def run(self) -> None:
@@ -102,6 +108,21 @@ class MqttService:
             for voice, _ in list(self._voices.values()):
                 voice.abort()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._group is not None:
+                await self._group.close()
+
+    def join(self, group: Callable[[Hall], Group]) -> None:
+        """Share the sessions that others ask for; call it before `run`.
+
+        Args:
+            group: returns this daemon's place among the others, given where sessions are heard.
+        """
+        self._group = group(self._hall)
+
+    def stop_asking(self) -> None:
+        """Leave the sessions that are asked for to the others of the group."""
+        if self._group is not None:
+            self._group.leave()
 
     def leave(self) -> None:
         """Say goodbye to the broker, once it has what there is for it."""
@@ -112,11 +133,12 @@ class MqttService:
     async def _serve(self, link: Link) -> None:
         """Read and post until the broker is gone or the daemon goes down."""
         topics = [topic for board in self._switchboards.values() for topic in board.topics]
-        await link.subscribe(topics)
-        work = [
-            asyncio.create_task(one)
-            for one in (self._read(link), self._publish(link), self._tell_status(link))
-        ]
+        if topics:
+            await link.subscribe(topics)
+        parts = [self._read(link), self._publish(link), self._tell_status(link)]
+        if self._group is not None:
+            parts.append(self._group.stay(link))
+        work = [asyncio.create_task(one) for one in parts]
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await asyncio.wait({*work, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -168,7 +190,9 @@ class MqttService:
 
     def _status(self, state: str) -> Post:
         facts = self._facts() if state == "online" else {}
-        return status_post(self._config.topic, {"state": state, **facts})
+        if self._group is None:
+            return status_post(self._config.topic, {"state": state, **facts})
+        return member_post(self._config.topic, self._name, {"state": state, **facts})
 
     async def _wait(self) -> None:
         """Wait for the next try."""
@@ -212,7 +236,9 @@ class MqttService:
     # The sessions.
 
     def _take(self, delivery: Delivery) -> None:
-        """Let the switchboards read what came."""
+        """Let the group or the switchboards read what came."""
+        if self._group is not None and self._group.take(delivery):
+            return
         for board in self._switchboards.values():
             for order in board.read(delivery.topic, delivery.payload):
                 self._obey(order, board)

@@ -1,6 +1,7 @@
 """One connection to an MQTT broker, by aiomqtt."""
 
 import contextlib
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 CREDENTIAL = "mqtt-password"
 """What `LoadCredential=` of a unit calls the file of the password."""
+_silent = logging.getLogger(f"{__name__}.paho")
+_silent.setLevel(logging.CRITICAL)
+"""It calls every broken connection an error, in words of its own; `MqttService` tells of them."""
 TIMEOUT_S = 10.0
 """For the broker to answer."""
+OFFSET_DIGITS = 19
 QUEUED_MAX = 10_000
 """Messages that wait to be read; further ones are lost, which takes a daemon that hangs."""
 
@@ -32,11 +37,13 @@ class Delivery:
         topic: where it was published.
         payload: what it says.
         is_retained: whether it is an old one that the broker kept.
+        at: where its audio begins, in bytes since the start of the stream, if it says so.
     """
 
     topic: str
     payload: bytes
     is_retained: bool = False
+    at: int | None = None
 
 
 class Link(Protocol):
@@ -47,6 +54,13 @@ class Link(Protocol):
 
         Raises:
             BrokerError: the broker does not give it.
+        """
+
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Ask no more for what is published under topics.
+
+        Raises:
+            BrokerError: the broker does not answer.
         """
 
     async def publish(self, post: Post) -> None:
@@ -70,15 +84,21 @@ OpenLink: TypeAlias = Callable[[MqttConfig, Post | None], AbstractAsyncContextMa
 class MqttLink:
     """A connection by aiomqtt."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: "Client", *, is_mqtt5: bool) -> None:
         self._client = client
+        self._is_mqtt5 = is_mqtt5
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Ask for what is published under topics."""
         from aiomqtt import MqttError  # noqa: PLC0415 — optional
+        from paho.mqtt.subscribeoptions import SubscribeOptions  # noqa: PLC0415 — optional
 
         try:
-            granted = await self._client.subscribe([(topic, 1) for topic in topics])
+            if self._is_mqtt5:
+                how = SubscribeOptions(qos=1)
+                granted = await self._client.subscribe([(topic, how) for topic in topics])
+            else:
+                granted = await self._client.subscribe([(topic, 1) for topic in topics])
         except MqttError as error:
             raise _error("to subscribe", error) from None
         codes = [one if isinstance(one, int) else one.value for one in granted]
@@ -87,6 +107,15 @@ class MqttLink:
             raise BrokerError(
                 f"expected to subscribe, found that the broker refuses {', '.join(refused)}"
             )
+
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Ask no more for what is published under topics."""
+        from aiomqtt import MqttError  # noqa: PLC0415 — optional
+
+        try:
+            await self._client.unsubscribe(list(topics))
+        except MqttError as error:
+            raise _error("to unsubscribe", error) from None
 
     async def publish(self, post: Post) -> None:
         """Publish a post."""
@@ -106,7 +135,10 @@ class MqttLink:
             async for message in self._client.messages:
                 payload = message.payload
                 data = payload if isinstance(payload, bytes) else str(payload or "").encode()
-                yield Delivery(str(message.topic), data, is_retained=message.retain)
+                said = getattr(message.properties, "UserProperty", None) or []
+                yield Delivery(
+                    str(message.topic), data, is_retained=message.retain, at=offset_of(said)
+                )
         except MqttError as error:
             raise _error("the broker to stay", error) from None
 
@@ -124,7 +156,7 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
         ConfigError: what the configuration names is not there.
     """
     try:
-        from aiomqtt import Client, MqttError, Will  # noqa: PLC0415 — optional
+        from aiomqtt import Client, MqttError, ProtocolVersion, Will  # noqa: PLC0415 — optional
     except ImportError:
         raise ConfigError(
             "mqtt: expected the package aiomqtt, found none: pip install 'steno-asr[mqtt]'"
@@ -139,17 +171,30 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
         timeout=TIMEOUT_S,
         keepalive=config.keepalive_s,
         tls_context=tls_of(config),
+        logger=_silent,
         max_queued_incoming_messages=QUEUED_MAX,
+        protocol=ProtocolVersion.V5 if config.group is not None else None,
     )
     try:
         await client.__aenter__()
     except MqttError as error:
         raise _error(f"an MQTT broker at {config.host}:{config.port}", error) from None
     try:
-        yield MqttLink(client)
+        yield MqttLink(client, is_mqtt5=config.group is not None)
     finally:
         with contextlib.suppress(MqttError):  # it was gone before
             await client.__aexit__(None, None, None)
+        with contextlib.suppress(MqttError):  # asyncio complains of an end that nobody asks about
+            async for _ in client.messages:
+                pass
+
+
+def offset_of(properties: Sequence[tuple[str, str]]) -> int | None:
+    """Return where the user properties of a message say that its audio begins, if they do."""
+    for name, value in properties:
+        if name == "at" and value.isascii() and value.isdecimal() and len(value) < OFFSET_DIGITS:
+            return int(value)
+    return None
 
 
 def password_of(config: MqttConfig, environment: Mapping[str, str] = os.environ) -> str | None:
