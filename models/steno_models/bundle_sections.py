@@ -37,6 +37,8 @@ class SpellerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         coverage: what it counts to have looked at all.
         labels_per_step: no text has more labels for each encoder step.
         label_score: added for each label.
+        internal_weight: of what the speller says without sound, which is taken away from what the
+            language model says.
     """
 
     width: int
@@ -51,6 +53,7 @@ class SpellerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     coverage: float = 0.0
     labels_per_step: float = 1.0
     label_score: float = 0.0
+    internal_weight: float = 0.0
 
 
 class HmmSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

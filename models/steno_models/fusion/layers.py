@@ -78,8 +78,9 @@ class Fusion(nn.Module, ABC):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PyTorch
         """Move the language model with all else, from device to device and type to type."""
-        self.language._apply(fn, recurse)  # noqa: SLF001 - PyTorch's own way down
-        return super()._apply(fn, recurse)
+        self.language._apply(fn, recurse)  # type: ignore[no-untyped-call]  # noqa: SLF001 - PyTorch's own way down
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def start(self, utterances: int, hypotheses: int) -> Tensor:
         """Return (B, K, …) what the language model remembers before any token."""
@@ -90,7 +91,7 @@ class Fusion(nn.Module, ABC):
     def read(self, tokens: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden states, (B, K, D), after one more of `tokens`, (B, K), and the memory."""
         hidden, after = self.language.read(tokens.long().flatten(), memory.flatten(0, 1))
-        return hidden.unflatten(0, tokens.shape), after.unflatten(0, tokens.shape)
+        return hidden.view(*tokens.shape, -1), after.view(*tokens.shape, *after.shape[1:])
 
     @abstractmethod
     def forward(self, heard: Tensor, hidden: Tensor) -> Tensor:

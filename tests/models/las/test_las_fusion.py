@@ -2,16 +2,21 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from msgspec import structs
+from numpy.typing import NDArray
+from tests.models import tiny_bundles
 from tests.models.las import tiny_las as tiny
 from tests.models.tiny_language import Ignorant, TinyLanguage
 from torch import Tensor
 
-from steno_models.errors import ConfigError
+from steno_models import bundle, bundle_speller
+from steno_models.errors import BundleError, ConfigError
 from steno_models.fusion.language import LanguageNetwork
 from steno_models.fusion.layers import ColdFusion, DeepFusion, FusionOptions
 from steno_models.fusion.scorer import DensityRatio, LanguageSteps, StepScorer
@@ -293,7 +298,7 @@ def test_what_many_texts_begin_with_is_read_once() -> None:
     class Counted(LanguageSteps):
         reads = 0
 
-        def read(self, token: int, memory: Tensor) -> tuple[np.ndarray, Tensor]:  # type: ignore[type-arg]
+        def read(self, token: int, memory: Tensor) -> tuple[NDArray[np.float64], Tensor]:
             self.reads += 1
             return super().read(token, memory)
 
@@ -314,6 +319,27 @@ def test_what_a_speller_says_unheard_does_not_depend_on_how_much_there_is_to_loo
         state, log_prob = scorer.advance(state, token)
         found.append(log_prob)
     assert [*found, scorer.end(state)] == pytest.approx(unheard(model, (1, 2, 2)), abs=1e-5)
+
+
+def test_a_bundle_takes_away_what_its_speller_knows(tmp_path: Path) -> None:
+    path = tiny_bundles.speller(tmp_path / "bundle")
+    description = bundle.describe(path)
+    assert description.las is not None
+    lessened = structs.replace(
+        description, las=structs.replace(description.las, internal_weight=0.2)
+    )
+    recognisers = [bundle_speller.load(path, each) for each in (description, lessened)]
+    plain, scorer = (each.searches["general"].fusion.scorer for each in recognisers)
+    assert plain is not None
+    assert isinstance(scorer, DensityRatio)
+    known = StepScorer(InternalSteps(recognisers[1].model.speller))
+    (_, wanted), (_, found) = (each.advance(each.start(), 5) for each in (plain, scorer))
+    taken = 0.2 / description.search.lm_weight * known.advance(known.start(), 5)[1]
+    assert found == pytest.approx(wanted - taken, abs=1e-6)
+    search = structs.replace(description.search, lm_weight=0.0)
+    without = structs.replace(lessened, search=search)
+    with pytest.raises(BundleError, match="expected an lm_weight above 0"):
+        bundle_speller.load(path, without)
 
 
 def test_a_ratio_below_nothing_is_refused() -> None:

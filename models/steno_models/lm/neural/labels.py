@@ -32,4 +32,4 @@ class LabelNetwork(LanguageNetwork):
         """Return (…, V) ln p of what follows hidden states, (…, D)."""
         vectors = self.network.embedding.weight
         found = self.network.softmax.all(hidden.reshape(-1, hidden.shape[-1]), vectors)
-        return found.unflatten(0, hidden.shape[:-1])
+        return found.view(*hidden.shape[:-1], -1)
