@@ -70,6 +70,7 @@ class LexiconRecogniser:
             ConfigError: no such language model, or an impossible chunk.
         """
         check_wishes(options)
+        options = _after_finals(options)
         search = self._language_model(options).search
         return State(
             options,
@@ -88,7 +89,7 @@ class LexiconRecogniser:
         Raises:
             ConfigError: no such language model.
         """
-        options = replace(state.options, language_model=language_model)
+        options = _after_finals(replace(state.options, language_model=language_model))
         search = self._language_model(options).search
         searched = search.start()
         if state.log_probs:
@@ -280,3 +281,11 @@ class LexiconRecogniser:
     def _context(self, options: DecodeOptions) -> Context:
         chunk = options.chunk_steps or self.context.chunk_steps
         return self._ear.context(chunk, self.context.left_steps)
+
+
+def _after_finals(options: DecodeOptions) -> DecodeOptions:
+    """Return the options with the language model that counts after the stream's finals so far."""
+    model = options.language_model
+    if isinstance(model, str) or model.personal is None:
+        return options
+    return replace(options, language_model=model.after(options.finals))

@@ -7,7 +7,7 @@ models; `transducer_recogniser.py`, `hmm_recogniser.py` and `speller_recogniser.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,10 @@ from steno_models.features.extractor import StreamingExtractor
 from steno_models.search.search import BeamSearch
 from steno_models.types import FloatArray
 from steno_models.vad.speech_gate import Evidence
+
+if TYPE_CHECKING:
+    from steno_models.mixture import Joint
+    from steno_models.personal import Personal
 
 # Normalised features stay within this many standard deviations, so that digital silence, far
 # below anything recorded, is just the quietest sound there is.
@@ -199,6 +203,8 @@ class LanguageModel:
             where None.
         plain: the one that this one extends; None where it extends none.
         wishes: what it has beyond that one.
+        joint: of several language models, they under one vocabulary.
+        personal: what is known of the speaker, to be put beside it where a segment begins.
     """
 
     search: BeamSearch
@@ -206,6 +212,12 @@ class LanguageModel:
     neural_share: float | None = None
     plain: "LanguageModel | None" = None
     wishes: Wishes = Wishes()
+    joint: "Joint | None" = None
+    personal: "Personal | None" = None
+
+    def after(self, finals: tuple[tuple[str, ...], ...]) -> "LanguageModel":
+        """Return what a segment is decoded with after such finals of its stream."""
+        return self if self.personal is None else self.personal.beside(self, finals)
 
 
 class HasChunk(Protocol):

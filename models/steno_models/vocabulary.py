@@ -21,6 +21,7 @@ import numpy as np
 
 from steno_models.errors import DataError
 from steno_models.features.fbank import fbank
+from steno_models.mixture import Mixer
 from steno_models.recogniser import AddedWord, LanguageModel, Phrase, Wishes
 from steno_models.sounding import heard_ways
 from steno_models.text.g2p import G2P
@@ -248,12 +249,14 @@ class Extender:
 
     Attributes:
         own: the bundle's own language models, by name.
+        mix: mixes language models.
     """
 
     def __init__(
         self, symbols: Sequence[str], own: Mapping[str, LanguageModel], listen: Listen
     ) -> None:
         self.own = own
+        self.mix = Mixer(self)
         self._listen = listen
         self._symbols = {symbol: number for number, symbol in enumerate(symbols) if number}
         self._guess = Guesser()

@@ -20,7 +20,8 @@ from steno_models.lm.ngram.kernels import (
 )
 from steno_models.lm.ngram.quantise import quantise
 from steno_models.lm.ngram.trie import assemble
-from steno_models.search.ahead.kernels import AHEAD, Cache, look_ahead
+from steno_models.search.ahead.cache import AHEAD, Cache
+from steno_models.search.ahead.kernels import look_ahead
 from steno_models.search.options import SearchOptions
 from steno_models.search.search import BeamSearch
 from steno_models.search.topology import Topology, ctc, hmm

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from steno_models.lm.ngram import kernels
 from steno_models.search.hypothesis import Hypothesis, SearchWord
 from steno_models.search.search import BeamSearch
 from steno_models.search.state import SearchState
@@ -60,22 +59,9 @@ def candidate(
     """
     language = [word.log_prob for word in found.words]
     if search.has_ended(state):
-        language.append(_end_log_prob(search, found.words))
+        language.append(float(search.log_probs([word.word for word in found.words])[-1]))
     weight = search.options.lm_weight
     return Candidate(texts, found.words, spans, found.log_score, np.array(language), weight)
-
-
-def _end_log_prob(search: BeamSearch, words: Sequence[SearchWord]) -> float:
-    """Return ln p of the end of a sentence after `words`."""
-    known = int(search.lm.level_begin[2]) - 1
-    ids = [
-        word.word if word.word < known or search.unknown_word is None else search.unknown_word
-        for word in words
-    ]
-    out = np.empty(len(ids) + 1)
-    tokens = np.array([*ids, search.end_word], np.int32)
-    kernels.score_tokens(search.lm, search.start_state, tokens, out)
-    return float(out[-1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -84,6 +84,7 @@ class Rootstock:
             whole,
             max(self.tree.num_words, scion.num_words),
             max(self.tree.num_tokens, scion.num_tokens),
+            self.tree.primary,
         )
         return tree, self.unigram.grown(ahead[1:])
 

@@ -274,6 +274,8 @@ def _go_on(
     for i in range(count):
         token = current[i]
         node, last = where(model.tree, rest, token["place"])
+        # Numbers of one type, so that what is called is compiled once.
+        state, phrase = np.int64(token["lm"]), np.int64(token["phrase"])
         score = token["score"] + leave[last]
         # The words ahead look no better from further down: at most the second best of phrases.
         if score + highest < control["floor"]:
@@ -292,14 +294,14 @@ def _go_on(
             scratch.arrival[0] = token
             if not same_words[child]:
                 if child >= added_begin:
-                    ahead = look_ahead_added(model, token["lm"], child)
+                    ahead = look_ahead_added(model, state, child)
                 else:
                     ahead, history, cost = look_ahead(
-                        model, cache, token["ahead_lm"], token["ahead_cost"], child
+                        model, cache, np.int64(token["ahead_lm"]), token["ahead_cost"], child
                     )
                     new["ahead_lm"] = history
                     new["ahead_cost"] = cost
-                new["ahead"] = promise(model, limits, token["lm"], token["phrase"], child, ahead)
+                new["ahead"] = promise(model, limits, state, phrase, child, ahead)
             new["score"] = (score + log_probs[q]) + (np.float64(new["ahead"]) - token["ahead"])
             new["place"] = 2 * child + 1
             new["end"] = step + 1
@@ -334,6 +336,7 @@ def _end_words(
     tree, cache = model.tree, scratch.cache
     control, new = scratch.control[0], scratch.arrival[0]
     N, most = tree.nodes.shape[0], model.phrases.most
+    root = np.int64(0)
     for i in range(count):
         token = scratch.current[i]
         place = token["place"]
@@ -351,9 +354,9 @@ def _end_words(
             score = token["score"] + (exact - token["ahead"])
             if not score + most + max(0.0, limits.word_score) >= control["floor"]:
                 continue
-            ahead, history, cost = look_ahead(model, cache, state, np.float32(0.0), 0)
+            ahead, history, cost = look_ahead(model, cache, state, np.float32(0.0), root)
             new["phrase"] = phrase
-            new["ahead"] = promise(model, limits, state, phrase, 0, ahead)
+            new["ahead"] = promise(model, limits, state, phrase, root, ahead)
             new["ahead_lm"] = history
             new["ahead_cost"] = cost
             new["score"] = score + new["ahead"]

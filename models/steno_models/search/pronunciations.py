@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from steno_models.errors import DataError
+from steno_models.search.lexicon.kernels import CODES, WIDEST, read_lexicon, word_table
 from steno_models.types import IntArray, LongArray
 
 # word id -> its pronunciations, the primary one first, each a sequence of token ids
@@ -52,6 +53,9 @@ class Pronunciations:
         Raises:
             DataError: naming the line that has another word, another token or no token at all.
         """
+        quickly = _read_quickly(file.read_bytes(), words, symbols)
+        if quickly is not None:
+            return cls._ordered(len(words), *quickly)
         text = file.read_text(encoding="utf-8")
         numbers = {word: number for number, word in enumerate(words)}
         ids = {symbol: number for number, symbol in enumerate(symbols)}
@@ -76,15 +80,20 @@ class Pronunciations:
             raise DataError(
                 f"expected words and phones of the bundle at {file}:{line}, found {fields[field]!r}"
             )
-        tokens = np.delete(codes, begins)
-        lengths = widths - 1
-        if (np.diff(found) >= 0).all():
-            return cls(len(words), found, lengths, tokens)
-        order = np.argsort(found, kind="stable")
+        return cls._ordered(len(words), found, widths - 1, np.delete(codes, begins))
+
+    @classmethod
+    def _ordered(
+        cls, num_words: int, words: LongArray, lengths: LongArray, tokens: IntArray
+    ) -> Self:
+        """Return pronunciations that come in any order of words."""
+        if (np.diff(words) >= 0).all():
+            return cls(num_words, words, lengths, tokens)
+        order = np.argsort(words, kind="stable")
         starts = (np.cumsum(lengths) - lengths)[order]
         lengths = lengths[order]
         within = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return cls(len(words), found[order], lengths, tokens[np.repeat(starts, lengths) + within])
+        return cls(num_words, words[order], lengths, tokens[np.repeat(starts, lengths) + within])
 
     def of_words(self, words: Sequence[int]) -> list[list[list[int]]]:
         """Return the pronunciations of each of `words`, which are ids, the primary one first."""
@@ -94,3 +103,24 @@ class Pronunciations:
             [self.tokens[ends[i] - self.lengths[i] : ends[i]].tolist() for i in range(begin, end)]
             for begin, end in zip(first, last, strict=True)
         ]
+
+
+def _read_quickly(
+    data: bytes, words: Sequence[str], symbols: Sequence[str]
+) -> tuple[LongArray, LongArray, IntArray] | None:
+    """Return the words, lengths and tokens of a lexicon's lines; None where any is unusual."""
+    ids = np.full(CODES, -1, np.int32)
+    for token, phone in enumerate(symbol.encode() for symbol in symbols):
+        if len(phone) <= WIDEST:
+            ids[int.from_bytes(phone, "big")] = token
+    text = np.frombuffer("\n".join([*words, ""]).encode(), np.uint8)
+    begins = np.zeros(len(words) + 1, np.int64)
+    table = np.full(1 << (2 * len(words) + 1).bit_length(), -1, np.int32)
+    word_table(text, begins, table)
+    most = data.count(b"\n")
+    found, lengths = np.empty(most, np.int64), np.empty(most, np.int64)
+    tokens = np.empty(data.count(b" "), np.int32)
+    count, filled = read_lexicon(
+        np.frombuffer(data, np.uint8), text, begins, table, ids, found, lengths, tokens
+    )  # fmt: skip
+    return None if count < 0 else (found[:count], lengths[:count], tokens[:filled])

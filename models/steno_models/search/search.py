@@ -1,6 +1,7 @@
 """The search's calls: start, step, best, stable words, finish."""
 
 from collections import deque
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar
@@ -9,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import ConfigError, DataError
-from steno_models.lm.ngram.kernels import NgramArrays, read_only
+from steno_models.lm.ngram.kernels import NgramArrays, read_only, score_tokens
 from steno_models.search import nbest
 from steno_models.search.added import Rootstock, Ways, scion_of
+from steno_models.search.ahead.cache import AHEAD, Cache
 from steno_models.search.ahead.kernels import (
-    AHEAD,
-    Cache,
     Model,
     end_log_probs,
     unigram_ahead,
@@ -24,12 +24,14 @@ from steno_models.search.best.kernels import best_words, posteriors_of
 from steno_models.search.hypothesis import Hypothesis, SearchWord
 from steno_models.search.kernels import CONTROL, TABLE, Scratch, run
 from steno_models.search.links import kernels as link_kernels
+from steno_models.search.mixture.mixing import Mixing
 from steno_models.search.options import SearchOptions
 from steno_models.search.phrases.automaton import Phrases, build, none
 from steno_models.search.phrases.kernels import PhraseArrays
 from steno_models.search.state import (
     LINK,
     NO_ALTERNATIVE,
+    NO_HISTORIES,
     NO_LINK,
     TOKEN,
     LinkArray,
@@ -64,6 +66,7 @@ class BeamSearch:
         unknown_word: its word for those of the tree whose ids are beyond its own, such as words
             added since; None where there are none.
         options: how wide to search and how to weigh.
+        mixing: several language models instead of `lm`, if there are.
     """
 
     tree: LexiconTree
@@ -74,6 +77,7 @@ class BeamSearch:
     end_word: int
     unknown_word: int | None = None
     options: SearchOptions = field(default_factory=SearchOptions)
+    mixing: Mixing | None = None
     _model: Model = field(init=False, repr=False)
     _rootstock: list[Rootstock] = field(init=False, repr=False)
     _scratches: deque[Scratch] = field(init=False, repr=False)
@@ -100,8 +104,10 @@ class BeamSearch:
             int(unknown),
             float(self.options.new_word_bonus),
             none(),
+            self.mixing.rooted() if self.mixing else None,
         )
-        model = model._replace(unigram=_read_only(unigram_ahead(model)))
+        ahead = self.mixing.unigram() if self.mixing else unigram_ahead(model)
+        model = model._replace(unigram=_read_only(ahead))
         object.__setattr__(self, "_model", model)
         object.__setattr__(self, "_rootstock", [])
         object.__setattr__(self, "_scratches", deque())
@@ -150,10 +156,20 @@ class BeamSearch:
         object.__setattr__(other, "_model", model._replace(phrases=expected))
         return other
 
+    def remixed(self, mixing: Mixing) -> "BeamSearch":
+        """Return this search of several language models with others, or other weights.
+
+        The first ones must be the same: what was looked up of them is shared.
+        """
+        other = copy(self)
+        object.__setattr__(other, "mixing", mixing)
+        object.__setattr__(other, "_model", self._model._replace(mixture=mixing.rooted()))
+        return other
+
     @property
     def known_words(self) -> int:
         """How many words the language model has; those with further ids are unknown to it."""
-        return int(self.lm.level_begin[2]) - 1
+        return self.mixing.num_words if self.mixing else int(self.lm.level_begin[2]) - 1
 
     @property
     def num_tokens(self) -> int:
@@ -163,11 +179,12 @@ class BeamSearch:
     def start(self) -> SearchState:
         """Return the state before the first step."""
         tokens = np.zeros(1, TOKEN)
-        tokens["lm"] = tokens["ahead_lm"] = self.start_state
+        histories = self.mixing.start if self.mixing else NO_HISTORIES
+        tokens["lm"] = tokens["ahead_lm"] = len(histories) - 1 if self.mixing else self.start_state
         tokens["place"] = 2 * len(self.tree) + self.num_tokens
         tokens["link"] = NO_LINK
         tokens["alternative_link"] = NO_ALTERNATIVE
-        return SearchState(0, _read_only(tokens), _read_only(np.zeros(0, LINK)))
+        return SearchState(0, _read_only(tokens), _read_only(np.zeros(0, LINK)), (), histories)
 
     def step(
         self, log_probs: FloatArray, state: SearchState, *, beam_scale: float = 1.0
@@ -188,6 +205,8 @@ class BeamSearch:
         begin = 0
         while begin < len(rows):
             end = min(len(rows), begin + _SETTLE_STEPS - state.step % _SETTLE_STEPS)
+            if self.mixing:
+                end = min(end, begin + self.mixing.most_steps)
             state = self._run(rows[begin:end], state, beam_scale)
             if state.step % _SETTLE_STEPS == 0:
                 state = _settled(self.tree, state, self.options, self._model.phrases)
@@ -227,6 +246,21 @@ class BeamSearch:
             hypotheses.append(Hypothesis(state.settled + words, score))
         return hypotheses
 
+    def log_probs(self, words: Sequence[int]) -> DoubleArray:
+        """Return (U + 1,) ln p of each of U words and of the end, as the language model has it."""
+        known, unknown = self.known_words, self.unknown_word
+        is_new = np.array([unknown is not None and word >= known for word in words], bool)
+        if self.mixing:
+            ids = np.where(is_new, self.mixing.unknown_word, np.array(words, np.int64))
+            found = self.mixing.log_probs([*ids.tolist(), self.end_word])
+        else:
+            ids = np.where(is_new, unknown or 0, np.array(words, np.int64))
+            found = np.empty(len(ids) + 1)
+            tokens = np.array([*ids, self.end_word], np.int32)
+            score_tokens(self._model.lm, self.start_state, tokens, found)
+        found[:-1] += np.where(is_new, self.options.new_word_bonus, 0.0)
+        return found
+
     def has_ended(self, state: SearchState) -> bool:
         """Return whether a sentence can end here: `finish` then counts how likely that is."""
         return bool(_between_words(self.tree, state.tokens).any())
@@ -246,7 +280,10 @@ class BeamSearch:
         if not between.any():
             return scores
         states = _read_only(np.ascontiguousarray(tokens["lm"]))
-        ends = self.options.lm_weight * end_log_probs(self._model.lm, states, self.end_word)
+        model = self._model
+        if self.mixing:
+            model = model._replace(mixture=self.mixing.at(state.histories))
+        ends = self.options.lm_weight * end_log_probs(model, states, self.end_word)
         return np.where(between, scores + ends, -np.inf)
 
     def _run(self, log_probs: FloatArray, state: SearchState, beam_scale: float) -> SearchState:
@@ -261,18 +298,26 @@ class BeamSearch:
             scratch = self._scratches.pop()
         except IndexError:
             scratch = _new_scratch(limits.max_tokens)
+        model, memory = self._model, None
+        if self.mixing:
+            memory = self.mixing.memory(state.histories)
+            model = model._replace(mixture=memory)
         tokens, links = run(
-            self._model, limits, scratch, state.tokens, state.links, state.step, log_probs
+            model, limits, scratch, state.tokens, state.links, state.step, log_probs
         )
         self._scratches.append(scratch)
+        histories = state.histories
+        if self.mixing and memory is not None:
+            histories = self.mixing.kept(memory, tokens)
         if not len(tokens):
             raise DataError(
                 "expected log probabilities with some token possible at each step, found none in "
                 f"steps {state.step} to {state.step + len(log_probs)}"
             )
         return SearchState(
-            state.step + len(log_probs), _read_only(tokens), _read_only(links), state.settled
-        )
+            state.step + len(log_probs), _read_only(tokens), _read_only(links), state.settled,
+            histories,
+        )  # fmt: skip
 
 
 def _words(links: LinkArray, chain: IntArray, posteriors: DoubleArray) -> tuple[SearchWord, ...]:
@@ -310,8 +355,9 @@ def _settled(
     tokens, links = state.tokens.copy(), state.links.copy()
     kept = link_kernels.settle(tokens, links, chain[depth - 1])
     return SearchState(
-        state.step, _read_only(tokens), _read_only(links[:kept].copy()), state.settled + words
-    )
+        state.step, _read_only(tokens), _read_only(links[:kept].copy()), state.settled + words,
+        state.histories,
+    )  # fmt: skip
 
 
 def _new_scratch(max_tokens: int) -> Scratch:

@@ -1,12 +1,13 @@
 """What a search knows after some steps, as a value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.search.hypothesis import SearchWord
+from steno_models.types import IntArray
 
 # How many other histories a token or a link remembers beside the best one.
 NUM_ALTERNATIVES = 4
@@ -71,6 +72,8 @@ LINK = np.dtype(
 # One-dimensional, of dtype TOKEN or LINK.
 TokenArray: TypeAlias = NDArray[np.void]
 LinkArray: TypeAlias = NDArray[np.void]
+NO_HISTORIES: IntArray = np.zeros((0, 0), np.int32)
+"""Those of a search through one language model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,9 +85,11 @@ class SearchState:
         tokens: the surviving tokens, read-only.
         links: the words that any of them or of their alternatives came by, read-only.
         settled: the words before `links`: nothing can change them.
+        histories: (H, K) where several language models are mixed: what the tokens' `lm` stands for.
     """
 
     step: int
     tokens: TokenArray
     links: LinkArray
     settled: tuple[SearchWord, ...] = ()
+    histories: IntArray = field(default_factory=lambda: NO_HISTORIES)

@@ -73,11 +73,14 @@ class LexiconTree:
         arrays: the tree, read-only.
         num_words: the ids are 0 .. num_words - 1; words without pronunciation are never found.
         num_tokens: one more than the largest token id in it.
+        primary: (pronunciations,) whether each, in the order of `arrays.word`, is its word's first
+            one; those added later are not there.
     """
 
     arrays: TreeArrays
     num_words: int
     num_tokens: int
+    primary: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Return the number of nodes, the root included."""
@@ -143,7 +146,8 @@ class LexiconTree:
         )
         for array in arrays[:5]:
             array.setflags(write=False)
-        return cls(arrays, pronunciations.num_words, int(spelled.max(initial=0)) + 1)
+        num_tokens = int(spelled.max(initial=0)) + 1
+        return cls(arrays, pronunciations.num_words, num_tokens, first_ways[by_node])
 
 
 def _last_before(begins: IntArray, places: LongArray) -> LongArray:

@@ -15,26 +15,20 @@ from steno_models.lm.ngram.kernels import (
     log_prob,
 )
 from steno_models.lm.ngram.packed.kernels import Packed, get
+from steno_models.search.ahead.cache import (
+    Cache,
+    ahead_key,
+    few_extra,
+    first_child,
+    mixed,
+)
+from steno_models.search.mixture.kernels import Mixture, mixed_ahead, mixed_log_prob, next_row
 from steno_models.search.options import Limits
 from steno_models.search.phrases.kernels import PhraseArrays, word_ahead
 from steno_models.search.topology import Topology
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray, IntArray, LongArray
 
-# Longer lists of words that only a secondary pronunciation brings below a node are looked ahead
-# with their unigrams instead.
-_MAX_EXTRA = 8
-
-# What is known about looking ahead from a history to a node; each pair has one place.
-#   key       (history, node), -1 for none
-#   ahead     the largest ln p(word | history) of the words below the node
-#   history   the longest ending of the history that lists any word below the node
-#   cost      what backing off to that one costs
-AHEAD = np.dtype(
-    [("key", np.int64), ("ahead", np.float32), ("cost", np.float32), ("history", np.int32)],
-    align=True,
-)
-AheadArray = NDArray[np.void]
 DoubleArray = NDArray[np.float64]
 
 
@@ -49,6 +43,7 @@ class Model(NamedTuple):
         unknown_word: the language model's word for those whose id it does not have.
         new_word_bonus: added to ln p(unknown word) for them.
         phrases: what is expected.
+        mixture: several language models instead of `lm`; None where that is alone.
     """
 
     tree: TreeArrays
@@ -58,28 +53,50 @@ class Model(NamedTuple):
     unknown_word: int
     new_word_bonus: float
     phrases: PhraseArrays
-
-
-class Cache(NamedTuple):
-    """Memory of a search, to be used by one caller at a time.
-
-    Attributes:
-        known: (C,) of dtype AHEAD, C a power of two.
-        histories: (order,) room for the histories that a look-up goes through.
-    """
-
-    known: AheadArray
-    histories: LongArray
+    mixture: Mixture | None = None
 
 
 @leaf
 def predict(model: Model, state: int | np.int64, word: int | np.int64) -> tuple[np.int64, float]:
     """Return the next state of the language model and ln p(word | state)."""
-    if word < model.lm.level_begin[2] - 1:
-        following, expected = advance(model.lm, np.int64(state), np.int64(word))
-        return np.int64(following), expected
-    following, expected = advance(model.lm, np.int64(state), np.int64(model.unknown_word))
-    return np.int64(following), expected + model.new_word_bonus
+    return _predict(model, model.mixture, state, word)
+
+
+@leaf
+def _predict(
+    model: Model, mixture: Mixture | None, state: int | np.int64, word: int | np.int64
+) -> tuple[np.int64, float]:
+    """Do that; what is compiled has one of the two ways only."""
+    if mixture is None:
+        bonus = 0.0
+        if word >= model.lm.level_begin[2] - 1:
+            word, bonus = model.unknown_word, model.new_word_bonus
+        following, found = advance(model.lm, np.int64(state), np.int64(word))
+        return np.int64(following), found + bonus
+    found = _expected(model, mixture, state, word)
+    if word >= mixture.num_words:
+        word = model.unknown_word
+    return next_row(mixture, np.int64(state), np.int64(word)), found
+
+
+@leaf
+def expected(model: Model, state: int | np.int64, word: int | np.int64) -> float:
+    """Return ln p(word | state)."""
+    return float(_expected(model, model.mixture, state, word))
+
+
+@leaf
+def _expected(
+    model: Model, mixture: Mixture | None, state: int | np.int64, word: int | np.int64
+) -> float:
+    bonus = 0.0
+    if mixture is None:
+        if word >= model.lm.level_begin[2] - 1:
+            word, bonus = model.unknown_word, model.new_word_bonus
+        return float(advance(model.lm, np.int64(state), np.int64(word))[1] + bonus)
+    if word >= mixture.num_words:
+        word, bonus = model.unknown_word, model.new_word_bonus
+    return float(mixed_log_prob(mixture, np.int64(state), np.int64(word)) + bonus)
 
 
 @kernel
@@ -91,7 +108,8 @@ def unigram_ahead(model: Model) -> FloatArray:
     for i in range(N - 1, -1, -1):
         node = tree.nodes[i]
         for k in range(node["word_begin"], node["word_end"]):
-            ahead[i] = max(ahead[i], np.float32(predict(model, 0, np.int64(tree.word[k]))[1]))
+            log_p = expected(model, np.int64(0), np.int64(tree.word[k]))
+            ahead[i] = max(ahead[i], np.float32(log_p))
         for child in range(node["child_begin"], node["child_end"]):
             ahead[i] = max(ahead[i], ahead[child])
     return ahead
@@ -102,45 +120,17 @@ def unigrams(model: Model, words: LongArray) -> DoubleArray:
     """Return (words,) ln p of each of `words` with no words before."""
     found = np.empty(words.shape[0])
     for i in range(words.shape[0]):
-        found[i] = predict(model, 0, np.int64(words[i]))[1]
+        found[i] = expected(model, np.int64(0), np.int64(words[i]))
     return found
 
 
 @kernel
-def end_log_probs(lm: NgramArrays, states: IntArray, word: int) -> DoubleArray:
+def end_log_probs(model: Model, states: IntArray, word: int) -> DoubleArray:
     """Return (states,) ln p(word | state), `word` being the end of the sentence."""
     found = np.empty(states.shape[0])
     for i in range(states.shape[0]):
-        found[i] = advance(lm, np.int64(states[i]), word)[1]
+        found[i] = expected(model, np.int64(states[i]), np.int64(word))
     return found
-
-
-@leaf
-def ahead_key(history: int, node: int) -> np.int64:
-    """Return the key of looking ahead from `history` to `node`."""
-    return (np.int64(history) << 32) | np.int64(node)
-
-
-@leaf
-def mixed(key: int | np.int64) -> np.int64:
-    """Return 24 well-mixed bits of `key` (Fibonacci hashing, Knuth 1973: the high bits mix)."""
-    product = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(product >> np.uint64(40))
-
-
-@leaf
-def _first_child(
-    words: Packed, low: int | np.int64, high: int | np.int64, word: int | np.int64
-) -> np.int64:
-    """Return the first of the nodes low .. high whose word is `word` or a later one, else high."""
-    begin, end = np.int64(low), np.int64(high)
-    while begin < end:
-        middle = (begin + end) >> 1
-        if get(words, middle) < word:
-            begin = middle + 1
-        else:
-            end = middle
-    return begin
 
 
 @leaf
@@ -151,8 +141,8 @@ def _best_listed(
 
     Long lists of extra words are passed over.
     """
-    begin = _first_child(words, low, high, np.int64(node["first_word"]))
-    end = _first_child(words, begin, high, np.int64(node["last_word"]))
+    begin = first_child(words, low, high, np.int64(node["first_word"]))
+    end = first_child(words, begin, high, np.int64(node["last_word"]))
     best, best_code = np.int64(-1), np.int64(-1)
     # The codes of one level grow with what they stand for.
     for child in range(begin, end):
@@ -161,18 +151,12 @@ def _best_listed(
             best, best_code = np.int64(child), code
     if few_extra(node):
         for k in range(node["extra_begin"], node["extra_end"]):
-            child = _first_child(words, low, high, np.int64(extra[k]))
+            child = first_child(words, low, high, np.int64(extra[k]))
             if child < high and get(words, child) == extra[k]:
                 code = np.int64(get(codes, child))
                 if code > best_code:
                     best, best_code = child, code
     return best
-
-
-@leaf
-def few_extra(node: np.void) -> bool:
-    """Return whether `node` has few enough extra words to look at each of them."""
-    return bool(node["extra_end"] - node["extra_begin"] <= _MAX_EXTRA)
 
 
 @leaf
@@ -234,6 +218,17 @@ def look_ahead(
         cost: what backing off to it cost; it is added to the first and the last result.
         node: where in the tree.
     """
+    return _look_ahead(model, model.mixture, cache, history, cost, node)
+
+
+@leaf
+def _look_ahead(
+    model: Model, mixture: Mixture | None, cache: Cache, history: int, cost: float, node: int
+) -> tuple[float, int, float]:
+    """Do that; what is compiled has one of the two ways only."""
+    if mixture is not None:
+        best = mixed_ahead(mixture, model.tree, cache, np.int64(history), np.int64(node))
+        return np.float32(cost + best), history, np.float32(cost)
     if history == 0:
         return cost + model.unigram[node], history, cost
     place = cache.known[mixed(ahead_key(history, node)) & (cache.known.shape[0] - 1)]
@@ -255,10 +250,10 @@ def look_ahead_added(model: Model, state: int, node: int) -> float:
     best = -np.inf
     for k in range(row["extra_begin"], row["extra_end"]):
         word = np.int64(model.tree.extra[k])
-        expected = advance(model.lm, np.int64(state), word)[1]
+        log_p = expected(model, state, word)
         if word == model.unknown_word:
-            expected += model.new_word_bonus
-        best = max(best, expected)
+            log_p += model.new_word_bonus
+        best = max(best, log_p)
     return float(best)
 
 
@@ -284,8 +279,8 @@ def promise(
     while True:
         place = word_ahead(phrases, s, node)
         if place >= 0:
-            expected = predict(model, state, np.int64(phrases.ahead_word[place]))[1]
-            exact = limits.lm_weight * expected + limits.word_score
+            log_p = expected(model, state, np.int64(phrases.ahead_word[place]))
+            exact = limits.lm_weight * log_p + limits.word_score
             best = max(best, exact + phrases.ahead_gain[place])
         if s == 0:
             return float(best - phrases.lent[phrase])
