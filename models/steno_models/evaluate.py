@@ -1,6 +1,7 @@
 """How well a bundle recognises a manifest, and how fast: whole files, or streamed as a client does.
 
     steno-models evaluate --bundle en --manifest dev.jsonl [--streaming] [--chunk-ms 640] [--json]
+    steno-models evaluate --bundle en --manifest letters.jsonl --domain domains/letters
 
 Whole: every file is one segment. Streamed: every file goes through a real session in blocks of
 20 ms, so voice activity, endpoints and partials are those of the daemon. Then the report also has
@@ -26,9 +27,11 @@ from rich.table import Table
 
 from steno_models import bundle, evaluate_wordless
 from steno_models.audio import read_file
+from steno_models.domain import loader_of
+from steno_models.errors import ConfigError
 from steno_models.features.fbank import SAMPLE_RATE
 from steno_models.peers import pocketsphinx
-from steno_models.recogniser import DecodeOptions, Recogniser, Work
+from steno_models.recogniser import DecodeOptions, LanguageModel, Recogniser, Work
 from steno_models.text.normalise import normalise
 from steno_models.text.wer import ErrorRate, difference, word_alignments, word_error_rate
 from steno_models.training.manifest import read_manifest
@@ -214,6 +217,21 @@ def _table(report: Report, title: str) -> Table:
     return table
 
 
+def domain(loaded: bundle.Bundle, folder: Path) -> LanguageModel:
+    """Return the language model of a domain's folder.
+
+    Raises:
+        ConfigError: the bundle takes none.
+        DataError: there is no domain, or a damaged one.
+    """
+    load = loader_of(loaded)
+    if load is None:
+        raise ConfigError(
+            f"--domain: expected a bundle of the family ctc, found {loaded.description.family}"
+        )
+    return load(folder).model
+
+
 def hear_pocketsphinx() -> Callable[[FloatArray], Heard]:
     """Return PocketSphinx as what hears."""
     transcribe = pocketsphinx()
@@ -251,7 +269,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--streaming", action="store_true", help="through a session, in 20 ms")
     parser.add_argument("--chunk-ms", type=int, help="decoding step (default: the bundle's)")
-    parser.add_argument("--language-model", default="general")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--language-model", default="general", help="one of the bundle's own")
+    model.add_argument(
+        "--domain", type=Path, metavar="FOLDER", help="decode with a domain of `lm build --name`"
+    )
     parser.add_argument("--threads", type=int, default=1, help="for the encoder (default: 1)")
     parser.add_argument(
         "--against",
@@ -269,9 +291,11 @@ def main(arguments: Sequence[str]) -> int:
 
     asked = _parser().parse_args(arguments)
     torch.set_num_threads(asked.threads)
-    recogniser = bundle.load(asked.bundle).recogniser
+    loaded = bundle.load(asked.bundle)
+    recogniser = loaded.recogniser
     steps = max(1, round(asked.chunk_ms / 40)) if asked.chunk_ms else None
-    options = DecodeOptions(chunk_steps=steps, language_model=asked.language_model)
+    language_model = asked.language_model if asked.domain is None else domain(loaded, asked.domain)
+    options = DecodeOptions(chunk_steps=steps, language_model=language_model)
     hear_whole(recogniser, np.zeros(SAMPLE_RATE, np.float32), options)  # what compiles, compiles
     replay = session_replay() if asked.streaming else None
 
@@ -279,6 +303,9 @@ def main(arguments: Sequence[str]) -> int:
         if replay is None:
             return hear_whole(recogniser, samples, options)
         return hear_streamed(replay(recogniser, samples, steps or recogniser.context.chunk_steps))
+
+    if replay is not None and language_model != bundle.GENERAL:
+        raise ConfigError("--streaming: expected the general language model, found another one")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
