@@ -126,7 +126,7 @@ def best_path(costs: DoubleArray) -> tuple[float, LongArray]:
         ends[number] = j
         number += 1
         j -= back[j]
-    return best[L], ends[:number][::-1].copy()
+    return float(best[L]), ends[:number][::-1].copy()
 
 
 @njit(nogil=True, cache=True)

@@ -36,7 +36,7 @@ class LandmarkOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     depth: float = DEPTH
     most: _Count = 6
     longest_frames: _Count = 100
-    quiet: float = 0.15
+    quiet: float = 0.1
     pause_frames: _Count = 12
 
 

@@ -94,5 +94,5 @@ def draw(logs: DoubleArray, random: np.random.Generator) -> LongArray:
     """Return (P,) a column of each row of `logs`, (P, K), by its probability."""
     shares = np.exp(logs - logs.max(axis=1, keepdims=True)).cumsum(axis=1)
     marks = random.uniform(size=(len(logs), 1)) * shares[:, -1:]
-    drawn: LongArray = (shares <= marks).sum(axis=1)
-    return np.minimum(drawn, logs.shape[1] - 1)
+    drawn: LongArray = np.minimum((shares <= marks).sum(axis=1), logs.shape[1] - 1)
+    return drawn

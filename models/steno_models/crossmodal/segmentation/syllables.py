@@ -41,7 +41,7 @@ def sonority(samples: FloatArray) -> DoubleArray:
     envelopes = band_envelopes(padded, centres_hz, SAMPLE_RATE, _FACTOR)
     swing = oscillate(envelopes, CURVE_RATE, RHYTHM_HZ, Q)[delay:]
     strongest = np.sort(np.maximum(swing, _FLOOR), axis=1)[:, -STRONGEST:]
-    curve = np.log10(strongest).sum(axis=1)
+    curve: DoubleArray = np.log10(strongest).sum(axis=1)
     if len(curve) == 0:
         return curve
     spread = np.ptp(curve)
@@ -51,4 +51,5 @@ def sonority(samples: FloatArray) -> DoubleArray:
 
 def syllable_borders(curve: FloatArray, depth: float = DEPTH) -> LongArray:
     """Return the frames at which syllables end, rising, by the (T,) sonority of all frames."""
-    return valleys(curve.astype(np.float64), depth)
+    found: LongArray = valleys(curve.astype(np.float64), depth)
+    return found
