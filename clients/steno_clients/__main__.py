@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _language_models(given)
             case "words":
                 return _words(given)
+            case "personal":
+                return _personal(given)
             case "watch":
                 return _list_sessions(given) if given.list else asyncio.run(_watch(given))
             case "transcribe":
@@ -78,6 +80,10 @@ def _session_options(given: argparse.Namespace) -> ConnectOptions:
     options: ConnectOptions = {"token": given.token or None, "tls": given.ca}
     if given.language_model is not None:
         options["language_model"] = given.language_model
+    if given.mix:
+        options["language_model_weights"] = given.mix
+    if given.personal is not None:
+        options["personal"] = given.personal
     if given.plain:
         options["punctuate"] = options["written_numbers"] = False
     if given.chunk_ms is not None:
@@ -231,6 +237,15 @@ def _status(given: argparse.Namespace) -> int:
 def _language_models(given: argparse.Namespace) -> int:
     """Do what an administrator says about language models, and show what came of it."""
     from steno_clients.lm import perform
+
+    for line in perform(_door(given), given):
+        print(line)
+    return 0
+
+
+def _personal(given: argparse.Namespace) -> int:
+    """Do what an administrator says about personal models, and show what came of it."""
+    from steno_clients.personal import perform
 
     for line in perform(_door(given), given):
         print(line)

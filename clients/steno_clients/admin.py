@@ -19,6 +19,7 @@ from steno_daemon.wire import (
     AddDomainWords,
     AdminAnswer,
     AdminCall,
+    DeletePersonal,
     Domain,
     DomainLoaded,
     DomainRetired,
@@ -27,8 +28,12 @@ from steno_daemon.wire import (
     DomainWords,
     ListDomains,
     ListDomainWords,
+    ListPersonal,
     LoadDomain,
     NewWord,
+    PersonalDeleted,
+    PersonalModel,
+    PersonalModels,
     Refused,
     RemoveDomainWords,
     RetireDomain,
@@ -49,6 +54,22 @@ T = TypeVar("T")
 def domains(door: Door) -> tuple[Domain, ...]:
     """Return every language model of the daemon, by name and version."""
     return _called(door, ListDomains(), Domains).domains
+
+
+def personal_models(door: Door) -> tuple[PersonalModel, ...]:
+    """Return every personal model that the daemon keeps, by owner and name."""
+    return _called(door, ListPersonal(), PersonalModels).models
+
+
+def delete_personal(door: Door, owner: str, name: str) -> PersonalDeleted:
+    """Let the daemon forget a personal model.
+
+    Args:
+        door: where the daemon is; the token needs the scope admin.
+        owner: the name of the token whose sessions have it.
+        name: of the model.
+    """
+    return _called(door, DeletePersonal(owner=owner, name=name), PersonalDeleted)
 
 
 def show_domain(door: Door, name: str) -> tuple[Domain, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steno_clients.connection import DEFAULT_URL
 from steno_clients.lm_options import LM, add_lm
+from steno_clients.personal_options import PERSONAL, add_personal
 from steno_clients.transcribe import Format
 from steno_clients.watch import LIVE
 from steno_clients.words_options import WORDS, add_words
@@ -20,6 +21,7 @@ examples:
   steno status                        how the daemon does
   steno lm list                       its language models, for administrators
   steno words add general kowalczyk   a word that they lack, likewise
+  steno personal list                 what it remembers of speakers, likewise
 
 `steno COMMAND --help` has more. Every command takes --url, the address of a daemon elsewhere, and
 --token, where it wants one; better than the option, which others on the machine can see, is the
@@ -76,6 +78,10 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
     """Return what the command line says; leaves the program with a usage error if it cannot be."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    if getattr(given, "mix", None):
+        given.mix = _weights(parser, given.mix)
+        if given.language_model is not None:
+            parser.error("--mix: expected it or --domain, found both")
     match given.command:
         case "caption":
             if given.file is not None and given.device is not None:
@@ -118,7 +124,20 @@ def _parser() -> argparse.ArgumentParser:
     add_words(
         add("words", "add words to language models, and take them back", nothing, WORDS), door
     )
+    add_personal(add("personal", "what is remembered of speakers", nothing, PERSONAL), door)
     return parser
+
+
+def _weights(parser: argparse.ArgumentParser, said: Sequence[str]) -> dict[str, float]:
+    """Return the weights of language models that are mixed."""
+    weights: dict[str, float] = {}
+    for one in said:
+        name, _, weight = one.partition("=")
+        try:
+            weights[name] = float(weight)
+        except ValueError:
+            parser.error(f"--mix: expected NAME=WEIGHT, such as legal=0.7, found {one}")
+    return weights
 
 
 def _door_options() -> argparse.ArgumentParser:
@@ -149,6 +168,19 @@ def _session_options() -> argparse.ArgumentParser:
         "--domain",
         metavar="NAME",
         help="one of the models that `steno status` lists (the daemon's choice)",
+    )
+    session.add_argument(
+        "--mix",
+        action="append",
+        default=[],
+        metavar="NAME=WEIGHT",
+        help="several of them instead, each with its weight, 0 to 1 and 1 together; to be repeated",
+    )
+    session.add_argument(
+        "--personal",
+        metavar="NAME",
+        help="let the daemon remember under this name which words are said, and expect them again "
+        "(nothing is remembered)",
     )
     session.add_argument(
         "--plain",

@@ -7,7 +7,7 @@ more audio.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Self, TypedDict, Unpack
 
 from steno_clients.connection import DEFAULT_URL, TIMEOUT_S, Door, Tls, ask, open_connection
@@ -58,6 +58,8 @@ class StartOptions(TypedDict, total=False):
     channels: int
     separate_channels: bool
     language_model: str
+    language_model_weights: dict[str, float] | None
+    personal: str | None
     partials: bool
     endpointing: Endpointing
     n_best: int
@@ -232,6 +234,15 @@ class StenoClient:
                 so that its partials, stable or not, no longer count.
         """
         await self._link.post(Configure(language_model=language_model, at=When(at)))
+
+    async def mix(self, weights: Mapping[str, float], *, at: When | str = When.SEGMENT) -> None:
+        """Go on with several language models, each with its weight; a `switched` says from where.
+
+        Args:
+            weights: by the names of the language models; they sum to 1.
+            at: as in `switch`.
+        """
+        await self._link.post(Configure(language_model_weights=dict(weights), at=When(at)))
 
     async def expect(
         self, phrases: Sequence[Phrase | str], *, at: When | str = When.SEGMENT

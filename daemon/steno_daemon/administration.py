@@ -1,5 +1,6 @@
 """What administrators may ask about language models, and who does it."""
 
+import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from steno_daemon import wire
 from steno_daemon.domains import Domains, Version
 from steno_daemon.errors import DomainError, FixedModelError, UnknownModelError
 from steno_daemon.library import Library, Shelf
+from steno_daemon.personal import Kept, Memories
 from steno_daemon.states import State
 from steno_daemon.wire import DomainState, ErrorCode
 from steno_daemon.wordbook import Wordbook
@@ -25,12 +27,19 @@ class Administration:
         library: the folder that they come from.
         streams: the sessions.
         words: that were added to the language models.
+        memories: of what speakers said; None where nothing is kept.
     """
 
     def __init__(
-        self, domains: Domains, library: Library, streams: "Streams", words: Wordbook
+        self,
+        domains: Domains,
+        library: Library,
+        streams: "Streams",
+        words: Wordbook,
+        memories: Memories | None = None,
     ) -> None:
         self._words = words
+        self._memories = memories
         self._domains = domains
         self._library = library
         self._streams = streams
@@ -38,6 +47,8 @@ class Administration:
     async def answer(self, call: wire.AdminCall) -> wire.AdminAnswer:
         """Do what a call says, or say why not."""
         try:
+            if isinstance(call, wire.ListPersonal | wire.DeletePersonal):
+                return await self._remembered(call)
             return await self._done(call)
         except UnknownModelError as error:
             return wire.Refused(
@@ -85,12 +96,31 @@ class Administration:
                     self._renew(former, at)
         return replace(found, id=call.id)
 
+    async def _remembered(
+        self, call: wire.ListPersonal | wire.DeletePersonal
+    ) -> wire.PersonalModels | wire.PersonalDeleted:
+        """Tell what is remembered of speakers, or forget it."""
+        memories = self._memories
+        if isinstance(call, wire.ListPersonal):
+            kept = [] if memories is None else await asyncio.to_thread(memories.kept)
+            return wire.PersonalModels(id=call.id, models=tuple(map(_personal, kept)))
+        if memories is None:
+            raise DomainError("expected a daemon that keeps a state, found one that keeps none")
+        await asyncio.to_thread(memories.delete, call.owner, call.name)
+        return wire.PersonalDeleted(id=call.id, owner=call.owner, name=call.name)
+
     def _renew(self, former: Version, at: wire.When) -> None:
         """Let the sessions that have a former version go on with the newest one."""
         for holder in sorted(former.holders):
             stream = self._streams.named(holder)
             if stream is not None and stream.session.state is State.LISTENING:
-                stream.session.receive_configure(wire.Configure(language_model=former.name, at=at))
+                weights = stream.session.repertoire.weights
+                wish = (
+                    wire.Configure(language_model_weights=weights, at=at)
+                    if len(weights) > 1
+                    else wire.Configure(language_model=former.name, at=at)
+                )
+                stream.session.receive_configure(wish)
                 stream.advance()
 
     def _shown(self, number: int, name: str) -> wire.AdminAnswer:
@@ -163,6 +193,16 @@ def _of_version(version: Version, faults: dict[str, str]) -> wire.Domain:
         perplexity=made.held_out.perplexity if made.held_out else None,
         unknown_rate=made.held_out.unknown_rate if made.held_out else None,
         fault=faults.get(origin.folder) if not version.is_retired else None,
+    )
+
+
+def _personal(kept: Kept) -> wire.PersonalModel:
+    return wire.PersonalModel(
+        owner=kept.owner,
+        name=kept.name,
+        finals=kept.finals,
+        words=kept.words,
+        changed_s_ago=kept.changed_s_ago,
     )
 
 

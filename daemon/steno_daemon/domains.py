@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from steno_daemon.errors import FixedModelError, UnknownModelError
 
 if TYPE_CHECKING:
+    from steno_daemon.personal import Memory
     from steno_models.domain import Domain
     from steno_models.recogniser import LanguageModel
 
@@ -48,6 +49,8 @@ class Version:
         extended: what is decoded with then.
         is_ready: whether that was made, or cannot be.
         wishes: the number of what the session expects; 0 where that is nothing.
+        parts: the versions that this one is a mixture of, each with its weight; none of all others.
+        personal: what remembers what the speaker says, where that counts beside the parts.
     """
 
     name: str
@@ -60,10 +63,12 @@ class Version:
     base: "Version | None" = None
     extended: "LanguageModel | None" = None
     wishes: int = 0
+    parts: "tuple[tuple[Version, float], ...]" = ()
+    personal: "Memory | None" = None
     is_ready: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.is_ready = self.base is None
+        self.is_ready = self.base is None and not self.parts
 
     def extend(self, model: "LanguageModel | None") -> None:
         """Decode with this from now on; with the base where there is none."""
@@ -77,7 +82,22 @@ class Version:
             return self.extended
         if self.base is not None:
             return self.base.language_model
+        if self.parts:  # they could not be mixed
+            return self.parts[0][0].language_model
         return self.name if self.domain is None else self.domain.model
+
+    @property
+    def origins(self) -> "tuple[Version, ...]":
+        """Those with a name, that this one is made of, or is."""
+        if self.base is not None:
+            return self.base.origins
+        return tuple(part for part, _ in self.parts) or (self,)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """How much each language model counts, by name."""
+        parts = self.base.parts if self.base is not None else self.parts
+        return {part.name: weight for part, weight in parts}
 
     @property
     def has_added(self) -> bool:

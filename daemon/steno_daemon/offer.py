@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
@@ -15,6 +15,9 @@ from steno_daemon.writing import Writing
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
 from steno_models.recogniser import Wishes
+
+if TYPE_CHECKING:
+    from steno_daemon.personal import Memory
 
 STEP_MS = 1000 * STEP_SAMPLES // SAMPLE_RATE
 
@@ -51,6 +54,7 @@ class Offer:
         words: how many words and phrases a session may have.
         features: makes what turns the samples of a segment into the recogniser's features.
         writing: how finals are written where the client does not say.
+        remember: what remembers the words of a speaker, by name; None where nothing may be kept.
     """
 
     domains: Domains = field(default_factory=lambda: Domains((GENERAL,)))
@@ -63,6 +67,7 @@ class Offer:
     words: WordLimits = field(default_factory=WordLimits)
     features: Callable[[], StreamingExtractor] = StreamingFbank
     writing: Writing = field(default_factory=Writing)
+    remember: "Callable[[str], Memory] | None" = None
 
     def hearing(self, rules: Rules, version: Version | None = None) -> Hearing:
         """Return how channels are heard by these rules and with this language model."""

@@ -18,12 +18,10 @@ from steno_daemon import notify, wire
 from steno_daemon.activation import host_of
 from steno_daemon.administration import Administration
 from steno_daemon.auth import Grant, Scope
-from steno_daemon.captions.cues import CueRules
-from steno_daemon.captions.export import Exporter
-from steno_daemon.captions.hls import Segmenting
+from steno_daemon.captions.configured import exporter_of
 from steno_daemon.captions.hub import Hub
 from steno_daemon.captions.replacements import Replacements
-from steno_daemon.config import CaptionsConfig, Config, EngineConfig
+from steno_daemon.config import Config, EngineConfig
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.door import About
 from steno_daemon.domains import Domains
@@ -39,6 +37,7 @@ from steno_daemon.load import LOOK_S
 from steno_daemon.metrics import Metrics
 from steno_daemon.neighbours import Neighbours
 from steno_daemon.offer import STEP_MS, Decoding, Offer
+from steno_daemon.personal import Memories
 from steno_daemon.recording import Recorder, Setting
 from steno_daemon.signals import obey_signals
 from steno_daemon.stream import Backlog, House
@@ -178,6 +177,7 @@ class Daemon:
         self._recorder = Recorder(config.recording.directory, self._setting())
         directory = directory_of(config.server)
         self._journal = Journal(directory, keep_s=KEEP_SESSIONS_S) if directory else None
+        self._memories = Memories(directory) if directory else None
         house = House(
             engine=self.engine,
             hub=self.hub,
@@ -185,16 +185,19 @@ class Daemon:
             journal=self._journal,
             recorder=self._recorder,
             backlog=Backlog(audio_s=config.server.backlog_s),
+            memories=self._memories,
         )
         self.streams = Streams(self._offer, house)
         rooms = Rooms(
             self.streams,
             self.hub,
             self._metrics,
-            Exports(self.hub, _exporter(config.captions)),
+            Exports(self.hub, exporter_of(config.captions)),
             self._health,
             self._status,
-            Administration(self._domains, self._library, self.streams, self._wordbook),
+            Administration(
+                self._domains, self._library, self.streams, self._wordbook, self._memories
+            ),
         )
         about = About(lambda: self._domains, model.name, model.version)
         entrances = doors(config, about)
@@ -281,6 +284,8 @@ class Daemon:
             if self._smith is not None:
                 self._smith.close()
             await asyncio.to_thread(self._recorder.close)
+            if self._memories is not None:
+                await asyncio.to_thread(self._memories.close)
 
     async def _tidy(self) -> None:
         """Forget now and then what nobody will ask for any more."""
@@ -370,17 +375,6 @@ def _report_fault(task: asyncio.Task[None]) -> None:
     """Log what ended a task that should not have ended."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("a fault of the daemon", exc_info=error)
-
-
-def _exporter(captions: CaptionsConfig) -> Exporter:
-    """Return what writes captions as the configuration says."""
-    rules = CueRules(
-        line_chars=captions.line_chars,
-        lines=captions.lines,
-        reading_chars_per_s=captions.reading_chars_per_s,
-    )
-    segmenting = Segmenting(segment_s=captions.hls_segment_s, mpegts=captions.hls_mpegts)
-    return Exporter(rules, segmenting, delay_ms=captions.delay_ms)
 
 
 async def serve(

@@ -145,6 +145,11 @@ class Session:
         return self._lanes.checkpoints
 
     @property
+    def repertoire(self) -> Repertoire:
+        """What it hears with."""
+        return self._repertoire
+
+    @property
     def wishes(self) -> "dict[int, recogniser.Wishes]":
         """The words and phrases that checkpoints name, by number."""
         return self._repertoire.kept
@@ -153,7 +158,7 @@ class Session:
         """Begin to listen, if the daemon has room and the language model."""
         if not self._allowed(Input.START):
             return
-        version = self._repertoire.newest(start.language_model)
+        version = self._repertoire.wished(start)
         if version is None:
             return
         try:
@@ -187,8 +192,8 @@ class Session:
         """Change the rules, or the language model, for the audio that follows."""
         if not self._allowed(Input.CONFIGURE):
             return
-        version = self._repertoire.newest(wish.language_model)
-        if version is None and wish.language_model is not None:
+        version = self._repertoire.wished(wish)
+        if version is None and (wish.language_model or wish.language_model_weights) is not None:
             return
         self._note(wish)
         if wish.endpointing != wire.Endpointing():

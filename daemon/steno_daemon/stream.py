@@ -7,7 +7,7 @@ client that has it now, to the viewers of its captions, to the counters and to t
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
+from steno_daemon.personal import Memories
 from steno_daemon.recording import Recorder, Recording
 from steno_daemon.session import Session
 from steno_daemon.session_log import SessionLog
@@ -64,6 +65,8 @@ class House:
         journal: keeps sessions on disk, if they shall outlive the daemon.
         recorder: keeps the audio of sessions that consent.
         backlog: how much of one stream may wait.
+        memories: what speakers said, for those who want that remembered; None where nothing is
+            kept.
     """
 
     engine: Engine
@@ -72,6 +75,7 @@ class House:
     journal: Journal | None = None
     recorder: Recorder | None = None
     backlog: Backlog = field(default_factory=Backlog)
+    memories: Memories | None = None
 
 
 def _nothing() -> None:
@@ -106,6 +110,8 @@ class Stream:
     ) -> None:
         self.identity = identity
         self._make_room = make_room
+        if house.memories is not None:
+            offer = replace(offer, remember=house.memories.of(identity.grant.name))
         self.session = Session(
             identity.name,
             offer,
@@ -284,6 +290,8 @@ class Stream:
             self._house.metrics.left(sessions=self._house.engine.sessions)
             self.identity.grant.leave()
             self._seat = None
+            if self.session.repertoire.memory is not None:
+                self.session.repertoire.memory.save()
             self.session.let_go()
             self._meter.gone()
 
@@ -311,6 +319,9 @@ class Stream:
             self._open_topic()
             self._open_page()
             self._record()
+        memory = self.session.repertoire.memory
+        if memory is not None and isinstance(event, wire.Final):
+            memory.hear(event.text.split())
         self._show(event)
         if self._recording is not None:
             self._recording.event(event)

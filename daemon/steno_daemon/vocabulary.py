@@ -16,10 +16,11 @@ from steno_daemon.domains import Version
 from steno_daemon.transcript import UNNUMBERED
 from steno_models.errors import DataError
 from steno_models.recogniser import AddedWord, Phrase, Wishes
-from steno_models.vocabulary import spelling
+from steno_models.vocabulary import Extended, spelling
 
 if TYPE_CHECKING:
-    from steno_models.vocabulary import Extended, Extender
+    from steno_models.recogniser import LanguageModel
+    from steno_models.vocabulary import Extender
 
 _NO_WORDS = "expected a model that words can be added to, found one that writes by itself"
 _FAULT = "the daemon has a fault; its log has more"
@@ -88,24 +89,36 @@ class Order:
 class Fill(Protocol):
     """Makes what was ordered, sooner or later."""
 
-    def __call__(self, order: Order, done: "Callable[[Extended | None], None]", /) -> None:
+    def __call__(self, order: Order, done: Callable[[Extended | None], None], /) -> None:
         """Begin; `done` is called on the event loop, with None where it failed."""
 
 
 def filled_here(extender: "Extender") -> Fill:
     """Return what makes orders at once, for those who have nobody to wait for."""
 
-    def fill(order: Order, done: "Callable[[Extended | None], None]") -> None:
+    def fill(order: Order, done: Callable[[Extended | None], None]) -> None:
         base, wishes = order.begin()
         done(made(extender, base, wishes))
 
     return fill
 
 
-def made(extender: "Extender", base: Version, wishes: Wishes) -> "Extended":
+def made(extender: "Extender", base: Version, wishes: Wishes) -> Extended:
     """Return the language model of a version with what was wished."""
+    model = _plain(extender, base)
+    if base.parts and wishes == Wishes():
+        return Extended(model, (), (), ())
+    return extender(model, wishes)
+
+
+def _plain(extender: "Extender", base: Version) -> "LanguageModel":
+    """Return the language model of a version, which is mixed if it is of several."""
+    if base.parts and base.extended is None:
+        parts = [(_plain(extender, part), weight) for part, weight in base.parts]
+        said = None if base.personal is None else base.personal.load()
+        base.extend(extender.mix(parts, said))
     model = base.language_model
-    return extender(extender.own[model] if isinstance(model, str) else model, wishes)
+    return extender.own[model] if isinstance(model, str) else model
 
 
 def _nothing() -> None:
@@ -202,7 +215,7 @@ class Vocabulary:
         if self.fill is not None:
             self.fill(order, lambda extended: self._filled(order, extended))
 
-    def _filled(self, order: Order, extended: "Extended | None") -> None:
+    def _filled(self, order: Order, extended: Extended | None) -> None:
         """Take what was made, or go on without."""
         order.version.extend(None if extended is None else extended.model)
         if extended is not None:
@@ -212,7 +225,7 @@ class Vocabulary:
             self.tell(self._answer(order, extended))
         self.wake()
 
-    def _answer(self, order: Order, extended: "Extended | None") -> wire.Vocabulary:
+    def _answer(self, order: Order, extended: Extended | None) -> wire.Vocabulary:
         """Return what a client hears of its order: of words, those that are news."""
         if extended is None:
             failed = [wire.RefusedText(text=text, reason=_FAULT) for text in sorted(order.asked)]
@@ -236,7 +249,7 @@ def _version(base: Version) -> Version:
     return Version(base.name, base.number, origin=base.origin, base=base)
 
 
-def settled(wishes: Wishes, extended: "Extended") -> Wishes:
+def settled(wishes: Wishes, extended: Extended) -> Wishes:
     """Return wishes without what was refused, and with what was heard in recordings in writing."""
     wrong = {one.text for one in extended.refused}
     sounds = {one.text: one.pronunciations for one in extended.taken}
@@ -274,7 +287,7 @@ def with_words(
     return replace(wishes, words=tuple(found.values())), tuple(refused)
 
 
-def taken_words(extended: "Extended") -> tuple[wire.TakenWord, ...]:
+def taken_words(extended: Extended) -> tuple[wire.TakenWord, ...]:
     """Return the words that count, as they are told."""
     return tuple(
         wire.TakenWord(
@@ -286,6 +299,6 @@ def taken_words(extended: "Extended") -> tuple[wire.TakenWord, ...]:
     )
 
 
-def refused_texts(extended: "Extended") -> tuple[wire.RefusedText, ...]:
+def refused_texts(extended: Extended) -> tuple[wire.RefusedText, ...]:
     """Return what does not count, as it is told."""
     return tuple(wire.RefusedText(text=one.text, reason=one.reason) for one in extended.refused)

@@ -101,6 +101,18 @@ class ListDomainWords(_Call, frozen=True, kw_only=True, tag="list_words"):
     name: Name
 
 
+class ListPersonal(_Call, frozen=True, kw_only=True, tag="list_personal"):
+    """Asks which personal models are kept; `personal_models` answers."""
+
+
+class DeletePersonal(_Call, frozen=True, kw_only=True, tag="delete_personal"):
+    """Forgets a personal model, also what its sessions still hear; `personal_deleted` answers."""
+
+    owner: Name
+    """The name of the token whose sessions have it."""
+    name: Name
+
+
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """One text or model that a domain is a mixture of."""
 
@@ -186,6 +198,32 @@ class DomainWords(_Answer, frozen=True, kw_only=True, tag="domain_words"):
     """Whether they outlive the daemon: they lie in its folder of domains."""
 
 
+class PersonalModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of one speaker."""
+
+    owner: str
+    """The name of the token."""
+    name: str
+    finals: int
+    """How many it was made of."""
+    words: int
+    """How many different ones it remembers."""
+    changed_s_ago: float
+
+
+class PersonalModels(_Answer, frozen=True, kw_only=True, tag="personal_models"):
+    """Every personal model, by owner and name."""
+
+    models: tuple[PersonalModel, ...]
+
+
+class PersonalDeleted(_Answer, frozen=True, kw_only=True, tag="personal_deleted"):
+    """It is forgotten."""
+
+    owner: str
+    name: str
+
+
 class Refused(_Answer, frozen=True, kw_only=True, tag="refused"):
     """Nothing was done, and why."""
 
@@ -204,7 +242,16 @@ AdminCall: TypeAlias = (
     | AddDomainWords
     | RemoveDomainWords
     | ListDomainWords
+    | ListPersonal
+    | DeletePersonal
 )
 AdminAnswer: TypeAlias = (
-    Domains | DomainLoaded | DomainSwapped | DomainRetired | DomainWords | Refused
+    Domains
+    | DomainLoaded
+    | DomainSwapped
+    | DomainRetired
+    | DomainWords
+    | PersonalModels
+    | PersonalDeleted
+    | Refused
 )

@@ -38,6 +38,16 @@ class _Client(
     """What every message of a client has in common."""
 
 
+Weights = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=100)],
+        Annotated[float, msgspec.Meta(ge=0, le=1)],
+    ],
+    msgspec.Meta(min_length=1, max_length=4),
+]
+"""Language models and how much each counts; together 1."""
+
+
 class Start(_Client, frozen=True, kw_only=True, tag="start"):
     """Opens the session: the form of the audio and what to send back."""
 
@@ -50,6 +60,12 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     """Whether each channel is a transcript of its own, told apart by `channel`, on one clock;
     otherwise they are mixed to one."""
     language_model: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "general"
+    language_model_weights: Weights | None = None
+    """Several language models instead, each with its weight; the weights sum to 1. Their
+    probabilities are added up word by word."""
+    personal: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
+    """Name under which the daemon shall remember, for the sessions of this token, which words are
+    said, so that it expects them again; left out, it remembers nothing."""
     partials: bool = True
     """Whether hypotheses come while the utterance lasts."""
     endpointing: Endpointing = Endpointing()
@@ -91,6 +107,8 @@ class Configure(_Client, frozen=True, kw_only=True, tag="configure"):
     language_model: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | None = None
     """Another one; a `switched` follows where it begins to count. The name that the session has
     brings the newest version of it."""
+    language_model_weights: Weights | None = None
+    """Several instead, as in `start`; not beside `language_model`."""
     phrases: tuple[Phrase, ...] | None = None
     """What is likely to be said from now on, instead of what was before; none with an empty list. A
     `vocabulary` says what was taken, a `switched` where it begins to count."""
