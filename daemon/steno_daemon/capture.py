@@ -45,6 +45,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         chunk_ms: decoding step of sessions that wished none.
         rules: endpointing of sessions that wished none.
         start: what the client asked for.
+        phase: where its chunks ended, as in `Decoding`.
     """
 
     capture: int = VERSION
@@ -55,6 +56,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     chunk_ms: int
     rules: Rules
     start: wire.Start
+    phase: int | None = None
 
 
 class Saving(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ from steno_daemon.ladder import Ladder
 from steno_daemon.load import FULL, Load
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import STEP_MS, Decoding
+from steno_daemon.rhythm import Part, Rhythm, first_chunk_steps
 from steno_models.recogniser import DecodeOptions, Recogniser, State, Update
 from steno_models.recogniser import Work as Chunk
 
@@ -66,11 +67,13 @@ class Seat:
     Attributes:
         name: of the session.
         transcripts: how many it makes at once.
+        part: in the rhythm of all.
         taken: whether it still may.
     """
 
     name: str
-    transcripts: int = 1
+    transcripts: int
+    part: Part
     taken: bool = True
 
 
@@ -108,10 +111,12 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
     if state is not None and work.is_rescored:
         state = recogniser.rescored(state, language_model)
     if state is None:
+        chunk_steps = decoding.chunk_steps * (LONG_CHUNKS if decoding.degraded > 1 else 1)
         state = recogniser.start(
             DecodeOptions(
                 n_best=decoding.n_best,
-                chunk_steps=decoding.chunk_steps * (LONG_CHUNKS if decoding.degraded > 1 else 1),
+                chunk_steps=chunk_steps,
+                first_chunk_steps=first_chunk_steps(work.origin, decoding.phase, chunk_steps),
                 language_model=language_model,
                 beam_scale=NARROW_BEAM if decoding.degraded else 1.0,
                 second_pass=decoding.second_pass and not decoding.degraded,
@@ -180,6 +185,9 @@ class Engine:
         self._metrics = metrics or Metrics()
         self._recogniser = recogniser
         self._batching = batching or Batching()
+        self._rhythm = Rhythm(
+            recogniser.context.chunk_steps, self._batching.most, clock=time.monotonic
+        )
         self._seats: set[Seat] = set()
         self._transcripts = 0  # of all seats; both threads read it
         self._jobs: list[Job] = []
@@ -243,7 +251,7 @@ class Engine:
             OverloadedError: there is no room for them.
         """
         self.check_room(transcripts, is_resumed=is_resumed)
-        seat = Seat(name, transcripts)
+        seat = Seat(name, transcripts, self._rhythm.join(transcripts))
         self._seats.add(seat)
         self._transcripts += transcripts
         return seat
@@ -275,6 +283,7 @@ class Engine:
             seat.taken = False
             self._seats.discard(seat)
             self._transcripts -= seat.transcripts
+            self._rhythm.leave(seat.part)
 
     def submit(
         self,

@@ -24,6 +24,7 @@ class Work:
         is_last: whether the segment ends with them.
         position: sample of the stream up to which they reach.
         channel: whose segment it is.
+        origin: the segment's first sample in the stream.
         may_wait: whether speech goes on at its end; in silence an endpoint may be near.
         language_model: of the segment; None for the one that the session began with.
         is_rescored: whether `state` is of another one, and what was heard counts anew.
@@ -35,6 +36,7 @@ class Work:
     is_last: bool
     position: int
     channel: int = 0
+    origin: int = 0
     may_wait: bool = False
     language_model: "LanguageModel | str | None" = None
     is_rescored: bool = False

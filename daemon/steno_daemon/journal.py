@@ -53,6 +53,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     start: wire.Start
     token_sha256: str
     grant: str
+    phase: int | None = None
 
 
 class Entry(
@@ -245,7 +246,9 @@ class Journal:
         if not entries:
             return None
         wishes = {number: one for entry in entries for number, one in entry.wishes.items()}
-        return opening, Snapshot(opening.start, entries[-1].checkpoints, events, wishes)
+        return opening, Snapshot(
+            opening.start, entries[-1].checkpoints, events, wishes, opening.phase
+        )
 
     def forget_old(self) -> None:
         """Remove the files that nobody wrote to for so long that nobody comes back."""

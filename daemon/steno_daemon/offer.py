@@ -97,6 +97,7 @@ class Decoding:
         chunk_steps: encoder steps decoded at a time.
         degraded: how much is saved, as in `wire.Load`; from the next segment on.
         second_pass: whether finals are ranked anew, where the bundle can.
+        phase: where chunks end, see `rhythm`; None where each segment begins with a whole chunk.
     """
 
     language_model: str = "general"
@@ -104,6 +105,7 @@ class Decoding:
     chunk_steps: int = 16
     degraded: int = 0
     second_pass: bool = True
+    phase: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,14 @@ class Snapshot:
         checkpoints: where each channel can be taken up.
         events: those that a client may have missed, numbered.
         wishes: words and phrases that the checkpoints name.
+        phase: where its chunks end, as in `Decoding`.
     """
 
     start: wire.Start
     checkpoints: tuple[Checkpoint, ...]
     events: tuple[wire.ServerMessage, ...]
     wishes: dict[int, Wishes] = field(default_factory=dict)
+    phase: int | None = None
 
     @property
     def newest(self) -> list[wire.Final | None]:
@@ -144,12 +148,25 @@ class Snapshot:
 class Admit(Protocol):
     """Finds room for a session, or raises `OverloadedError`."""
 
-    def __call__(self, transcripts: int, /, *, is_resumed: bool) -> None:
-        """Take room for so many transcripts; one that is resumed was let in before."""
+    def __call__(self, transcripts: int, /, *, is_resumed: bool) -> int | None:
+        """Take room for so many transcripts; one that is resumed was let in before.
+
+        Return the phase of its chunks, as in `Decoding`.
+        """
 
 
-def always_room(_transcripts: int, *, is_resumed: bool) -> None:
-    """Admit everybody."""
+def room_at(phase: int | None) -> Admit:
+    """Return what admits everybody, with that phase."""
+
+    def admit(_transcripts: int, *, is_resumed: bool) -> int | None:
+        del is_resumed
+        return phase
+
+    return admit
+
+
+always_room = room_at(0)
+"""Admits everybody, as if alone."""
 
 
 def transcripts_of(start: wire.Start) -> int:

@@ -179,18 +179,21 @@ class Recorder:
             _prepare(directory)
             self._writer = _Writer(directory)
 
-    def open(self, session: str, start: wire.Start, *, at: int = 0) -> Recording:
+    def open(
+        self, session: str, start: wire.Start, *, phase: int | None = None, at: int = 0
+    ) -> Recording:
         """Return the recording of a session, one that keeps nothing where it does not consent.
 
         Args:
             session: its name, which the daemon gave it.
             start: what its client asked for.
+            phase: where its chunks end, as in `Decoding`.
             at: where the stream of a session goes on that an earlier daemon began.
         """
         if not NAME.fullmatch(session):
             raise ValueError(f"expected the daemon's own name of a session, found {session!r}")
         recording = Recording(session, self._writer if start.record else None)
-        recording.begin(self._header(session, start))
+        recording.begin(self._header(session, start, phase))
         if at:
             recording.rewind(at)
         return recording
@@ -200,7 +203,7 @@ class Recorder:
         if self._writer is not None:
             self._writer.close(timeout_s)
 
-    def _header(self, session: str, start: wire.Start) -> Header:
+    def _header(self, session: str, start: wire.Start, phase: int | None) -> Header:
         return Header(
             session=session,
             began=self._wall().isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -209,6 +212,7 @@ class Recorder:
             chunk_ms=self.setting.chunk_ms,
             rules=self.setting.rules,
             start=start,
+            phase=phase,
         )
 
 

@@ -17,7 +17,7 @@ from steno_daemon.domains import Domains
 from steno_daemon.endpoint import SAMPLE_RATE
 from steno_daemon.engine import own_chunk_ms, perform
 from steno_daemon.errors import UnknownModelError
-from steno_daemon.offer import STEP_MS, Offer
+from steno_daemon.offer import STEP_MS, Offer, room_at
 from steno_daemon.session import Session
 from steno_models.errors import ConfigError
 from steno_models.recogniser import Recogniser
@@ -126,7 +126,7 @@ def replay_capture(
     except UnknownModelError as error:
         raise ConfigError(f"{path}: {error}") from error
     offer = Offer(domains, header.chunk_ms, header.rules, features=recogniser.features)
-    session = Session("replay", offer)
+    session = Session("replay", offer, room_at(header.phase))
     session.receive_start(start)
     now = tuple(_decoded(capture, session, recogniser))
     then = _comparable(capture.sent, until=None)

@@ -214,14 +214,14 @@ class Segmenter:
         segment.features.clear()
         self._waiting = True
         is_last = segment.ending is not None
-        may_wait = self._in_speech and not is_last
         is_rescored, segment.is_rescored = segment.is_rescored, False
         return Work(
             features,
             segment.state,
             is_last,
             self._cursor,
-            may_wait=may_wait,
+            origin=segment.origin,
+            may_wait=self._in_speech and not is_last,
             language_model=segment.language_model,
             is_rescored=is_rescored,
             finals=self._said,

@@ -97,7 +97,7 @@ class Session:
         over = bool(snapshot.events) and isinstance(snapshot.events[-1], wire.Closed)
         if not over:
             self._admit(len(snapshot.checkpoints), is_resumed=True)
-        self._take_form(start)
+        self._take_form(start, snapshot.phase)
         needed = min(checkpoint.position for checkpoint in snapshot.checkpoints)
         self._intake = Intake.resumed(start, needed)
         self._rules = snapshot.checkpoints[0].rules or self._rules
@@ -162,11 +162,11 @@ class Session:
         if version is None:
             return
         try:
-            self._admit(transcripts_of(start), is_resumed=False)
+            phase = self._admit(transcripts_of(start), is_resumed=False)
         except OverloadedError as error:
             self.refuse_overloaded(error)
             return
-        self._begin(start, version)
+        self._begin(start, version, phase)
 
     def receive_audio(self, data: bytes) -> None:
         """Take the next bytes of the stream, cut anywhere."""
@@ -362,8 +362,8 @@ class Session:
         """Call `wake` when there may be work that waited for words to be made ready."""
         self._repertoire.call_when_ready(wake)
 
-    def _begin(self, start: wire.Start, version: Version) -> None:
-        self._take_form(start)
+    def _begin(self, start: wire.Start, version: Version, phase: int | None) -> None:
+        self._take_form(start, phase)
         self._intake = Intake(start)
         hearing = self._offer.hearing(self._rules, version)
         self._lanes = Lanes(transcripts_of(start), hearing, start, self._outbox)
@@ -372,13 +372,13 @@ class Session:
         self._outbox.add(self._offer.ready(self.name, chunk_ms=chunk_ms, token=self._token))
         self._repertoire.begin(version, start.phrases, self._lanes)
 
-    def _take_form(self, start: wire.Start) -> None:
-        """Decode and end utterances as `start` says."""
+    def _take_form(self, start: wire.Start, phase: int | None) -> None:
+        """Decode and end utterances as `start` says, in chunks of that phase."""
         steps = max(1, round((start.chunk_ms or self._offer.chunk_ms) / STEP_MS))
         self.start = start
         self._outbox.word_times = start.word_times
         self.decoding = Decoding(
-            start.language_model, start.n_best, steps, second_pass=start.second_pass
+            start.language_model, start.n_best, steps, second_pass=start.second_pass, phase=phase
         )
         self._rules = self._offer.rules.changed(start.endpointing)
 

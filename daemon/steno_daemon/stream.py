@@ -263,8 +263,8 @@ class Stream:
             deliver=partial(self._take, work.channel),
         )
 
-    def _take_seat(self, transcripts: int, *, is_resumed: bool) -> None:
-        """Sit down with the engine, if the client may and there is room."""
+    def _take_seat(self, transcripts: int, *, is_resumed: bool) -> int | None:
+        """Sit down with the engine, if the client may and there is room; return the phase."""
         grant, metrics = self.identity.grant, self._house.metrics
         self._make_room(grant, transcripts)
         try:
@@ -282,6 +282,7 @@ class Stream:
             raise
         metrics.admitted(sessions=self._house.engine.sessions)
         self._began_s = self._clock()
+        return self._seat.part.phase
 
     def _stand_up(self) -> None:
         """Give the seat back, if there is one."""
@@ -339,7 +340,7 @@ class Stream:
         """Begin to record, if the speaker consents and the daemon is set up to."""
         if self._house.recorder is not None and self.session.start.record:
             self._recording = self._house.recorder.open(
-                self.identity.name, self.session.start, at=at
+                self.identity.name, self.session.start, phase=self.session.decoding.phase, at=at
             )
 
     def _open_topic(self) -> None:
@@ -367,6 +368,7 @@ class Stream:
                 start=self.session.start,
                 token_sha256=self.identity.resume_sha256,
                 grant=self.identity.grant.name,
+                phase=self.session.decoding.phase,
             )
         )
 

@@ -70,7 +70,7 @@ def _steps(recogniser: LexiconRecogniser, features: FloatArray, streams: int) ->
     context = ear.context(recogniser.context.chunk_steps, recogniser.context.left_steps)
     heard, frames = [ear.start(context)] * streams, recogniser.cmvn.apply(features)
     found: list[list[torch.Tensor]] = [[] for _ in heard]
-    while len(frames) >= (need := ear.frames_of_chunk(heard[0], context)):
+    while len(frames) >= (need := ear.frames_of_chunk(heard[0])):
         stepped = ear.step([(frames[:need], each) for each in heard], context)
         heard = [each for _, each in stepped]
         for several, (steps, _) in zip(found, stepped, strict=True):

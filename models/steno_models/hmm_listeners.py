@@ -185,7 +185,7 @@ class NetworkListener:
         return max(0, self._frames_of_chunk(state) - len(state.energies))
 
     def _frames_of_chunk(self, state: NetworkState) -> int:
-        return self._ear.frames_of_chunk(state.heard, state.context)
+        return self._ear.frames_of_chunk(state.heard)
 
     @property
     def _ear(self) -> Ear:

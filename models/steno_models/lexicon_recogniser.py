@@ -75,7 +75,7 @@ class LexiconRecogniser:
         return State(
             options,
             np.zeros((0, len(self.cmvn.mean)), np.float32),
-            self._ear.start(self._context(options)),
+            self._ear.start(self._context(options), options.first_chunk_steps),
             search.start(),
             evidence=(nothing_heard(search.num_tokens, self.blank) if self.speech_gate else None),
         )
@@ -185,7 +185,7 @@ class LexiconRecogniser:
 
     def _frames_of_chunk(self, state: State) -> int:
         """Return how many frames complete the encoder's next chunk."""
-        return self._ear.frames_of_chunk(state.encoder, self._context(state.options))
+        return self._ear.frames_of_chunk(state.encoder)
 
     def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
         """Return whether a chunk can be decoded: a whole one, or the last."""

@@ -5,7 +5,7 @@ Whatever the pace of the encoder's own steps, streams wish chunks, and are told 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -25,10 +25,12 @@ class Heard:
     Attributes:
         state: the encoder's own.
         steps: how many of the encoder's steps it was given frames for.
+        chunk_steps: of the next chunk.
     """
 
     state: AnyState
     steps: int
+    chunk_steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,21 @@ class Ear:
         own = round(STEP_FRAMES * chunk_steps / self.encoder.grid.factor)
         return Context(max(1, own), left_steps)
 
-    def start(self, context: Context) -> Heard:
-        """Return the state of a stream that has heard nothing."""
-        return Heard(self.encoder.start(context), 0)
+    def start(self, context: Context, first_steps: int | None = None) -> Heard:
+        """Return the state of a stream that has heard nothing.
 
-    def frames_of_chunk(self, heard: Heard, context: Context) -> int:
+        Args:
+            context: how far steps look.
+            first_steps: of 40 ms, of the first chunk, where it shall be shorter than the others.
+        """
+        first = context if first_steps is None else self.context(first_steps, context.left_steps)
+        steps = min(first.chunk_steps, context.chunk_steps)
+        return Heard(self.encoder.start(context), 0, steps)
+
+    def frames_of_chunk(self, heard: Heard) -> int:
         """Return how many frames complete the next chunk."""
         grid = self.encoder.grid
-        return grid.frames_of(heard.steps + context.chunk_steps) - grid.frames_of(heard.steps)
+        return grid.frames_of(heard.steps + heard.chunk_steps) - grid.frames_of(heard.steps)
 
     @torch.inference_mode()
     def step(
@@ -74,7 +83,7 @@ class Ear:
             [(torch.from_numpy(frames), heard.state) for frames, heard in work], context
         )
         return [
-            (steps, replace(heard, state=state, steps=heard.steps + context.chunk_steps))
+            (steps, Heard(state, heard.steps + heard.chunk_steps, context.chunk_steps))
             for (_, heard), (steps, state) in zip(work, found, strict=True)
         ]
 

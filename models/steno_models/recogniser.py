@@ -88,6 +88,8 @@ class DecodeOptions:
     Attributes:
         n_best: how many alternatives at the end of a segment.
         chunk_steps: encoder steps decoded at a time; the recogniser's own where None.
+        first_chunk_steps: of 40 ms, of the first chunk where it shall be shorter; as a chunk after
+            it sees no more than itself and what was before, its words can be others.
         language_model: the name of one of the recogniser's own, or one that it never heard of: who
             decodes with it keeps it in memory, and nobody else.
         beam_scale: factor on the beam; below 1 is faster and worse.
@@ -98,6 +100,7 @@ class DecodeOptions:
 
     n_best: int = 1
     chunk_steps: int | None = None
+    first_chunk_steps: int | None = None
     language_model: "str | LanguageModel" = "general"
     beam_scale: float = 1.0
     second_pass: bool = True

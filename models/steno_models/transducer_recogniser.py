@@ -99,7 +99,7 @@ class TransducerRecogniser:
         return State(
             options,
             np.zeros((0, len(self.cmvn.mean)), np.float32),
-            self._ear.start(way.context),
+            self._ear.start(way.context, options.first_chunk_steps),
             self._search(way).start(),
         )
 
@@ -187,7 +187,7 @@ class TransducerRecogniser:
 
     def _frames_of_chunk(self, state: State) -> int:
         """Return how many frames complete the encoder's next chunk."""
-        return self._ear.frames_of_chunk(state.encoder, self._way(state.options).context)
+        return self._ear.frames_of_chunk(state.encoder)
 
     def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
         """Return whether a chunk can be decoded: a whole one, or the last."""

@@ -17,6 +17,10 @@ def check_wishes(options: DecodeOptions) -> None:
     """
     if options.chunk_steps is not None and options.chunk_steps < 1:
         raise ConfigError(f"expected a chunk of 1 step or more, found {options.chunk_steps}")
+    if options.first_chunk_steps is not None and options.first_chunk_steps < 1:
+        raise ConfigError(
+            f"expected a first chunk of 1 step or more, found {options.first_chunk_steps}"
+        )
     if not options.beam_scale > 0:
         raise ConfigError(f"expected a beam scale above 0, found {options.beam_scale}")
 

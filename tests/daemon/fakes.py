@@ -78,6 +78,7 @@ class FakeState:
 
     chunk_steps: int
     n_best: int
+    next_steps: int  # of the chunk that comes next
     frames: FloatArray = field(default_factory=lambda: np.zeros((0, 80), np.float32))
     steps: tuple[FloatArray, ...] = ()
     language_model: str = "general"
@@ -106,7 +107,9 @@ class FakeRecogniser:
         self._dropout_steps = dropout_steps
 
     def start(self, options: DecodeOptions) -> State:
-        state = FakeState(options.chunk_steps or 16, options.n_best)
+        chunk_steps = options.chunk_steps or 16
+        first_steps = min(chunk_steps, options.first_chunk_steps or chunk_steps)
+        state = FakeState(chunk_steps, options.n_best, first_steps)
         return cast("State", replace(state, language_model=str(options.language_model)))
 
     def rescored(self, state: State, language_model: str | LanguageModel) -> State:
@@ -124,15 +127,21 @@ class FakeRecogniser:
         assert chunk.features.ndim == 2
         assert chunk.features.shape[1] == 80
         frames = np.concatenate([state.frames, chunk.features])
-        size = STEP_FRAMES * (1 if chunk.is_last else state.chunk_steps)
-        ready = len(frames) // size * size
+        size, first = STEP_FRAMES * state.chunk_steps, STEP_FRAMES * state.next_steps
+        if chunk.is_last:
+            ready = len(frames) // STEP_FRAMES * STEP_FRAMES
+        else:
+            ready = 0 if len(frames) < first else first + (len(frames) - first) // size * size
         spectra = frames[:ready].reshape(-1, STEP_FRAMES, 80).mean(axis=1)
         steps = (*state.steps, *spectra)
         after = replace(state, frames=frames[ready:], steps=steps)
+        if ready:
+            after = replace(after, next_steps=state.chunk_steps)
         runs = _runs([float(step.max()) > LOUD for step in steps], self._dropout_steps)
         update = _update(steps, runs, is_last=chunk.is_last, n_best=state.n_best)
         update = _in_words_of(state.language_model, update)
-        return replace(update, missing_frames=size - len(after.frames)), cast("State", after)
+        missing = STEP_FRAMES * after.next_steps - len(after.frames)
+        return replace(update, missing_frames=missing), cast("State", after)
 
 
 def _update(

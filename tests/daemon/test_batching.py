@@ -17,6 +17,7 @@ from steno_daemon.happenings import Work
 from steno_daemon.ladder import Ladder
 from steno_daemon.offer import Decoding
 from steno_daemon.replay import replay
+from steno_daemon.rhythm import Part
 from steno_daemon.segmenter import Segmenter
 from steno_models.recogniser import State, Update
 from steno_models.recogniser import Work as Chunk
@@ -90,7 +91,7 @@ async def test_a_piece_with_silence_at_its_end_waits_for_nobody() -> None:
 def test_a_file_waits_for_nobody() -> None:
     work = Work(np.zeros((4, 80), np.float32), None, is_last=False, position=0, may_wait=True)
     live, ahead = (
-        Job(due_s, 0, Seat("a"), work, Decoding(), lambda _: None, came_s=100.0)
+        Job(due_s, 0, Seat("a", 1, Part(0, 1, 0)), work, Decoding(), lambda _: None, came_s=100.0)
         for due_s in (99.9, 107.0)
     )
     assert live.is_live
@@ -122,7 +123,7 @@ def test_work_from_within_speech_may_wait_and_that_of_silence_not() -> None:
 
 def job(number: int, due_s: float, *, is_last: bool) -> Job:
     work = Work(np.zeros((4, 80), np.float32), None, is_last=is_last, position=0)
-    return Job(due_s, number, Seat("a"), work, Decoding(), lambda _: None)
+    return Job(due_s, number, Seat("a", 1, Part(0, 1, 0)), work, Decoding(), lambda _: None)
 
 
 def test_utterances_that_end_go_first_and_among_themselves() -> None:

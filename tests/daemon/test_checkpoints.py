@@ -69,7 +69,8 @@ class Killed:
     def kill(self) -> int:
         """Start again from what was kept; return the sample from which audio is needed."""
         kept = tuple(event for event in self.sent if is_durable(event))
-        snapshot = Snapshot(self.start, self.run.session.checkpoints, kept)
+        phase = self.run.session.decoding.phase
+        snapshot = Snapshot(self.start, self.run.session.checkpoints, kept, phase=phase)
         fresh = Run()
         fresh.session = Session("test", Offer())
         fresh.session.restore(snapshot)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from steno_models.encoders.conformer import Conformer, ConformerOptions, Context
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, steps_of
+from steno_models.listening import Ear
 
 OPTIONS = ConformerOptions(
     bins=16, width=16, layers=2, heads=2, feed_forward=24, kernel=5, subsampling_channels=3
@@ -54,6 +55,44 @@ def test_streamed_output_equals_whole_output_under_the_same_chunk_mask(
     found = streamed(conformer, features, context)
     assert found.shape == expected.shape
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    frames=st.integers(CONTEXT_FRAMES, 150),
+    chunk=st.integers(2, 12),
+    first=st.integers(1, 12),
+    left=st.integers(0, 20),
+)
+def test_a_shorter_first_chunk_moves_the_borders_of_all(
+    conformer: Conformer,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: int,
+    chunk: int,
+    first: int,
+    left: int,
+) -> None:
+    def moved(steps: int, **_: object) -> Tensor:
+        seen = torch.zeros(steps, steps, dtype=torch.bool)
+        begin, end = 0, min(first, chunk)
+        while begin < steps:
+            seen[begin:end, max(0, begin - left) : end] = True
+            begin, end = end, end + chunk
+        return seen
+
+    features = torch.randn(frames, 16, generator=torch.Generator().manual_seed(frames))
+    context, ear = Context(chunk, left), Ear(conformer)
+    heard, rest, found = ear.start(context, first), features.numpy(), []
+    while len(rest):
+        size = ear.frames_of_chunk(heard)
+        [(steps, heard)] = ear.step([(rest[:size], heard)], context)
+        found.append(steps)
+        rest = rest[size:]
+    monkeypatch.setattr("steno_models.encoders.conformer.chunk_mask", moved)
+    expected = whole(conformer, features, context)
+    torch.testing.assert_close(torch.cat(found), expected, atol=1e-5, rtol=0)
 
 
 def test_streams_in_one_batch_do_not_touch_each_other(conformer: Conformer) -> None:

@@ -126,7 +126,7 @@ class CtcRoute:
         ear, total, found = Ear(self.model.encoder), len(frames), []
         stream = ear.start(self.context)
         while len(frames):
-            need = ear.frames_of_chunk(stream, self.context)
+            need = ear.frames_of_chunk(stream)
             [(steps, stream)] = ear.step([(frames[:need], stream)], self.context)
             found.append(steps)
             frames = frames[need:]
