@@ -29,7 +29,7 @@ from steno_models.search.topology import hmm
 from steno_models.search.tree import LexiconTree
 from steno_models.types import FloatArray
 
-ACOUSTIC_SCALE = 1 / 13
+ACOUSTIC_SCALE = 1 / 10
 BLOCK_FRAMES = 256  # emissions of so many frames are computed at a time
 
 
