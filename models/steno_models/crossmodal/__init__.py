@@ -8,7 +8,11 @@ heard. So one rotation lays a space of sounds onto a space of texts:
 space.py          words, vectors, counts: a space as a value and as a folder
 word2vec_text.py  … and as the text format of Word2Vec
 word2vec/         vectors of words from running text: skip-gram with negative sampling
-alignment/        the map: starts, refinement, choice, measurement
+speech.py segmentation/  recordings as frames, and their word-like pieces without labels
+clusters.py heard.py     pieces that sound alike as words, and a space of these
+speech2vec/ encoding.py  vectors from neighbouring pieces of speech, and what vectors encode
+synthesis/        hours of speech of many voices for any text
+alignment/ tasks/ the map: starts, refinement, choice, measurement; and what it is good for
 plots.py          both spaces before and after, and their similarities
-word2vec_command.py align_command.py   `steno-models crossmodal word2vec`, `… align`
+*_command.py      `steno-models crossmodal …`
 """

@@ -12,11 +12,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from steno_models.crossmodal.clusters import KmeansOptions, kmeans
+from steno_models.crossmodal.clusters import KmeansOptions, cluster_names, kmeans
 from steno_models.crossmodal.heard import (
     SEGMENTS,
     averages,
-    cluster_names,
     named_sentences,
     relabelled,
 )

@@ -130,6 +130,11 @@ def means_of(points: FloatArray, labels: LongArray, before: FloatArray) -> Float
     return means
 
 
+def cluster_names(labels: LongArray) -> list[str]:
+    """Return a name for each piece by its cluster."""
+    return [f"c{label}" for label in labels.tolist()]
+
+
 def plus_plus(points: FloatArray, clusters: int, random: np.random.Generator) -> FloatArray:
     """Return (K, D) of the `points` that are likely far from each other.
 

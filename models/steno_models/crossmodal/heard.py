@@ -11,7 +11,7 @@ from steno_models.crossmodal.segmentation.segments import Recording, Segment, Sp
 from steno_models.crossmodal.space import Space
 from steno_models.crossmodal.speech import Speech
 from steno_models.errors import DataError
-from steno_models.types import FloatArray, LongArray
+from steno_models.types import FloatArray
 
 SEGMENTS = "segments.jsonl"
 
@@ -36,11 +36,6 @@ class Heard:
             DataError: there is none.
         """
         return cls(Space.load(folder), tuple(read_segments(folder / SEGMENTS)))
-
-
-def cluster_names(labels: LongArray) -> list[str]:
-    """Return a name for each piece by its cluster."""
-    return [f"c{label}" for label in labels.tolist()]
 
 
 def averages(names: Sequence[str], vectors: FloatArray, *, min_count: int = 1) -> Space:

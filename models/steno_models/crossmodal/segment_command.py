@@ -88,9 +88,13 @@ def _cut(asked: argparse.Namespace, speech: Speech) -> list[Recording]:
         case "equal":
             return by_clock(speech, landmarks, asked.piece)
         case "es-kmeans":
-            means = EsKmeansOptions(clusters=asked.clusters, rounds=asked.rounds, seed=asked.seed)
+            means = EsKmeansOptions(
+                clusters=asked.clusters, rounds=asked.rounds, power=asked.power, seed=asked.seed
+            )
             return _with_bar(
-                asked.rounds, lambda show: by_means(speech, landmarks, means, show), "objective"
+                asked.rounds,
+                lambda show: by_means(speech, landmarks, means, show, taught_by=asked.taught_by),
+                "objective",
             )
         case _:
             mixture = BesGmmOptions(
@@ -135,6 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--times", type=Path, metavar="DIR", help="of forced: KEY.json or KEY.txt")
     add("--clusters", type=int, help="a fifth of the syllables' number, unless given")
     add("--rounds", type=int, default=means.rounds, help="or sweeps, at most (%(default)s)")
+    add("--power", type=float, default=means.power, metavar="P",
+        help="of es-kmeans: more than 1 makes pieces shorter (%(default)s)")  # fmt: skip
+    add("--taught-by", type=int, metavar="N",
+        help="recordings that teach es-kmeans its means, by which all are cut (all)")  # fmt: skip
     add("--from-means", type=int, default=0, metavar="N",
         help="rounds of es-kmeans before bes-gmm (%(default)s)")  # fmt: skip
     add("--variance", type=float, default=mixture.variance, help="of bes-gmm (%(default)s)")

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from steno_models.crossmodal.clusters import KmeansOptions, kmeans, nearest, plus_plus
-from steno_models.crossmodal.heard import averages, cluster_names
+from steno_models.crossmodal.clusters import (
+    KmeansOptions,
+    cluster_names,
+    kmeans,
+    nearest,
+    plus_plus,
+)
+from steno_models.crossmodal.heard import averages
 from steno_models.errors import ConfigError, DataError
 from steno_models.types import FloatArray
 

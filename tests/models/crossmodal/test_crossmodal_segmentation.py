@@ -8,6 +8,7 @@ import pytest
 from tests.models.crossmodal.spoken import planted
 
 from steno_models.audio import SAMPLE_RATE
+from steno_models.crossmodal.clusters import nearest
 from steno_models.crossmodal.segmentation import bes_gmm, es_kmeans
 from steno_models.crossmodal.segmentation.embedding import downsampled
 from steno_models.crossmodal.segmentation.kernels import best_path, drawn_path
@@ -171,15 +172,44 @@ def test_the_objective_of_es_kmeans_never_rises_and_planted_words_are_found() ->
     assert len(said) == len(made.ends)
 
 
-def test_a_mean_weighs_pieces_by_their_length_and_an_empty_cluster_stays() -> None:
-    speech, _ = planted(2)
-    found = candidates(speech, LandmarkOptions(most=2))
-    chosen, labels = np.array([0, 1, 2]), np.array([1, 1, 1])
-    before = np.full((2, found.vectors.shape[1]), 7.0, np.float32)
-    means = es_kmeans.weighted_means(found, chosen, labels, before)
+def test_a_mean_weighs_pieces_and_an_empty_cluster_stays() -> None:
+    vectors = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    weights, labels = np.array([1.0, 5.0, 2.5]), np.array([1, 1, 1])
+    before = np.full((2, 4), 7.0, np.float32)
+    means = es_kmeans.weighted_means(vectors, weights, labels, before)
     np.testing.assert_array_equal(means[0], before[0])
-    expected = np.average(found.vectors[chosen], axis=0, weights=found.frames[chosen])
+    expected = np.average(vectors, axis=0, weights=weights)
     np.testing.assert_allclose(means[1], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_means_of_some_recordings_cut_all_of_them() -> None:
+    speech, _ = planted(9)
+    options = es_kmeans.EsKmeansOptions(clusters=5, rounds=6)
+    found = by_means(speech, LandmarkOptions(), options, lambda _: None, taught_by=4)
+    assert [each.key for each in found] == list(speech.keys)
+    for place, each in enumerate(found):
+        ends = [segment.end_s for segment in each.segments]
+        assert ends[-1] == border_s(speech.frames(place), speech.frames(place))
+
+
+@pytest.mark.parametrize("power", [1.0, 1.7])
+def test_no_segmentation_by_chance_is_cheaper_under_known_means(power: float) -> None:
+    speech, _ = planted(3)
+    found = candidates(speech, LandmarkOptions())
+    means = found.vectors[::7]
+    options = es_kmeans.EsKmeansOptions(power=power)
+    ends, labels = es_kmeans.by_known_means(found, means, options)
+
+    def cost(number: int, stops: LongArray) -> float:
+        own = chosen_pieces(found.stretches[number], stops)
+        _, distances = nearest(found.vectors[own], means)
+        return float((found.frames[own] ** power * distances).sum())
+
+    random = np.random.default_rng(0)
+    for number, stretch in enumerate(found.stretches):
+        assert len(labels[number]) == len(ends[number])
+        best = cost(number, ends[number])
+        assert all(best <= cost(number, random_ends(stretch, random)) + 1e-9 for _ in range(30))
 
 
 def test_bes_gmm_tells_planted_words_apart() -> None:

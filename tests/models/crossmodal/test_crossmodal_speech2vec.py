@@ -10,6 +10,7 @@ from tests.models.crossmodal.spoken import planted, tones
 from steno_models.__main__ import main
 from steno_models.crossmodal.segmentation.segments import Span
 from steno_models.crossmodal.speech import Speech
+from steno_models.crossmodal.speech2vec import command
 from steno_models.crossmodal.speech2vec.config import read_config
 from steno_models.crossmodal.speech2vec.data import NeighbourBatches, NeighbourOptions, neighbours
 from steno_models.crossmodal.speech2vec.embed import embed
@@ -185,6 +186,13 @@ def test_one_command_trains_and_exports(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["train", str(path), "--export", str(tmp_path / "model")]) == 0
     assert "written to" in capsys.readouterr().err
     assert (tmp_path / "run" / "learning-curves.png").is_file()
+
+
+def test_the_recipe_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENO_RUNS", "/runs")
+    config = read_config(Path(command.__file__).with_name("spoken_novels.toml"))
+    assert config.speech == (Path("/runs/spoken"),)
+    assert config.fit_options().optim.total_steps == 6000
 
 
 def test_a_wrong_configuration_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def segment(
             total += score
         objective.append(total)
         report(total)
-    return Segmentation(ends, labels, objective)
+    return Segmentation(ends, labels, objective, mixture.means)
 
 
 def segment_scores(found: Candidates, stretch: Stretch, totals: DoubleArray) -> DoubleArray:

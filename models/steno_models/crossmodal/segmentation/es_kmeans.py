@@ -1,9 +1,10 @@
 """Embedded segmental k-means (Kamper, Livescu, Goldwater 2017): pieces, and what sounds alike.
 
-    min over segmentations Q and means μ of  Σ over pieces x of Q  len(x) min_k ‖x - μ_k‖²
+    min over segmentations Q and means μ of  Σ over pieces x of Q  len(x)^p min_k ‖x - μ_k‖²
 
-The best segmentation of each stretch under the means is found by a dynamic programme; then each
-mean is that of its pieces, weighted by their lengths. Neither step can raise the objective.
+with p = 1 in the paper; larger powers make shorter pieces cheaper. The best segmentation of each
+stretch under the means is found by a dynamic programme; then each mean is that of its pieces, with
+the same weights. Neither step can raise the objective.
 """
 
 from collections.abc import Callable
@@ -32,11 +33,13 @@ class EsKmeansOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         clusters: None for a fifth as many as there are steps from landmark to landmark.
         rounds: at most.
+        power: p of the length of a piece.
         seed: of the first segmentation and the first means.
     """
 
     clusters: _Count | None = None
     rounds: _Count = 15
+    power: Annotated[float, Meta(gt=0)] = 1.0
     seed: int = 0
 
     def clusters_for(self, parts: tuple[Stretch, ...]) -> int:
@@ -52,11 +55,13 @@ class Segmentation:
         ends: of the pieces of each stretch, (S,) in steps.
         labels: of them, (S,) clusters.
         objective: after each round: what is minimised, or a log probability.
+        means: (K, D) of the clusters.
     """
 
     ends: list[LongArray]
     labels: list[LongArray]
     objective: list[float]
+    means: FloatArray
 
 
 def segment(
@@ -76,10 +81,11 @@ def segment(
     chosen = _chosen(found, ends)
     K = min(options.clusters_for(found.stretches), len(chosen))
     means = plus_plus(found.vectors[chosen], K, random)
+    weights = found.frames**options.power
     objective: list[float] = []
     while True:
         labels, distances = nearest(found.vectors, means)
-        costs = found.frames * distances
+        costs = weights * distances
         ends = [best_segmentation(each, costs) for each in found.stretches]
         chosen = _chosen(found, ends)
         objective.append(float(costs[chosen].sum()))
@@ -87,9 +93,9 @@ def segment(
         settled = len(objective) > 1 and objective[-1] >= objective[-2] * (1.0 - 1e-6)
         if settled or len(objective) >= options.rounds:
             break
-        means = weighted_means(found, chosen, labels[chosen], means)
+        means = weighted_means(found.vectors[chosen], weights[chosen], labels[chosen], means)
     named = [labels[chosen_pieces(s, e)] for s, e in zip(found.stretches, ends, strict=True)]
-    return Segmentation(ends, named, objective)
+    return Segmentation(ends, named, objective, means)
 
 
 def best_segmentation(stretch: Stretch, costs: DoubleArray) -> LongArray:
@@ -105,20 +111,29 @@ def best_segmentation(stretch: Stretch, costs: DoubleArray) -> LongArray:
     return ends
 
 
+def by_known_means(
+    found: Candidates, means: FloatArray, options: EsKmeansOptions
+) -> tuple[list[LongArray], list[LongArray]]:
+    """Return the ends and the labels of the best segmentation under `means` that others taught."""
+    labels, distances = nearest(found.vectors, means)
+    costs = found.frames**options.power * distances
+    ends = [best_segmentation(each, costs) for each in found.stretches]
+    return ends, [labels[chosen_pieces(s, e)] for s, e in zip(found.stretches, ends, strict=True)]
+
+
 def weighted_means(
-    found: Candidates, chosen: LongArray, labels: LongArray, before: FloatArray
+    vectors: FloatArray, weights: DoubleArray, labels: LongArray, before: FloatArray
 ) -> FloatArray:
-    """Return (K, D) the means of the `chosen` pieces by their `labels`, weighted by length.
+    """Return (K, D) the weighted means of the (P, D) `vectors` by their `labels`.
 
     A cluster without pieces keeps the mean that it had `before`.
     """
-    K = len(before)
-    weights = np.bincount(labels, found.frames[chosen], minlength=K)
+    totals = np.bincount(labels, weights, minlength=len(before))
     sums = np.zeros(before.shape)
-    np.add.at(sums, labels, found.frames[chosen, None] * found.vectors[chosen].astype(np.float64))
-    filled = weights > 0
+    np.add.at(sums, labels, weights[:, None] * vectors)
+    filled = totals > 0
     means = before.copy()
-    means[filled] = sums[filled] / weights[filled, None]
+    means[filled] = sums[filled] / totals[filled, None]
     return means
 
 

@@ -1,6 +1,6 @@
 """Where pieces may end, which pieces there may be, and the vectors of all of them."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
@@ -104,14 +104,23 @@ def stretches(speech: Speech, place: int, options: LandmarkOptions) -> list[Long
 
 
 def candidates(
-    speech: Speech, options: LandmarkOptions, report: Callable[[], None] = lambda: None
+    speech: Speech, options: LandmarkOptions, places: Iterable[int] | None = None
 ) -> Candidates:
-    """Return all pieces that there may be in `speech`; `report` is told of each recording."""
+    """Return all pieces that there may be.
+
+    Args:
+        speech: the recordings.
+        options: what may be a piece.
+        places: of the recordings that are looked at; None looks at all.
+
+    Raises:
+        DataError: there is no frame in them.
+    """
     found: list[Stretch] = []
     vectors: list[FloatArray] = []
     frames: list[LongArray] = []
     known = 0
-    for place in range(len(speech)):
+    for place in range(len(speech)) if places is None else places:
         firsts: list[int] = []
         lasts: list[int] = []
         for borders in stretches(speech, place, options):
@@ -128,7 +137,6 @@ def candidates(
         vectors.append(downsampled(speech.cepstra(place), begin, stop))
         frames.append(stop - begin)
         known += len(firsts)
-        report()
     if known == 0:
         raise DataError("expected speech with frames in it, found none")
     return Candidates(tuple(found), np.concatenate(vectors), np.concatenate(frames))

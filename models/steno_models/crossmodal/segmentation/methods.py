@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from steno_models.crossmodal.clusters import cluster_names
 from steno_models.crossmodal.segmentation import bes_gmm, es_kmeans
 from steno_models.crossmodal.segmentation.landmarks import (
     LandmarkOptions,
@@ -18,6 +19,7 @@ from steno_models.crossmodal.segmentation.landmarks import (
 from steno_models.crossmodal.segmentation.segments import Recording, Segment
 from steno_models.crossmodal.speech import SHIFT_S, Speech, border_s
 
+_AT_ONCE = 64  # recordings
 MethodName = Literal["es-kmeans", "bes-gmm", "syllables", "equal"]
 METHODS: tuple[MethodName, ...] = ("es-kmeans", "bes-gmm", "syllables", "equal")
 
@@ -50,10 +52,35 @@ def by_means(
     landmarks: LandmarkOptions,
     options: es_kmeans.EsKmeansOptions,
     report: Callable[[float], None],
+    *,
+    taught_by: int | None = None,
 ) -> list[Recording]:
-    """Return the pieces of embedded segmental k-means, named by their clusters."""
-    found = candidates(speech, landmarks)
-    return _named(speech, found.stretches, es_kmeans.segment(found, options, report))
+    """Return the pieces of embedded segmental k-means, named by their clusters.
+
+    Args:
+        speech: what is cut.
+        landmarks: what may be a piece.
+        options: how pieces are found.
+        report: is told the objective after each round.
+        taught_by: so many recordings, drawn by chance, teach the means by which all are then cut,
+            one after the other: memory does not grow with the hours. None lets all teach.
+    """
+    if taught_by is None or taught_by >= len(speech):
+        found = candidates(speech, landmarks)
+        return _named(speech, found.stretches, es_kmeans.segment(found, options, report))
+    random = np.random.default_rng(options.seed)
+    teachers = np.sort(random.choice(len(speech), taught_by, replace=False)).tolist()
+    means = es_kmeans.segment(candidates(speech, landmarks, teachers), options, report).means
+    parts: list[Stretch] = []
+    ends, names = [], []
+    for first in range(0, len(speech), _AT_ONCE):
+        places = range(first, min(first + _AT_ONCE, len(speech)))
+        found = candidates(speech, landmarks, places)
+        own_ends, labels = es_kmeans.by_known_means(found, means, options)
+        parts += found.stretches
+        ends += own_ends
+        names += [cluster_names(own) for own in labels]
+    return recordings(speech, tuple(parts), ends, names)
 
 
 def by_mixture(
@@ -70,7 +97,7 @@ def by_mixture(
 def _named(
     speech: Speech, parts: tuple[Stretch, ...], made: es_kmeans.Segmentation
 ) -> list[Recording]:
-    names = [[f"c{label}" for label in own.tolist()] for own in made.labels]
+    names = [cluster_names(own) for own in made.labels]
     return recordings(speech, parts, made.ends, names)
 
 

@@ -52,6 +52,11 @@ class Mixture:
         self._halves = np.zeros(K)
         self._refresh(np.arange(K))
 
+    @property
+    def means(self) -> FloatArray:
+        """(K, D) what is expected of the clusters' means."""
+        return self._means
+
     def add(self, points: FloatArray, labels: LongArray, sign: int = 1) -> None:
         """Take in (P, D) `points` with (P,) `labels`, or with a `sign` of -1 give them back."""
         np.add.at(self.counts, labels, sign)

@@ -57,14 +57,14 @@ class NeighbourBatches:
         self._groups = [own for own in groups if len(own) > 1]
         if not self._groups:
             raise DataError("expected recordings of two pieces or more, found none")
+        pieces = np.array([span for own in self._groups for span in own], np.int64)
+        known = json.dumps([options.window, options.pieces_per_batch, options.seed])
+        self._fingerprint = hashlib.sha256(known.encode() + pieces.tobytes()).hexdigest()[:20]
 
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides which batch is number k of an epoch."""
-        pieces = [tuple(span) for own in self._groups for span in own]
-        options = self._options
-        value = json.dumps([options.window, options.pieces_per_batch, options.seed, pieces])
-        return hashlib.sha256(value.encode()).hexdigest()[:20]
+        return self._fingerprint
 
     def count(self, epoch: int) -> int:
         """Return how many batches `epoch` has, on this and any other rank."""
