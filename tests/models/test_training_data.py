@@ -252,9 +252,11 @@ def test_what_cannot_be_batched_is_refused() -> None:
         ConfigError, match=r"at most frames_per_batch = 100 frames, found u1 of 101"
     ):
         make_batches([[10, 10], [10, 101]])
+    with pytest.raises(ConfigError, match=r"frames_per_batch / 2 processes = 100 frames, found u1"):
+        make_batches([[10, 10], [10, 101]], world_size=2)
     with pytest.raises(ConfigError, match="found rank 2 of 2"):
         make_batches([[10]] * 4, rank=2, world_size=2)
-    with pytest.raises(ConfigError, match="world size <= 1 utterances"):
+    with pytest.raises(ConfigError, match="an utterance for each of 2 processes, found 1"):
         make_batches([[10]], world_size=2)
     with pytest.raises(ConfigError, match="a target for each of 1 utterances, found 0"):
         BucketedBatches(MadeUpFeatures([[3]]), [], BatchOptions())

@@ -56,8 +56,8 @@ class Course:
 class CtcTask:
     """Trains `model` on batches whose last column of features are labels of frames.
 
-    The loss is a mean over encoder steps; as batches hold utterances of like length, that is
-    nearly the mean over utterances which the loop asks for.
+    The loss is a mean over encoder steps; its parts that need labels are one over labelled steps,
+    which are nearly all or none.
 
     Args:
         model: what is trained.
@@ -100,6 +100,10 @@ class CtcTask:
         found = parts(logits, steps, targets)
         metrics = {name: float(part.detach()) for name, part in found.items()}
         return weighted(found, weights), metrics
+
+    def weight(self, batch: Batch) -> float:
+        """Return the number of encoder steps."""
+        return float(self.model.model.encoder.grid.steps_of_all(batch.feature_lengths).sum())
 
     def evaluate(self) -> Mapping[str, float]:
         """Return the phone error rate: of each held-out set, and of all as `error`."""

@@ -76,6 +76,10 @@ class LasTask:
         metrics = {name: float(part.detach()) for name, part in found.items()}
         return weighted(found, self._course.weights), metrics
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of tokens, the ends of the utterances among them."""
+        return float((batch.target_lengths + 1).sum())
+
     def evaluate(self) -> Mapping[str, float]:
         """Return the error rate of each held-out set, of all as `error`, and `spelling_loss`.
 

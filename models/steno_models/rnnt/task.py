@@ -62,6 +62,10 @@ class TransducerTask:
         metrics = {name: float(part.detach()) for name, part in found.items()}
         return weighted(found, weights), metrics
 
+    def weight(self, batch: Batch) -> float:
+        """Return the number of encoder steps."""
+        return float(self.model.model.encoder.grid.steps_of_all(batch.feature_lengths).sum())
+
     def evaluate(self) -> Mapping[str, float]:
         """Return the greedy error rate: of each held-out set, and of all as `error`."""
 

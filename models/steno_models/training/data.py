@@ -208,17 +208,23 @@ def _check(features: Features, targets: Sequence[IntArray], options: BatchOption
         raise ConfigError(
             f"expected a target for each of {len(features.keys)} utterances, found {len(targets)}"
         )
-    if not 0 <= options.rank < options.world_size <= len(targets):
+    if options.world_size > len(targets):
         raise ConfigError(
-            f"expected 0 <= rank < world size <= {len(targets)} utterances, "
-            f"found rank {options.rank} of {options.world_size}"
+            f"expected an utterance for each of {options.world_size} processes, "
+            f"found {len(targets)}"
+        )
+    if not 0 <= options.rank < options.world_size:
+        raise ConfigError(
+            f"expected 0 <= rank < world size, found rank {options.rank} of {options.world_size}"
         )
     longest = int(features.lengths.max(axis=1).argmax())
     found = int(features.lengths[longest].max()) + options.spare_frames
     if found > options.frames_per_batch:
+        whose = "" if options.world_size == 1 else f" / {options.world_size} processes"
         raise ConfigError(
-            f"expected utterances of at most frames_per_batch = {options.frames_per_batch} frames, "
-            f"found {features.keys[longest]} of {found}; raise the limit or leave it out"
+            "expected utterances of at most frames_per_batch"
+            f"{whose} = {options.frames_per_batch} frames, found {features.keys[longest]} of "
+            f"{found}; raise the limit or leave it out"
         )
 
 

@@ -244,20 +244,20 @@ class _Training:
     def _make_report(self, result: StepResult) -> Report:
         names = sorted(self._interval.metrics)
         sums = [self._interval.metrics[name] for name in names]
-        utterances, loss, *sums = self._ranks.summed(
-            [self._interval.utterances, self._interval.loss, *sums]
+        weight, loss, *sums = self._ranks.summed(
+            [self._interval.weight, self._interval.loss, *sums]
         )
         elapsed_s = time.perf_counter() - self._interval_began_s
         share_done = self._position.batch / self._batches.count(self._position.epoch)
         return Report(
             step=self._step,
             epoch=self._position.epoch + share_done,
-            loss=loss / utterances,
+            loss=loss / weight,
             learning_rate=learning_rate_at(self._step, self._options.optim),
             gradient_norm=result.gradient_norm,
             audio_hours=self._audio_s / 3600,
             real_time_factor=elapsed_s / self._interval_audio_s,
-            metrics={name: x / utterances for name, x in zip(names, sums, strict=True)},
+            metrics={name: x / weight for name, x in zip(names, sums, strict=True)},
             dev={**self._dev} if self._dev_step == self._step else {},
         )
 

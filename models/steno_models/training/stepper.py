@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -39,25 +39,37 @@ class Task(Protocol):
     def loss(self, batch: Batch) -> tuple[Tensor, Mapping[str, float]]:
         """Return the mean loss over the batch's utterances, (), and what else to report.
 
-        The batch is on the model's device. Means are weighted by the number of utterances, so
-        that how a batch was dealt out over ranks and parts does not change the gradient.
+        The batch is on the model's device. Means are weighted by the number of utterances, or of
+        what a `Weighed` task says, so that how a batch was dealt out over ranks and parts does not
+        change the gradient.
         """
 
     def evaluate(self) -> Mapping[str, float]:
         """Return measures on the held-out set; the one called `error` decides what is best."""
 
 
+@runtime_checkable
+class Weighed(Protocol):
+    """A task whose loss is a mean over something else than utterances."""
+
+    def weight(self, batch: Batch) -> float:
+        """Return over how much of it the mean is taken: encoder steps, tokens.
+
+        The batch is on the CPU.
+        """
+
+
 @dataclass(slots=True)
 class Tally:
-    """Sums over utterances, over some steps on one rank or on all."""
+    """Weighted sums over some steps on one rank or on all, and the sum of the weights."""
 
-    utterances: float = 0.0
+    weight: float = 0.0
     loss: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
         """Take in the sums of `other`."""
-        self.utterances += other.utterances
+        self.weight += other.weight
         self.loss += other.loss
         for name, value in other.metrics.items():
             self.metrics[name] = self.metrics.get(name, 0.0) + value
@@ -69,7 +81,7 @@ class StepResult:
 
     Attributes:
         taken: Whether the weights moved.
-        tally: Sums over this rank's share, losses weighted by utterances.
+        tally: Sums over this rank's share.
         audio_s: Seconds of audio on all ranks.
         gradient_norm: Before clipping.
         stop: Whether some rank was asked to stop; all ranks have the same answer.
@@ -88,7 +100,7 @@ class _Agreed:
 
     finite: bool
     stop: bool
-    utterances: float
+    weight: float
     audio_s: float
 
 
@@ -158,15 +170,15 @@ class Stepper:
         for each in self._trained:
             each.before_step((number - 1) / self._options.total_steps)
         self.optimiser.zero_grad(set_to_none=True)
-        tally, utterances, audio_s, stop = Tally(), 0.0, 0.0, False
+        tally, weight, audio_s, stop = Tally(), 0.0, 0.0, False
         for place, batch in enumerate(batches):
             agreed = self._add_gradient(batch, tally, is_last=place == len(batches) - 1)
-            utterances += agreed.utterances
+            weight += agreed.weight
             audio_s += agreed.audio_s
             stop = stop or agreed.stop
             if not agreed.finite:
                 return StepResult(taken=False, stop=stop)
-        norm = self._scale_gradient(self._ranks.world_size / utterances)
+        norm = self._scale_gradient(self._ranks.world_size / weight)
         if not np.isfinite(norm):
             _warn_skipped("gradient", batches)
             return StepResult(taken=False, stop=stop)
@@ -188,19 +200,19 @@ class Stepper:
         random.seed(seed)
 
     def _add_gradient(self, batch: Batch, tally: Tally, *, is_last: bool) -> _Agreed:
-        """Add the gradient of the loss summed over the batch's utterances, if it is finite."""
+        """Add the gradient of the loss times the batch's weight, if it is finite."""
         loss_of = self._joined if self._joined is not None else self._task.loss
         with self._without_sharing(unless=is_last):
             with torch.autocast(self._ranks.device.type, torch.bfloat16, enabled=self._bf16):
                 loss, metrics = loss_of(batch.to(self._ranks.device))
-            found, count = float(loss.detach()), len(batch.keys)
+            found, weight = float(loss.detach()), self._weight(batch)
             if not np.isfinite(found):
                 _warn_skipped("loss", [batch])
-            agreed = self._agree(found, batch)
+            agreed = self._agree(found, weight, batch)
             if agreed.finite:
-                (loss * count).backward()
-                sums = {name: float(value) * count for name, value in metrics.items()}
-                tally.add(Tally(count, found * count, sums))
+                (loss * weight).backward()
+                sums = {name: float(value) * weight for name, value in metrics.items()}
+                tally.add(Tally(weight, found * weight, sums))
         return agreed
 
     def _without_sharing(self, *, unless: bool) -> AbstractContextManager[None]:
@@ -208,14 +220,17 @@ class Stepper:
             return nullcontext()
         return self._joined.no_sync()
 
-    def _agree(self, loss: float, batch: Batch) -> _Agreed:
-        bad, stop, utterances, audio_s = self._ranks.summed(
-            [not np.isfinite(loss), self.stop_asked, len(batch.keys), _audio_s(batch)]
+    def _weight(self, batch: Batch) -> float:
+        return self._task.weight(batch) if isinstance(self._task, Weighed) else len(batch.keys)
+
+    def _agree(self, loss: float, weight: float, batch: Batch) -> _Agreed:
+        bad, stop, weight, audio_s = self._ranks.summed(
+            [not np.isfinite(loss), self.stop_asked, weight, _audio_s(batch)]
         )
-        return _Agreed(bad == 0, stop > 0, utterances, audio_s)
+        return _Agreed(bad == 0, stop > 0, weight, audio_s)
 
     def _scale_gradient(self, factor: float) -> float:
-        """Turn the ranks' averaged sums into the mean over all utterances; return its norm."""
+        """Turn the ranks' averaged sums into the mean over all of them; return its norm."""
         weights = [weight for weight in self._model.parameters() if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         torch._foreach_mul_(gradients, factor)
