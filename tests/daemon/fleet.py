@@ -59,11 +59,11 @@ class Member:
             stdout=PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         )
+        self.pid = self._process.pid
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode().split()
         assert line[:1] == ["ready:"], f"expected a daemon that gets ready, found {line}"
         self.port = urlsplit(line[1]).port or 0
-        self.pid = self._process.pid
 
     async def stop(self) -> int:
         """End it as systemd does, and return its exit status."""
