@@ -16,7 +16,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -50,12 +50,14 @@ class Latency:
         finals: from the end of the last word to its final.
         shown: words that partials newly showed.
         revised: words that a later partial or final changed.
+        broken: partials and finals that did not begin with what had been called stable.
     """
 
     words: list[float] = field(default_factory=list)
     finals: list[float] = field(default_factory=list)
     shown: int = 0
     revised: int = 0
+    broken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +101,28 @@ def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
     began = time.process_time()
     texts, latency = [], Latency()
     showing: list[tuple[str, float]] = []  # words of the last partial, when each came
+    stable = ""
     for samples, event in events:
         kind = type(event).__name__
         if kind not in {"Partial", "Final"}:
             continue
         words = [word.text for word in event.words or ()]  # type: ignore[attr-defined]
         kept = _common(words, [text for text, _ in showing])
-        latency = _counted(latency, shown=len(words) - kept, revised=len(showing) - kept)
+        text: str = event.text  # type: ignore[attr-defined]
+        latency = replace(
+            latency,
+            shown=latency.shown + len(words) - kept,
+            revised=latency.revised + len(showing) - kept,
+            broken=latency.broken + (not text.startswith(stable)),
+        )
+        stable = "" if kind == "Final" else text[: event.stable_chars]  # type: ignore[attr-defined]
         now = samples / SAMPLE_RATE
         showing = showing[:kept] + [(text, now) for text in words[kept:]]
         if kind == "Final":
             ends = [word.end for word in event.words or ()]  # type: ignore[attr-defined]
             latency.words.extend(at - end for (_, at), end in zip(showing, ends, strict=True))
             latency.finals.append(now - ends[-1])
-            texts.append(event.text)  # type: ignore[attr-defined]
+            texts.append(text)
             showing = []
     return Heard(" ".join(texts), time.process_time() - began, latency)
 
@@ -123,16 +133,13 @@ def _common(first: list[str], second: list[str]) -> int:
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
-def _counted(latency: Latency, *, shown: int, revised: int) -> Latency:
-    return Latency(latency.words, latency.finals, latency.shown + shown, latency.revised + revised)
-
-
 def _sum(parts: Sequence[Latency]) -> Latency:
     return Latency(
         [delay for part in parts for delay in part.words],
         [delay for part in parts for delay in part.finals],
         sum(part.shown for part in parts),
         sum(part.revised for part in parts),
+        sum(part.broken for part in parts),
     )
 
 
@@ -203,6 +210,7 @@ def figures(report: Report) -> dict[str, float]:
             numbers[f"{name}_delay_p50_s"] = float(np.percentile(delays, 50))
             numbers[f"{name}_delay_p95_s"] = float(np.percentile(delays, 95))
         numbers["revision_rate"] = latency.revised / max(1, latency.shown)
+        numbers["stable_broken"] = latency.broken
     return numbers
 
 

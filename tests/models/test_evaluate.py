@@ -21,6 +21,11 @@ class Word:
 @dataclass(frozen=True)
 class Partial:
     words: tuple[Word, ...]
+    stable_chars: int = 0
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,21 @@ def test_a_word_counts_from_when_it_came_to_stay() -> None:
     assert heard.latency.words == pytest.approx([0.5, 0.1])
     assert heard.latency.finals == pytest.approx([0.6])
     assert (heard.latency.shown, heard.latency.revised) == (3, 1)
+
+
+def test_stable_text_that_is_taken_back_is_counted() -> None:
+    see, sea, it = Word("see", 0.5), Word("sea", 0.5), Word("it", 0.9)
+    said: list[Event] = [
+        Partial((see,), 3),
+        Partial((see, it), 3),
+        Partial((sea, it)),  # breaks it
+        Partial((sea, it), 6),
+        Final((sea,), "sea"),  # breaks it
+        Final((see,), "see"),
+    ]
+    heard = hear_streamed(iter([(16_000 * i, event) for i, event in enumerate(said)]))
+    assert heard.latency is not None
+    assert heard.latency.broken == 2
 
 
 def test_the_report_counts_errors_and_delays_over_all_recordings(clips: Path) -> None:
