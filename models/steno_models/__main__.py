@@ -17,12 +17,14 @@ commands (each has its own --help):
   bench        measure what each part of recognition costs, or how many sessions a daemon carries
   replay       decode recorded sessions again and show what became different
   calibrate    fit the confidence of words on a manifest
+  weights      how weights of language models change the error rate, as a table and a plot
   tune-second-pass  give a bundle models that read whole sentences, and weigh them
   speech-gate  fit the gate that keeps noise and music without words
   bundle       put trained parts together as a bundle, or check one
   force-align  say when each word of a known text is spoken: TextGrid, CTM, SRT, VTT, JSON
   alignments   draw where a text is: trellises of HMM, CTC and RNN-T, attention, spectrogram
   hmm          train GMM-HMMs in the classic stages, and measure each of them
+  unknown-words  find words that no lexicon holds, and propose which they are
   crossmodal   map spaces of words onto each other without a dictionary
   manifest     turn a corpus on disk into a manifest
   lm           estimate, prune and measure n-gram language models
@@ -73,6 +75,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.calibrate import main as calibrate
 
             return calibrate(arguments)
+        case "weights":
+            from steno_models.weights_command import main as weights
+
+            return weights(arguments)
         case "tune-second-pass":
             from steno_models.second_pass_command import main as tune_second_pass
 
@@ -97,6 +103,10 @@ def run(command: str, arguments: Sequence[str]) -> int:  # noqa: PLR0912
             from steno_models.hmm_command import main as hmm
 
             return hmm(arguments)
+        case "unknown-words":
+            from steno_models.unknown.command import main as unknown_words
+
+            return unknown_words(arguments)
         case "crossmodal":
             from steno_models.crossmodal_command import main as crossmodal
 

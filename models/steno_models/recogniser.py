@@ -58,6 +58,50 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateWord:
+    """A word that an unknown one could be.
+
+    Attributes:
+        text: its spelling.
+        phones: of its pronunciations the one that fits best.
+        score: its share among those that were looked at.
+        spelling: minus the weighted edits between these and the phones heard.
+        sound: nats behind the likeliest tokens.
+        context: ln of how often it is written, and how well its ending goes with its neighbours.
+        meaning: how near it is in meaning; None where nobody can tell.
+    """
+
+    text: str
+    phones: tuple[str, ...]
+    score: float
+    spelling: float
+    sound: float
+    context: float
+    meaning: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownWord:
+    """A word that the lexicon lacks.
+
+    Attributes:
+        text: the words that stand in its place.
+        start_step: step of 40 ms at which it begins.
+        end_step: step after its last one.
+        phones: what was heard.
+        confidence: 0 to 1, that it is unknown.
+        candidates: what it could be, the likeliest first.
+    """
+
+    text: str
+    start_step: int
+    end_step: int
+    phones: tuple[str, ...]
+    confidence: float
+    candidates: tuple[CandidateWord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """What is known about a segment after a step.
 
@@ -70,6 +114,8 @@ class Update:
         missing_frames: features without which nothing more can be known, unless the segment ends.
         unscored: at the end of a segment, how many of its hypotheses the second pass had no time
             for; None where there was no second pass.
+        unknown: at the end of a segment, the words that the lexicon lacks.
+        unknown_s: how long the search for them took; None where nobody looked.
     """
 
     words: tuple[Word, ...]
@@ -79,6 +125,8 @@ class Update:
     alternatives: tuple[Alternative, ...] = ()
     missing_frames: int = 0
     unscored: int | None = None
+    unknown: tuple[UnknownWord, ...] = ()
+    unknown_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +144,7 @@ class DecodeOptions:
         second_pass: whether the final may be another than that of the search, where the bundle has
             models that read whole sentences.
         finals: the words of finals before, the oldest first, for those models.
+        unknown_words: whether words that the lexicon lacks are looked for, where that can be.
     """
 
     n_best: int = 1
@@ -105,6 +154,7 @@ class DecodeOptions:
     beam_scale: float = 1.0
     second_pass: bool = True
     finals: tuple[tuple[str, ...], ...] = ()
+    unknown_words: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 GUESSES = 3
 """So many pronunciations are guessed at most."""
+AS_SPELLED = "*"
+"""A pronunciation that stands for the guesses."""
 _LEAST_LOG_PROB = -2.3
 """Guesses less likely than a tenth are left out."""
 _TABLES = 4
@@ -185,7 +187,7 @@ class _Book:
         if number is not None and not pronunciations:
             self.taken.setdefault(text, Taken(text, (), Source.LEXICON))
             return number
-        given = pronunciations or self.guess(text)
+        given = self._spelled_out(text, pronunciations or (AS_SPELLED,))
         ways = [self._tokens(way) for way in given]
         if number is None:
             number = self.news[text] = self.first + len(self.news)
@@ -195,6 +197,21 @@ class _Book:
         before = self.taken[text].pronunciations if text in self.taken else ()
         self.taken[text] = Taken(text, tuple(dict.fromkeys((*before, *given))), source)
         return number
+
+    def _spelled_out(self, text: str, ways: tuple[str, ...]) -> tuple[str, ...]:
+        """Return pronunciations with guesses in the place of the mark that stands for them.
+
+        Where there are others, and no rule knows such a spelling, the others are enough.
+        """
+        guesses: tuple[str, ...] = ()
+        others = [way for way in ways if way != AS_SPELLED]
+        if len(others) < len(ways):
+            try:
+                guesses = self.guess(text)
+            except DataError:
+                if not others:
+                    raise
+        return tuple(dict.fromkeys((*guesses, *others)))
 
     def _tokens(self, way: str) -> tuple[int, ...]:
         phones = [phone.rstrip("012") for phone in way.upper().split()]

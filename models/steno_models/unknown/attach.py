@@ -1,0 +1,45 @@
+"""Let a loaded bundle's recogniser tell of unknown words."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steno_models.errors import ConfigError
+from steno_models.lexicon_recogniser import LexiconRecogniser
+from steno_models.text.tokens import TokenTable
+from steno_models.unknown.embedding import SegmentScorer
+from steno_models.unknown.proposer import UnknownWords
+from steno_models.unknown.recogniser import UnknownWordRecogniser
+
+if TYPE_CHECKING:
+    from steno_models.bundle import Bundle
+
+FOLDER = "unknown"
+"""Where a bundle may keep a vocabulary of candidates of its own."""
+
+
+def folder_of(loaded: "Bundle", named: Path | None) -> Path | None:
+    """Return where the candidates for a bundle are: where they are named, else in it, else None."""
+    own = loaded.path / FOLDER
+    return named or (own if own.is_dir() else None)
+
+
+def attach(
+    loaded: "Bundle", folder: Path, scorer: SegmentScorer | None = None
+) -> UnknownWordRecogniser:
+    """Return the recogniser of a bundle that tells of unknown words, with candidates of a folder.
+
+    Raises:
+        ConfigError: the bundle has no search through a lexicon, or other phones.
+        DataError: the candidates are missing or damaged.
+    """
+    first = loaded.first_pass
+    if not isinstance(first, LexiconRecogniser):
+        raise ConfigError(
+            f"expected a bundle of the family ctc that decodes while people speak, found "
+            f"{loaded.name} ({loaded.description.family})"
+        )
+    symbols = TokenTable.read(loaded.path / "tokens.txt").symbols
+    finder = UnknownWords.open(folder, symbols, scorer)
+    for model in first.language_models.values():
+        finder.known(model)  # takes a moment: now rather than with the first unknown word
+    return UnknownWordRecogniser(recogniser=loaded.recogniser, first=first, finder=finder)
