@@ -178,7 +178,8 @@ def _load_and_serve(options: argparse.Namespace) -> int:
         ]
         # What is wrong with it is known before anything takes long.
         Exposure(settings, [activation.host_of(one) for one in [*bound, *(s for _, s in own)]])
-        model = _load(settings.engine.bundle, settings.engine.threads)
+        engine = settings.engine
+        model = _load(engine.bundle, engine.threads, engine.candidates)
 
         def ready(url: str) -> None:
             gc.freeze()
@@ -205,10 +206,17 @@ def _overrides(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     }
 
 
-def _load(name: str, threads: int) -> "Model":
-    """Return the bundle of that name or path as what the daemon serves."""
+def _load(name: str, threads: int, candidates: Path | None = None) -> "Model":
+    """Return the bundle of that name or path as what the daemon serves.
+
+    Args:
+        name: of the bundle, or its path.
+        threads: of the encoder.
+        candidates: folder of words known from texts alone; None for the bundle's own, if any.
+    """
     import torch
 
+    from steno_daemon.candidates import telling_of_unknown_words
     from steno_daemon.server import Model
     from steno_models import bundle
     from steno_models.domain import loader_of
@@ -217,11 +225,13 @@ def _load(name: str, threads: int) -> "Model":
 
     torch.set_num_threads(threads)
     loaded = bundle.load(name)
+    recogniser, unknown_words = telling_of_unknown_words(loaded, candidates)
     return Model(
         name=loaded.name,
         version=str(loaded.version),
         language_models=tuple(loaded.language_models),
-        recogniser=loaded.recogniser,
+        recogniser=recogniser,
+        unknown_words=unknown_words,
         load_domain=loader_of(loaded),
         punctuator=Punctuator.load() if loaded.description.language == "en" else None,
         extender=Extender.of(loaded),

@@ -261,6 +261,9 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     domains_directory: Path | None = None
     """Folder of language models besides the bundle's, one folder each, as `steno-models lm build
     --name` writes them; what is put there is loaded, what changes is loaded anew."""
+    candidates: Path | None = None
+    """Folder of words known from texts alone, as `steno-models unknown-words build` writes it; left
+    out, the bundle's own, or none: then nobody is told of words that the lexicon lacks."""
 
 
 class LogConfig(_Section, frozen=True, kw_only=True):

@@ -121,6 +121,7 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
                 beam_scale=NARROW_BEAM if decoding.degraded else 1.0,
                 second_pass=decoding.second_pass and not decoding.degraded,
                 finals=work.finals,
+                unknown_words=decoding.unknown_words and not decoding.degraded,
             )
         )
     return Chunk(work.features, state, work.is_last)
@@ -371,6 +372,8 @@ class Engine:
             unscored = update.unscored if isinstance(update, Update) else None
             if unscored is not None:
                 self._metrics.second_pass(is_cut=unscored > 0)
+            if isinstance(update, Update) and update.unknown_s is not None:
+                self._metrics.unknown_words(update.unknown, took_s=update.unknown_s)
         return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]
 
     def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> None:

@@ -8,7 +8,7 @@ from steno_models.types import FloatArray
 
 if TYPE_CHECKING:
     from steno_daemon.domains import Version
-    from steno_models.recogniser import Alternative, LanguageModel, State, Update, Word
+    from steno_models.recogniser import Alternative, LanguageModel, State, UnknownWord, Update, Word
 
 STEP_SAMPLES = 640
 """One encoder step, 40 ms, in which the recogniser counts."""
@@ -70,6 +70,7 @@ class Ended:
     reason: EndpointReason
     words: "tuple[Word, ...]"
     alternatives: "tuple[Alternative, ...]"
+    unknown: "tuple[UnknownWord, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

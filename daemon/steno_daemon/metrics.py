@@ -13,8 +13,9 @@ takes a microsecond and needs nobody to ask: a `Metrics()` of its own serves tes
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,6 +31,10 @@ from prometheus_client.exposition import choose_encoder
 from steno_daemon import wire
 from steno_daemon.wire import EndpointReason
 
+if TYPE_CHECKING:
+    from steno_models.recogniser import UnknownWord
+
+UNKNOWN_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 LAG_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 DELAY_BUCKETS_S = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -88,6 +93,12 @@ class Metrics:
         self._second_passes.inc()
         if is_cut:
             self._cut_passes.inc()
+
+    def unknown_words(self, found: Sequence["UnknownWord"], *, took_s: float) -> None:
+        """Count the words that a finished segment had and the lexicon lacks, and the search."""
+        self._unknown_search.observe(took_s)
+        self._unknown.inc(len(found))
+        self._unnamed.inc(sum(not word.candidates for word in found))
 
     def lag(self, lag_s: float) -> None:
         """Count how much audio of a session was received and not decoded, at one moment."""
@@ -152,6 +163,17 @@ class Metrics:
         )
         self._cut_passes = self._counter(
             "steno_second_passes_cut", "Second passes that their budget cut short."
+        )
+        self._unknown = self._counter(
+            "steno_unknown_words", "Words that were said and are in no lexicon."
+        )
+        self._unnamed = self._counter(
+            "steno_unknown_words_unnamed", "Those of them that no candidate was found for."
+        )
+        self._unknown_search = self._histogram(
+            "steno_unknown_word_search_seconds",
+            "Time that a finished segment was searched for unknown words.",
+            UNKNOWN_BUCKETS_S,
         )
         self._lag = self._histogram(
             "steno_lag_seconds", "Audio that was received and not decoded yet.", LAG_BUCKETS_S

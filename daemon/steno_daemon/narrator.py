@@ -4,6 +4,7 @@ from steno_daemon import wire
 from steno_daemon.happenings import Ended, Finalized, Happening, Heard, Opened, Switched
 from steno_daemon.outbox import Outbox
 from steno_daemon.transcript import UNNUMBERED, final, partial, seconds
+from steno_daemon.unheard import unknown_words
 from steno_daemon.writing import Writing
 
 
@@ -79,6 +80,7 @@ class Narrator:
             event = final(ended, channel=self._channel, word_times=True, n_best=self._start.n_best)
             self._newest = self._writing.final(event, ended.reason, self._newest)
             self._outbox.add(self._newest)
+            self._tell_unknown(ended)
         self._outbox.add(
             wire.Endpoint(
                 seq=UNNUMBERED,
@@ -88,6 +90,12 @@ class Narrator:
                 reason=ended.reason,
             )
         )
+
+    def _tell_unknown(self, ended: Ended) -> None:
+        """Tell of the words that the lexicon lacks, if the client wishes."""
+        if self._start.unknown_words:
+            for event in unknown_words(ended, channel=self._channel):
+                self._outbox.add(event)
 
     def _tell_switch(self, switched: Switched) -> None:
         """Tell that another language model counts from here on."""

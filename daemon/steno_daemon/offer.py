@@ -97,6 +97,7 @@ class Decoding:
         chunk_steps: encoder steps decoded at a time.
         degraded: how much is saved, as in `wire.Load`; from the next segment on.
         second_pass: whether finals are ranked anew, where the bundle can.
+        unknown_words: whether words that the lexicon lacks are looked for.
         phase: where chunks end, see `rhythm`; None where each segment begins with a whole chunk.
     """
 
@@ -105,7 +106,20 @@ class Decoding:
     chunk_steps: int = 16
     degraded: int = 0
     second_pass: bool = True
+    unknown_words: bool = True
     phase: int | None = None
+
+    @classmethod
+    def of(cls, start: wire.Start, chunk_steps: int, phase: int | None) -> "Decoding":
+        """Return how to decode as a client asked, in such chunks."""
+        return cls(
+            start.language_model,
+            start.n_best,
+            chunk_steps,
+            second_pass=start.second_pass,
+            unknown_words=start.unknown_words,
+            phase=phase,
+        )
 
 
 @dataclass(frozen=True, slots=True)

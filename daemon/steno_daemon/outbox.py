@@ -69,6 +69,13 @@ class Outbox:
         again, self._again = self._again, []
         return again + taken
 
+    def unknown_word(self, name: str) -> wire.UnknownWord | None:
+        """Return the unknown word of that id that was told of, the newest; None where none was."""
+        for event in (*reversed(self._events), *reversed(self._retained)):
+            if isinstance(event, wire.UnknownWord) and event.id == name:
+                return event
+        return None
+
     def rewind(self, resumed: wire.Resumed) -> None:
         """Begin again after the event that `resumed` names: it goes out first, then what follows.
 

@@ -96,6 +96,17 @@ class Replies:
             once=f"{what} while {state}" if once else None,
         )
 
+    def complain_of_unknown_word(self, name: str) -> None:
+        """Say that no unknown word of that id was told of."""
+        self.complain(
+            WireError(
+                ErrorCode.INVALID_MESSAGE,
+                "there was no such unknown word",
+                expected="the id of an unknown_word of this session",
+                found=name,
+            )
+        )
+
     def complain_of_loose_bytes(self, block_bytes: int, found: str) -> None:
         """Say once that the audio is cut within a sample: it may well be misread."""
         self.complain(

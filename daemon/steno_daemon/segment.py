@@ -13,7 +13,7 @@ from steno_models.vad.decision import VadOptions
 from steno_models.vad.webrtc import VadMemory, VoiceActivityDetector
 
 if TYPE_CHECKING:
-    from steno_models.recogniser import Alternative, LanguageModel, State, Update, Word
+    from steno_models.recogniser import Alternative, LanguageModel, State, UnknownWord, Update, Word
 
 
 BLOCK_SAMPLES = 160
@@ -144,6 +144,11 @@ class Segment:
             steps = (cursor - self.origin) // STEP_SAMPLES
             return widest_gap(update.words, steps=steps, first=self.stable_words)
         return None
+
+
+def unknown_before(last_step: int, update: "Update | None") -> "tuple[UnknownWord, ...]":
+    """Return the unknown words that end at a step or before."""
+    return tuple(word for word in (update.unknown if update else ()) if word.end_step <= last_step)
 
 
 def alternatives_before(last_step: int, update: "Update | None") -> "tuple[Alternative, ...]":

@@ -38,6 +38,7 @@ from steno_daemon.segment import (
     alternatives_before,
     detector,
     said_after,
+    unknown_before,
 )
 from steno_daemon.tape import Tape
 from steno_daemon.wire import EndpointReason, When
@@ -394,7 +395,6 @@ class Segmenter:
             self._announce(segment, segment.origin)
             self._said = said_after(self._said, words)
         if segment.number is not None:
-            others = alternatives_before(segment.steps_to(end), update)
-            self._happenings.append(
-                Ended(segment.number, segment.origin, end, reason, words, others)
-            )
+            last = segment.steps_to(end)
+            told = (words, alternatives_before(last, update), unknown_before(last, update))
+            self._happenings.append(Ended(segment.number, segment.origin, end, reason, *told))

@@ -80,6 +80,7 @@ class Model:
         punctuator: of its language; None where there is none.
         language: such as "en"; empty where it is not known.
         extender: adds words to them; None where that cannot be.
+        unknown_words: whether it tells of words that its lexicon lacks, in words for `/healthz`.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Model:
     punctuator: Punctuator | None = None
     language: str = ""
     extender: "Extender | None" = None
+    unknown_words: str = "off"
 
 
 def program_version() -> str:
@@ -351,6 +353,7 @@ class Daemon:
             "protocol": wire.PROTOCOL_VERSION,
             "bundle": f"{self._model.name} {self._model.version}",
             "models": self._domains.names,
+            "unknown_words": self._model.unknown_words,
             "sessions": self.engine.sessions,
             "max_sessions": self.engine.max_sessions,
             **({"microphone": self._microphone.health()} if self._microphone else {}),

@@ -39,6 +39,7 @@ from steno_daemon.replies import Replies
 from steno_daemon.soundness import check
 from steno_daemon.states import TRANSITIONS, Input, State
 from steno_daemon.transcript import UNNUMBERED
+from steno_daemon.unheard import words_of
 from steno_daemon.wire import CloseReason, ErrorCode
 
 if TYPE_CHECKING:
@@ -201,11 +202,12 @@ class Session:
             self._lanes.change_rules(self._rules, self._intake.position)
         self._repertoire.change(wish, version, self._lanes, position=self._intake.position)
 
-    def receive_add_words(self, wish: wire.AddWords) -> None:
-        """Add words to what may be heard in the audio that follows."""
-        if self._allowed(Input.ADD_WORDS):
-            self._note(wish)
-            self._repertoire.add(wish, self._lanes, position=self._intake.position)
+    def receive_add_words(self, wish: wire.AddWords | wire.ConfirmWord) -> None:
+        """Add words to what may be heard in the audio that follows, an unknown one as heard."""
+        words = words_of(wish, self._outbox, self._replies)
+        if words is not None and self._allowed(Input.ADD_WORDS):
+            self._note(words)
+            self._repertoire.add(words, self._lanes, position=self._intake.position)
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
@@ -377,9 +379,7 @@ class Session:
         steps = max(1, round((start.chunk_ms or self._offer.chunk_ms) / STEP_MS))
         self.start = start
         self._outbox.word_times = start.word_times
-        self.decoding = Decoding(
-            start.language_model, start.n_best, steps, second_pass=start.second_pass, phase=phase
-        )
+        self.decoding = Decoding.of(start, steps, phase)
         self._rules = self._offer.rules.changed(start.endpointing)
 
     def _report(self) -> None:

@@ -8,6 +8,7 @@ from steno_daemon.session import Session
 from steno_daemon.wire import (
     AddWords,
     Configure,
+    ConfirmWord,
     ErrorCode,
     Finalize,
     Ping,
@@ -59,7 +60,7 @@ class NativeDialect(Dialect):
                 session.receive_start(message)
             case Configure():
                 session.receive_configure(message)
-            case AddWords():
+            case AddWords() | ConfirmWord():
                 session.receive_add_words(message)
             case Finalize():
                 session.receive_finalize()

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from steno_daemon.wire.names import CHANNELS_MAX, SAMPLE_RATE_MAX, SAMPLE_RATE_MIN, Encoding, When
-from steno_daemon.wire.words import NewWord, Phrase
+from steno_daemon.wire.words import NewWord, Phrase, WordText
 
 
 class Endpointing(
@@ -83,6 +83,9 @@ class Start(_Client, frozen=True, kw_only=True, tag="start"):
     second_pass: bool = True
     """Whether models that read whole sentences may rank the hypotheses of a `final` anew, where the
     daemon has such. What was stable stays."""
+    unknown_words: bool = True
+    """Whether an `unknown_word` tells of words that the lexicon lacks, where the daemon has a
+    vocabulary of candidates."""
     label: Annotated[str, msgspec.Meta(max_length=100)] = ""
     """What those who watch the session see as its name."""
     phrases: tuple[Phrase, ...] = ()
@@ -124,6 +127,20 @@ class AddWords(_Client, frozen=True, kw_only=True, tag="add_words"):
     """From when on they may be heard; with "now" the open segment is scored again."""
 
 
+class ConfirmWord(_Client, frozen=True, kw_only=True, tag="confirm_word"):
+    """Says what an unknown word is: it is added to what the session knows, as it was heard.
+
+    A `vocabulary` answers. For a language model and all who use it, an administrator adds it.
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    """Of the `unknown_word`."""
+    text: WordText
+    """One of its candidates or any other word."""
+    at: When = When.SEGMENT
+    """From when on it may be heard; with "now" the open segment is scored again."""
+
+
 class Finalize(_Client, frozen=True, kw_only=True, tag="finalize"):
     """Ends the utterance now; the session goes on. A `finalized` follows."""
 
@@ -138,4 +155,6 @@ class Ping(_Client, frozen=True, kw_only=True, tag="ping"):
     id: int = 0
 
 
-ClientMessage: TypeAlias = Start | Resume | Configure | AddWords | Finalize | Stop | Ping
+ClientMessage: TypeAlias = (
+    Start | Resume | Configure | AddWords | ConfirmWord | Finalize | Stop | Ping
+)

@@ -125,6 +125,43 @@ class Final(_Event, frozen=True, kw_only=True, tag="final"):
         return self.text if self.written is None else self.written
 
 
+class CandidateWord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A word that an unknown one could be, and where that comes from."""
+
+    text: str
+    score: float
+    """Its share among those that were looked at, 0 to 1."""
+    pronunciation: str
+    """Phones: of its pronunciations the one that fits best."""
+    spelling: float
+    """Minus the weighted edits between these and the phones heard."""
+    sound: float
+    """Nats that the pronunciation lies behind the likeliest phones of the sound; 0 is the best."""
+    context: float
+    """Ln of how often it is written, and how well such a word goes with those beside it."""
+    meaning: float | None = None
+    """How near its meaning is to what the sound seems to mean, where the daemon can tell."""
+
+
+class UnknownWord(_Event, frozen=True, kw_only=True, tag="unknown_word"):
+    """A word that the lexicon lacks was said here; it comes behind the `final` of its segment."""
+
+    id: str
+    """What `confirm_word` names."""
+    segment: int
+    channel: int = 0
+    text: str
+    """What stands in its place in the `final`."""
+    start: float
+    end: float
+    phones: str
+    """What was heard."""
+    confidence: float
+    """How sure it is, 0 to 1, that the word is unknown."""
+    candidates: tuple[CandidateWord, ...] = ()
+    """What it could be, the likeliest first; none where no word known from texts sounds like it."""
+
+
 class Endpoint(_Event, frozen=True, kw_only=True, tag="endpoint"):
     """A segment ended at `time`; every `speech_started` has exactly one, after its `final`."""
 
@@ -216,6 +253,7 @@ ServerMessage: TypeAlias = (
     | SpeechStarted
     | Partial
     | Final
+    | UnknownWord
     | Endpoint
     | Switched
     | Vocabulary

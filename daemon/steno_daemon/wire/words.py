@@ -34,7 +34,8 @@ class NewWord(_Wish, frozen=True, kw_only=True):
     text: WordText
     pronunciations: Annotated[tuple[PhoneText, ...], msgspec.Meta(max_length=8)] = ()
     """Phones of the CMU dictionary, such as "K OW V AE L CH IH K"; left out, they are guessed from
-    the spelling. A word that is known gets these besides its own."""
+    the spelling. A word that is known gets these besides its own. "*" stands for the guesses, so
+    that they count besides what was heard."""
     boost: Annotated[float, msgspec.Meta(ge=0, le=BOOST_MAX)] = 0.0
     """Nats that it earns whenever it is said."""
     recording: bytes = b""

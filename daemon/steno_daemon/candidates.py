@@ -1,0 +1,33 @@
+"""Words that the bundle's lexicon lacks: whether the daemon can tell of them."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steno_models.errors import StenoModelsError
+from steno_models.unknown.attach import attach, folder_of
+
+if TYPE_CHECKING:
+    from steno_models.bundle import Bundle
+    from steno_models.recogniser import Recogniser
+
+logger = logging.getLogger(__name__)
+
+
+def telling_of_unknown_words(loaded: "Bundle", named: Path | None) -> "tuple[Recogniser, str]":
+    """Return the recogniser of a bundle, telling of unknown words if it can, and how that stands.
+
+    Candidates that are missing or damaged leave it as it is: the log and `/healthz` say why.
+
+    Args:
+        loaded: the bundle.
+        named: folder of candidates by the configuration; None for the bundle's own, if any.
+    """
+    folder = folder_of(loaded, named)
+    if folder is None:
+        return loaded.recogniser, "off"
+    try:
+        return attach(loaded, folder), "ok"
+    except StenoModelsError as error:
+        logger.warning("nobody is told of unknown words: %s", error)
+        return loaded.recogniser, f"failed: {error}"
