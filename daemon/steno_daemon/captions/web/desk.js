@@ -13,6 +13,7 @@ import { describe } from "./phases.js";
 import { LIVE, MICROPHONE } from "./sources.js";
 import { Phase, Speaker } from "./speaker.js";
 import { Transcript } from "./transcript.js";
+import { UnknownWords } from "./unknown.js";
 import { View } from "./view.js";
 import { Viewing, Watcher } from "./watch.js";
 
@@ -32,6 +33,7 @@ export class Desk {
     newer: byId("newer"),
   });
   #speaker = new Speaker((news) => this.#spoke(news));
+  #unknown = new UnknownWords((event, text) => this.#confirm(event, text));
   #watcher = null;
   #source = "";
   #watched = ""; // the session whose captions are on the screen
@@ -206,6 +208,13 @@ export class Desk {
     }
   }
 
+  /** Say what an unknown word is; from then on it is recognised. */
+  #confirm(event, text) {
+    const told = this.#speaker.confirm(event, text);
+    this.#board.toast(told ? `“${text}” is known from now on` : "No session is there to learn it");
+    return told;
+  }
+
   #silence(isSilent) {
     if (isSilent) {
       const text = "The microphone gives no sound at all. Is it switched off or muted?";
@@ -350,6 +359,10 @@ export class Desk {
       return;
     } else if (event.type === "partial") {
       this.#view.partial({ ...event, start: event.start + transcript.laterS });
+    } else if (event.type === "unknown_word") {
+      if (this.#source === MICROPHONE) {
+        this.#view.unknown(event, (mark) => this.#unknown.watch(mark, event));
+      }
     } else if (event.type === "endpoint") {
       this.#view.endpoint(event);
     } else if (event.type === "ready") {

@@ -83,6 +83,15 @@ export class Session {
     return this.#firstS + this.#tape.end / this.#start.rate;
   }
 
+  /** Say what an unknown word is; returns whether the daemon heard it. */
+  confirm({ id }, text) {
+    if (this.#state !== State.LISTENING || this.#socket?.readyState !== WebSocket.OPEN) {
+      return false;
+    }
+    this.#send({ type: "confirm_word", id, text });
+    return true;
+  }
+
   /** Connect; audio may have come before. */
   open() {
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);

@@ -79,6 +79,11 @@ export class Speaker {
     this.#session?.abandon();
   }
 
+  /** Say what an unknown word is; returns whether the daemon heard it. */
+  confirm(event, text) {
+    return this.#session?.confirm(event, text) ?? false;
+  }
+
   /** Try the connection again now. */
   hurry() {
     this.#session?.hurry();

@@ -6,6 +6,7 @@
  */
 
 import { shortClock } from "./transcript.js";
+import { placeOf } from "./unknown.js";
 
 const AT_END_PX = 24;
 const LINES_MAX = 4000;
@@ -24,6 +25,7 @@ export class View {
   #pending = [];
   #scheduled = false;
   #channels = new Map();
+  #newest = new Map(); // the words of each channel's newest final
   #several = false;
   #height = 0;
   #roll = null;
@@ -62,8 +64,31 @@ export class View {
       time.textContent = shortClock(start);
       words.textContent = text;
       this.#log.append(element);
+      this.#newest.set(channel, words);
       this.#unread += 1;
       return "aloud";
+    });
+  }
+
+  /** Mark a word of the channel's newest final that no lexicon holds; watch(mark) sees to it. */
+  unknown({ channel = 0, text }, watch) {
+    this.#later(() => {
+      const words = this.#newest.get(channel);
+      const node = [...(words?.childNodes ?? [])].find(
+        (one) => one.nodeType === Node.TEXT_NODE && placeOf(text, one.data),
+      );
+      if (node === undefined) {
+        return; // written otherwise, as a figure is
+      }
+      const [begin, end] = placeOf(text, node.data);
+      const word = node.splitText(begin);
+      word.splitText(end - begin);
+      const mark = document.createElement("button");
+      mark.type = "button";
+      mark.className = "unknown";
+      mark.textContent = word.data;
+      word.replaceWith(mark);
+      watch(mark);
     });
   }
 
@@ -91,6 +116,7 @@ export class View {
   clear() {
     this.#pending = [];
     this.#channels.clear();
+    this.#newest.clear();
     this.#log.replaceChildren();
     this.#live.replaceChildren();
     this.#height = 0;
