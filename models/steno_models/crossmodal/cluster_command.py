@@ -18,6 +18,7 @@ from steno_models.crossmodal.heard import (
     averages,
     named_sentences,
     relabelled,
+    save_pieces,
 )
 from steno_models.crossmodal.segmentation.embedding import embedded
 from steno_models.crossmodal.segmentation.segments import (
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parser().parse_args(arguments)
     if asked.own_names == (asked.clusters is not None):
         raise ConfigError("expected either --clusters or --own-names")
+    if asked.keep_pieces and asked.vectors != "averages":
+        raise ConfigError("expected --vectors averages with --keep-pieces: word2vec has none")
     learnt = _options(asked)  # first: its mistakes need no speech to be seen
     recordings = [each for path in asked.segments for each in read_segments(path)]
     speech = read_speech(asked.speech, asked.cache)
@@ -99,6 +102,8 @@ def main(arguments: Sequence[str]) -> int:
         space = train(text, learnt)
     space.save(asked.out)
     write_segments(asked.out / SEGMENTS, labelled)
+    if asked.keep_pieces and vectors is not None:
+        save_pieces(asked.out, vectors)
     _tell(asked, len(found), space, inertia)
     return 0
 
@@ -177,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--own-names", action="store_true", help="words are the pieces' names")
     add("--model", type=Path, metavar="DIR", help="of `steno-models train` for speech2vec")
     add("--vectors", choices=("averages", "word2vec"), default="averages")
+    add("--keep-pieces", action="store_true", help="keep each piece's own vector, too")
     add("--min-count", type=int, default=5, help="of each word (%(default)s)")
     add("--rounds", type=int, default=30, help="of k-means, at most (%(default)s)")
     add("--batch", type=int, help="pieces of a mini-batch; all, unless given")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from steno_models.crossmodal.segmentation.segments import Recording, Segment, Span, read_segments
 from steno_models.crossmodal.space import Space
@@ -14,6 +16,7 @@ from steno_models.errors import DataError
 from steno_models.types import FloatArray
 
 SEGMENTS = "segments.jsonl"
+_PIECES = "pieces.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,30 @@ class Heard:
             DataError: there is none.
         """
         return cls(Space.load(folder), tuple(read_segments(folder / SEGMENTS)))
+
+
+def save_pieces(folder: Path, vectors: FloatArray) -> None:
+    """Write (P, D) the vectors of all pieces, in the order of the file of segments."""
+    try:
+        save_file({"vectors": np.ascontiguousarray(vectors)}, folder / _PIECES)
+    except OSError as error:
+        raise DataError(f"expected to write to {folder}, found: {error}") from error
+
+
+def load_pieces(folder: Path) -> FloatArray:
+    """Return what `save_pieces` wrote into `folder`.
+
+    Raises:
+        DataError: there is nothing.
+    """
+    try:
+        found: FloatArray = load_file(folder / _PIECES)["vectors"].astype(np.float32)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DataError(
+            f"{folder}: expected the vectors of its pieces (`crossmodal cluster --keep-pieces`), "
+            f"found: {error}"
+        ) from error
+    return found
 
 
 def averages(names: Sequence[str], vectors: FloatArray, *, min_count: int = 1) -> Space:

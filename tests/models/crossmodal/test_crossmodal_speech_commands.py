@@ -95,6 +95,27 @@ def test_words_are_clustered_classified_and_drawn(
     assert "CSLS P@1/5/10" in capsys.readouterr().out
 
 
+def test_each_piece_answers_by_its_own_vector(
+    spoken: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    own, text = tmp_path / "own", tmp_path / "text"
+    assert main(cluster(spoken, own, "--own-names", "--keep-pieces")) == 0
+    Space.load(own).save(text)  # the words' own means: each piece is nearest to its word
+    call = ["crossmodal", "classify", str(text), "--truth", str(spoken / "words.jsonl")]
+    options = ["--start", "gromov-wasserstein", "--pieces", "--json"]
+    capsys.readouterr()
+    assert main([*call, "--system", f"own={own}", *options]) == 0
+    rows = msgspec.json.decode(capsys.readouterr().out, type=list[Answered])
+    [by_word, by_piece] = [row for row in rows if row.map.startswith("unsupervised")]
+    assert by_word.csls.pieces[0] > 50
+    assert by_piece.nearest is not None
+    assert by_piece.tested == by_word.tested
+    assert 40 < by_piece.nearest.pieces[0] <= 100
+    (own / "pieces.safetensors").unlink()
+    assert main([*call, "--system", f"own={own}", *options]) == 1
+    assert "expected the vectors of its pieces" in capsys.readouterr().err
+
+
 def test_synonyms_and_translations_need_pairs(
     spoken: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -81,7 +81,7 @@ def segment(
     chosen = _chosen(found, ends)
     K = min(options.clusters_for(found.stretches), len(chosen))
     means = plus_plus(found.vectors[chosen], K, random)
-    weights = found.frames**options.power
+    weights: DoubleArray = (found.frames**options.power).astype(np.float64)
     objective: list[float] = []
     while True:
         labels, distances = nearest(found.vectors, means)

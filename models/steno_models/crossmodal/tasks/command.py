@@ -19,11 +19,11 @@ from steno_models.crossmodal.alignment.alignment import (
 )
 from steno_models.crossmodal.alignment.evaluation import random_rotation
 from steno_models.crossmodal.alignment.procrustes import procrustes
-from steno_models.crossmodal.heard import Heard
-from steno_models.crossmodal.segmentation.segments import Recording, read_segments
-from steno_models.crossmodal.space import Space, normalised
+from steno_models.crossmodal.heard import Heard, load_pieces
+from steno_models.crossmodal.segmentation.segments import read_segments
+from steno_models.crossmodal.space import Space, centre_of, normalised
 from steno_models.crossmodal.tasks.answers import both_ways, read_answers
-from steno_models.crossmodal.tasks.identity import Identities, identities
+from steno_models.crossmodal.tasks.identity import Identities, identities, piece_identities
 from steno_models.crossmodal.tasks.measure import (
     Exam,
     Right,
@@ -80,12 +80,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Work(NamedTuple):
-    """A system with what is tested."""
+    """A system with what is tested: its words, and each piece with its own vector, if asked for."""
 
     name: str
     heard: Heard
     found: Identities
     test: Exam
+    pieces: tuple[Exam, FloatArray] | None = None
 
 
 def main(task: str, arguments: Sequence[str]) -> int:
@@ -97,7 +98,13 @@ def main(task: str, arguments: Sequence[str]) -> int:
     truth = read_segments(asked.truth)
     rows: list[Row] = []
     for name, folder in map(_named, asked.system):
-        work = _work(task, name, Heard.load(folder), truth, text, asked.pairs)
+        heard = Heard.load(folder)
+        set_exam = _examiner(task, text, asked.pairs)
+        found = identities(heard, truth)
+        work = _Work(name, heard, found, set_exam(found))
+        if asked.pieces:
+            vectors = normalised(load_pieces(folder), centre_of(heard.space.vectors))
+            work = work._replace(pieces=(set_exam(piece_identities(heard, truth)), vectors))
         rows += _rows(asked, work, text)
     if asked.json:
         sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
@@ -106,18 +113,16 @@ def main(task: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _work(
-    task: str, name: str, heard: Heard, truth: Sequence[Recording], text: Space, pairs: Path | None
-) -> _Work:
-    found = identities(heard, truth)
+def _examiner(task: str, text: Space, pairs: Path | None) -> Callable[[Identities], Exam]:
+    """Return what sets the exam of the task."""
     if pairs is None:
-        return _Work(name, heard, found, exam(found, text.words, itself, itself))
+        return lambda found: exam(found, text.words, itself, itself)
     known = read_answers(pairs)
     if task == "synonyms":
-        answers = answers_of(both_ways(known))
-        return _Work(name, heard, found, exam(found, text.words, answers, itself, bar_itself=True))
+        synonyms = answers_of(both_ways(known))
+        return lambda found: exam(found, text.words, synonyms, itself, bar_itself=True)
     answers = answers_of(known)
-    return _Work(name, heard, found, exam(found, text.words, answers, answers))
+    return lambda found: exam(found, text.words, answers, answers)
 
 
 def _rows(asked: argparse.Namespace, work: _Work, text: Space) -> list[Row]:
@@ -131,31 +136,46 @@ def _rows(asked: argparse.Namespace, work: _Work, text: Space) -> list[Row]:
     x, y = normalised(space.vectors), normalised(text.vectors)
     known = work.test.known[: asked.supervised]
 
-    def row(how: str, rotation: FloatArray) -> Row:
-        return _row(work, how, right_shares(work.test, x, y, rotation),
-                    right_shares(work.test, x, y, rotation, csls=False))  # fmt: skip
+    rows: list[Row] = []
 
-    rows = [
-        _row(work, "same answer to all", constant_shares(work.test), None),
-        row("random rotation", random_rotation(text.dimensions, 0)),
-    ]
+    def add(how: str, rotation: FloatArray) -> None:
+        rows.append(_measured(work.name, how, work, work.test, (x, y, rotation)))
+        if work.pieces is not None:
+            test, vectors = work.pieces
+            name = f"{work.name}, each piece"
+            rows.append(_measured(name, how, work, test, (vectors, y, rotation)))
+
+    rows.append(_row(work.name, "same answer to all", work, work.test, constant_shares(work.test)))
+    add("random rotation", random_rotation(text.dimensions, 0))
     if len(known):
         rotation = procrustes(x[known[:, 0]], y[known[:, 1]])
-        rows.append(row(f"supervised, {len(known)} pairs", rotation))
+        add(f"supervised, {len(known)} pairs", rotation)
     tried = _unsupervised(asked, space, text)
     if tried:
         kept = best(tried)
         rotation = kept.rotation
-        rows.append(row(f"unsupervised, {kept.start}", rotation))
-    if asked.plot is not None and len(rows) > 2:
+        add(f"unsupervised, {kept.start}", rotation)
+    if asked.plot is not None and (len(known) or tried):
         _plot(asked, work, text, (x, y), rotation)
     return rows
 
 
-def _row(work: _Work, how: str, csls: Right, nearest: Right | None) -> Row:
-    test = work.test
+def _measured(
+    name: str,
+    how: str,
+    work: _Work,
+    test: Exam,
+    mapped: tuple[FloatArray, FloatArray, FloatArray],
+) -> Row:
+    csls = right_shares(test, *mapped)
+    return _row(name, how, work, test, csls, right_shares(test, *mapped, csls=False))
+
+
+def _row(
+    name: str, how: str, work: _Work, test: Exam, csls: Right, nearest: Right | None = None
+) -> Row:
     return Row(
-        system=work.name, map=how, csls=csls, nearest=nearest, tested=test.pieces,
+        system=name, map=how, csls=csls, nearest=nearest, tested=test.pieces,
         answerable=100.0 * test.pieces / max(test.asked, 1), purity=work.found.purity(),
     )  # fmt: skip
 
@@ -248,6 +268,8 @@ def _parser(task: str) -> argparse.ArgumentParser:
     add("--system", action="append", required=True, metavar="NAME=DIR",
         help="of `crossmodal cluster`; again for several")  # fmt: skip
     add("--pairs", type=Path, metavar="FILE", help='lines "word answer"')
+    add("--pieces", action="store_true",
+        help="answer for each piece by its own vector, too (`cluster --keep-pieces`)")  # fmt: skip
     add("--words", type=int, default=20_000, help="of the text (%(default)s)")
     add("--supervised", type=int, default=5000, metavar="N",
         help="pairs at most that teach the supervised map (%(default)s)")  # fmt: skip

@@ -56,6 +56,19 @@ def identities(heard: Heard, truth: Sequence[Recording]) -> Identities:
     return Identities(found)
 
 
+def piece_identities(heard: Heard, truth: Sequence[Recording]) -> Identities:
+    """Return the same of each piece by itself, in the order of the file of segments."""
+    words = {each.key: each.segments for each in truth}
+    found: list[Counter[str]] = []
+    for recording in heard.recordings:
+        own = words.get(recording.key, ())
+        ends = [segment.end_s for segment in own]
+        for piece in recording.segments:
+            word = true_word(piece, own, ends)
+            found.append(Counter() if word is None else Counter({word: 1}))
+    return Identities(tuple(found))
+
+
 def true_word(piece: Segment, words: Sequence[Segment], ends: Sequence[float]) -> str | None:
     """Return the word of `words`, in order, that `piece` shares most time with.
 
