@@ -252,8 +252,8 @@ class Wire:
     async def enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self.port or 9)
-        except ConnectionRefusedError:
+            there, back = await self._reach()
+        except (ConnectionRefusedError, FileNotFoundError):
             writer.close()
             return
         cut = next(self._cuts, None)
@@ -263,6 +263,10 @@ class Wire:
             pumps.create_task(self._pump(reader, back, ends, cut, cut.upward if cut else None))
             pumps.create_task(self._pump(there, writer, ends, cut, cut.downward if cut else None))
         self._ends.difference_update(ends)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the daemon."""
+        return await asyncio.open_connection("127.0.0.1", self.port or 9)
 
     def tear(self, *, port: int | None) -> None:
         """Break every connection; the next ones go elsewhere, or nowhere."""

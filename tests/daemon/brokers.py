@@ -57,14 +57,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def broker_program() -> str:
+    """Where the broker is.
+
+    Raises:
+        FileNotFoundError: it is not installed.
+    """
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        raise FileNotFoundError("needs the MQTT broker mosquitto, which is not installed")
+    return program
+
+
 @contextlib.contextmanager
 def mosquitto(
     folder: Path, *options: str, port: int = 0, starts: bool = True
 ) -> Iterator[Mosquitto]:
     """A broker for the length of a `with` block; the test skips where there is none."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        pytest.skip("needs the MQTT broker mosquitto, which is not installed")
+    try:
+        program = broker_program()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
     broker = Mosquitto(program, folder, options or ("allow_anonymous true",), port)
     if starts:
         broker.start()

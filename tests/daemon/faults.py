@@ -11,6 +11,7 @@ another's.
 import argparse
 import asyncio
 import itertools
+import math
 import random
 import sys
 import tempfile
@@ -58,16 +59,16 @@ class _Reader:
     def __init__(self, reader: asyncio.StreamReader, wire: "FaultyWire") -> None:
         self._reader = reader
         self._wire = wire
-        self._left = wire.rng.randrange(5, 120)
+        self._left = wire.rng.randrange(*wire.reads)
 
     async def read(self, most: int) -> bytes:
         """Return the next bytes, late or never."""
         self._left -= 1
         if self._left == 0 and self._wire.breaks("at a boundary"):
             return b""
-        if self._wire.rng.random() < 0.01 and self._wire.breaks("stall"):
+        if self._wire.rng.random() < self._wire.stall_share and self._wire.breaks("stall"):
             await asyncio.sleep(self._wire.rng.uniform(0.05, 0.6))
-        if self._wire.rng.random() < 0.01 and self._wire.breaks("slow reader"):
+        if self._wire.rng.random() < self._wire.stall_share and self._wire.breaks("slow reader"):
             most = 64
         return await self._reader.read(most)
 
@@ -79,7 +80,16 @@ class FaultyWire(Wire):
         rng: decides.
         tally: counts.
         count: faults in all.
+        reads: after how many pieces of data a connection may end at a message boundary.
+        median_bytes: after how many bytes of audio it breaks inside a frame, typically.
+        downward_share: so many bytes come back for each that goes up.
+        stall_share: of the pieces of data that are held up, and as many are read slowly.
     """
+
+    reads = (5, 120)
+    median_bytes = 60_000
+    stall_share = 0.01
+    downward_share = 1 / 32
 
     def __init__(self, rng: random.Random, tally: Tally, count: int) -> None:
         super().__init__(None, self._random_cuts())
@@ -119,11 +129,11 @@ class FaultyWire(Wire):
         """Yield where connections break: two in three somewhere, one nowhere by a count."""
         while True:
             how = self.rng.choice([Break.RESET, Break.EOF])
-            at = int(self.rng.lognormvariate(11, 1.5))
+            at = int(self.rng.lognormvariate(math.log(self.median_bytes), 1.5))
             yield self.rng.choice(
                 [
                     Cut(upward=at, downward=None, how=how),
-                    Cut(upward=None, downward=at // 32 + 400, how=how),
+                    Cut(upward=None, downward=round(at * self.downward_share) + 400, how=how),
                     Cut(upward=None, downward=None, how=how),
                 ]
             )

@@ -55,6 +55,13 @@ class Ears:
         self.answered.set()
 
 
+async def reach(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect; a host that is a path has no port."""
+    if host.startswith("/"):
+        return await asyncio.open_unix_connection(host)
+    return await asyncio.open_connection(host, port)
+
+
 async def play(mutant: Mutant, host: str, port: int) -> Outcome:
     """Do what the mutant says.
 
@@ -62,7 +69,7 @@ async def play(mutant: Mutant, host: str, port: int) -> Outcome:
         OSError: nobody listens.
     """
     async with asyncio.timeout(PATIENCE_S):
-        reader, writer = await asyncio.open_connection(host, port)
+        reader, writer = await reach(host, port)
     ears = Ears(reader)
     stalled = False
     try:
@@ -84,7 +91,7 @@ async def play(mutant: Mutant, host: str, port: int) -> Outcome:
 async def dribble(mutant: Mutant, host: str, port: int) -> float:
     """Send a byte a second until the daemon has enough, and return how long that took, in s."""
     loop = asyncio.get_running_loop()
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await reach(host, port)
     ears = Ears(reader)
     began_s = loop.time()
     try:

@@ -2,6 +2,10 @@
 
     stenod --max-sessions 20 --config short.toml &      # with [server] resume_s = 2
     python -m tests.daemon.mutation --count 20000 --seed 1 --url ws://127.0.0.1:8765
+    python -m tests.daemon.mutation --dialect all --count 100000 --start
+
+The first takes a daemon that runs, the second starts one of its own, which hears notes and speaks
+every dialect (over MQTT where a broker is installed).
 
 Whoever vanishes keeps a seat for `resume_s`: leave it long, and the healthy client is turned away
 most of the time. The program exits with 1 if the daemon died, blamed itself for what a client did,
@@ -15,13 +19,19 @@ import asyncio
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import soundfile
 from tests.daemon import hostile
+from tests.daemon.dialects import mutants as dialect_mutants
+from tests.daemon.mutant import Mutant
 from tests.daemon.mutants import kind_of, mutant
+from tests.daemon.mutation_mqtt import BrokerCampaign
+from tests.daemon.mutation_place import DIALECTS, Place, every_dialect
 from tests.daemon.process import Process, listener
 from tests.daemon.witness import Witness
 
@@ -36,6 +46,8 @@ class Campaign:
     """What is sent, and what came of it.
 
     Attributes:
+        make: returns the mutant of a seed and a number.
+        name: returns what kind it is.
         mutations: things that were sent and are wrong.
         answers: by kind of mutant, how often the daemon gave which answer.
         faults: number of the mutant and what the daemon did that it must not do.
@@ -46,6 +58,8 @@ class Campaign:
     port: int
     seed: int
     count: int
+    make: Callable[[int, int], Mutant] = mutant
+    name: Callable[[int, int], str] = kind_of
     mutations: int = 0
     answers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     faults: list[str] = field(default_factory=list)
@@ -60,7 +74,7 @@ class Campaign:
 
     async def one(self, number: int) -> None:
         """Play one mutant that does not dribble."""
-        one = mutant(self.seed, number)
+        one = self.make(self.seed, number)
         self.mutations += one.mutations
         try:
             outcome = await hostile.play(one, self.host, self.port)
@@ -76,7 +90,7 @@ class Campaign:
         """Play one mutant after the other until there were enough; let those dribble that do."""
         while self.mutations < self.count:
             number = next(numbers)
-            if kind_of(self.seed, number) == "dribble":
+            if self.name(self.seed, number) == "dribble":
                 self.mutations += 1
                 tasks.create_task(self.dribble(number))
             else:
@@ -86,7 +100,7 @@ class Campaign:
         """Play a mutant that dribbles."""
         try:
             self.held_s.append(
-                await hostile.dribble(mutant(self.seed, number), self.host, self.port)
+                await hostile.dribble(self.make(self.seed, number), self.host, self.port)
             )
         except OSError as error:
             self.faults.append(f"{number} (dribble): nobody answers any more: {error}")
@@ -128,10 +142,23 @@ class Memory:
 
 async def campaign(options: argparse.Namespace) -> list[str]:
     """Run it, report, and return what is wrong."""
-    host, _, port = options.url.removeprefix("ws://").rstrip("/").rpartition(":")
-    memory = Memory(listener(int(port)))
-    witness = Witness(options.url, _pcm(options.sound), options.token)
-    attack = Campaign(host.strip("[]"), int(port), options.seed, options.count)
+    async with AsyncExitStack() as stack:
+        place = Place(options.url)
+        if options.start:
+            place = await stack.enter_async_context(every_dialect())
+        dialects = place.dialects if options.dialect == "all" else [options.dialect]
+        wrong = []
+        for dialect in dialects:
+            _say([f"{dialect}:"])
+            wrong += await _against(dialect, place, options)
+        return [*wrong, *place.complaints()]
+
+
+async def _against(dialect: str, place: Place, options: argparse.Namespace) -> list[str]:
+    """Run the campaign against one dialect, report, and return what is wrong."""
+    memory = Memory(listener(place.port))
+    witness = Witness(place.url, _pcm(options.sound), options.token)
+    attack = await _attack(dialect, place, options)
     await witness.begin()
     memory.begin()
     began_s = time.monotonic()
@@ -151,6 +178,20 @@ async def campaign(options: argparse.Namespace) -> list[str]:
     return [*attack.faults, *witness.wrong, *_complaints(witness, memory, options.bound_mb)]
 
 
+async def _attack(
+    dialect: str, place: Place, options: argparse.Namespace
+) -> Campaign | BrokerCampaign:
+    """Return what attacks a dialect where it is spoken."""
+    host, port = await asyncio.to_thread(place.door, dialect)
+    if dialect in {"hermes", "mqtt"}:
+        return BrokerCampaign(dialect, port, options.seed, options.count)
+    attack = Campaign(host, port, options.seed, options.count)
+    if dialect != "native":
+        attack.make = partial(dialect_mutants.mutant, dialect)
+        attack.name = partial(dialect_mutants.kind_of, dialect)
+    return attack
+
+
 def _pcm(path: Path) -> bytes:
     """The samples of a recording at 16 kHz."""
     samples, rate = soundfile.read(path, dtype="int16")
@@ -159,7 +200,9 @@ def _pcm(path: Path) -> bytes:
     return bytes(samples.tobytes())
 
 
-def _report(attack: Campaign, witness: Witness, memory: Memory, took_s: float) -> Iterator[str]:
+def _report(
+    attack: Campaign | BrokerCampaign, witness: Witness, memory: Memory, took_s: float
+) -> Iterator[str]:
     """What happened, in lines."""
     connections = sum(sum(answers.values()) for answers in attack.answers.values())
     yield f"{attack.mutations} mutations on {connections} connections in {took_s:.0f} s"
@@ -209,6 +252,10 @@ def main() -> int:
     parser.add_argument(
         "--url", default="ws://127.0.0.1:8765", help="of the daemon, on this machine"
     )
+    parser.add_argument(
+        "--dialect", default="native", choices=["all", *DIALECTS], help="(%(default)s)"
+    )
+    parser.add_argument("--start", action="store_true", help="start a daemon that hears notes")
     parser.add_argument("--count", type=int, default=20_000, help="mutations to send (20000)")
     parser.add_argument("--seed", type=int, default=1, help="for others, change this (1)")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="play one mutant alone")

@@ -13,6 +13,7 @@ CONFIG = """
 [server]
 port = {port}
 resume_s = {wait_s}
+idle_timeout_s = {idle_s}
 state_directory = "{directory}"
 [engine]
 max_sessions = {sessions}
@@ -26,16 +27,33 @@ class Program:
     """Runs `stenod` with the bundle that is shipped, always on the same port.
 
     Args:
-        directory: where its configuration and its sessions are kept.
+        directory: where its configuration, its sessions and its log are kept.
         max_sessions: at once.
+        module: what is run; `tests.daemon.humming` hears notes instead, and costs next to nothing.
+        more: further sections of the configuration.
+        wait_s: how long sessions wait for their clients.
+        idle_s: how long connections may be silent.
 
     Attributes:
         port: chosen by the system at the first start.
     """
 
-    def __init__(self, directory: Path, *, max_sessions: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_sessions: int,
+        module: str = "steno_daemon",
+        more: str = "",
+        wait_s: float = WAIT_S,
+        idle_s: float = 300.0,
+    ) -> None:
         self._directory = directory
         self._sessions = max_sessions
+        self._module = module
+        self._more = more
+        self._wait_s = wait_s
+        self._idle_s = idle_s
         self._process: Process | None = None
         self.port = 0
 
@@ -44,23 +62,41 @@ class Program:
         """Where it listens."""
         return f"ws://127.0.0.1:{self.port}"
 
+    @property
+    def log(self) -> Path:
+        """What it complained of, in all its lives."""
+        return self._directory / "stenod.log"
+
+    @property
+    def complaints(self) -> str:
+        """The same as text."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
     async def start(self) -> None:
         """Start it and wait until it is ready."""
         config = self._directory / "stenod.toml"
         config.write_text(
             CONFIG.format(
-                port=self.port, wait_s=WAIT_S, directory=self._directory, sessions=self._sessions
+                port=self.port,
+                wait_s=self._wait_s,
+                idle_s=self._idle_s,
+                directory=self._directory,
+                sessions=self._sessions,
             )
+            + self._more
         )
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "steno_daemon", "--config", config, "--log-level", "error"),
-            stdout=PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", self._module, "--config", config, "--log-level", "error"),
+                stdout=PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode().split()
         if line[:1] != ["ready:"]:
-            raise RuntimeError(f"expected the daemon to get ready, found {line}")
+            said = self.complaints[-2_000:]
+            raise RuntimeError(f"expected the daemon to get ready, found {line}: {said}")
         self.port = urlsplit(line[1]).port or 0
 
     async def stop(self) -> int:
@@ -74,6 +110,11 @@ class Program:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is there now."""
+        return self._process is not None and self._process.returncode is None
 
     @property
     def resident_mb(self) -> float:

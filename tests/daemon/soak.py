@@ -1,12 +1,14 @@
 """The soak: an hour of speech, faster than it is spoken, over sessions that come and go.
 
     python -m tests.daemon.soak --hours 1
+    python -m tests.daemon.soak --hours 2 --dialects all
 
 One session hears the same clips over and over: the words of its last round have to be those of its
 second, one after the other and exactly as much later as the clips are long. Others come, say some
-clips and go; each of them has to be heard. The memory of the daemon is looked at all the while:
-from the end of the warm-up to the end of the speech it may grow by 5 %. A line every half minute
-says how far it is; the last one is the verdict, and the exit status 0 or 1.
+clips and go, in the native dialect or in those that are named; each of them has to be heard. The
+memory of the daemon is looked at all the while: from the end of the warm-up to the end of the
+speech it may grow by 5 %. A line every half minute says how far it is; the last one is the verdict,
+and the exit status 0 or 1.
 """
 
 import argparse
@@ -15,19 +17,22 @@ import itertools
 import random
 import statistics
 import sys
-import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from tests.daemon.program import WAIT_S, Program
+from tests.daemon.dialect_talk import talked
+from tests.daemon.dialects.speakers import FullError
+from tests.daemon.mutation_place import DIALECTS, Place, every_dialect
+from tests.daemon.process import Process, listener
+from tests.daemon.program import WAIT_S
 
-from steno_clients.errors import ServerError
 from steno_clients.file import SAMPLE_RATE, FloatArray, read_blocks
 from steno_clients.websocket import StenoClient
-from steno_daemon.wire import ErrorCode, Final, Word
+from steno_daemon.wire import Final, Word
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
 GUESTS = 3
@@ -64,6 +69,7 @@ class Soak:
     Args:
         hours: of speech in the long session.
         seed: decides who says what.
+        dialects: of the guests, one each.
 
     Attributes:
         heard_s: how much of the long session's speech was heard so far.
@@ -74,7 +80,12 @@ class Soak:
         refused: how often one was told to come again, for the daemon was busy.
     """
 
-    def __init__(self, *, hours: float, seed: int) -> None:
+    def __init__(
+        self, *, hours: float, seed: int, dialects: Sequence[str] = ("native",) * GUESTS
+    ) -> None:
+        self._dialects = dialects
+        self.guests_by_dialect = Counter[str]()
+        self.complaints: list[str] = []
         self._rng = random.Random(seed)
         self._clips = clips()
         self._round_s = sum(map(len, self._clips)) / SAMPLE_RATE
@@ -100,23 +111,20 @@ class Soak:
         """After how much of it memory counts."""
         return max(WARM_SHARE * self.speech_s, min(WARM_S, self.speech_s / 2))
 
-    async def run(self, directory: Path) -> None:
-        """Let everybody speak, until the long session has said everything."""
-        program = Program(directory, max_sessions=GUESTS + 1)
-        await program.start()
-        try:
+    async def run(self, module: str = "steno_daemon") -> None:
+        """Let everybody speak to a daemon of its own, until the long session has said all."""
+        async with every_dialect(module, seats=len(self._dialects) + 1) as place:
             async with asyncio.TaskGroup() as sessions:
-                watch = sessions.create_task(self._watch(program))
-                for guest in range(GUESTS):
-                    sessions.create_task(self._come_and_go(guest, program))
-                said = finals(program.url, self._clips * self._rounds, before=self._give_way)
+                watch = sessions.create_task(self._watch(listener(place.port)))
+                for guest, dialect in enumerate(self._dialects):
+                    sessions.create_task(self._come_and_go(guest, dialect, place))
+                said = finals(place.url, self._clips * self._rounds, before=self._give_way)
                 async for final in said:
                     self.heard_s = final.end
                     self.words += final.words or ()
                 self._over.set()
                 watch.cancel()
-        finally:
-            await program.kill()
+            self.complaints = place.complaints()
 
     def round(self, number: int) -> list[Word]:
         """Return the words of a round, with times from its start; the last one is -1."""
@@ -127,24 +135,20 @@ class Soak:
             if begin_s <= w.start < begin_s + self._round_s
         ]
 
-    async def _come_and_go(self, guest: int, program: Program) -> None:
+    async def _come_and_go(self, guest: int, dialect: str, place: Place) -> None:
         while not self._over.is_set():
             sounds = self._rng.choices(self._clips, k=self._rng.randint(1, 3))
-            heard = False
             try:
-                async for final in finals(program.url, sounds):
-                    self._let_in(guest)
-                    heard = heard or bool(final.text)
-            except ServerError as error:
-                if error.error.code is not ErrorCode.OVERLOADED:
-                    raise
+                heard = await talked(dialect, place, np.concatenate(sounds))
+            except FullError:
                 self.refused += 1
                 self._outside.add(guest)
                 self._room.clear()
-                await asyncio.sleep(error.error.retry_after_s or LOOK_EVERY_S)
+                await asyncio.sleep(LOOK_EVERY_S)
                 continue
             self._let_in(guest)
             self.guests += 1
+            self.guests_by_dialect[dialect] += 1
             self.unheard += not heard
 
     async def _give_way(self) -> None:
@@ -157,10 +161,10 @@ class Soak:
         if not self._outside:
             self._room.set()
 
-    async def _watch(self, program: Program) -> None:
+    async def _watch(self, process: Process) -> None:
         begin_s = time.monotonic()
         for look in itertools.count():
-            memory_mb = program.resident_mb
+            memory_mb = process.resident_bytes() / 2**20
             if self.heard_s >= self.warm_s:
                 self.memories_mb.append(memory_mb)
             if look % LOOKS_PER_LINE == 0:
@@ -224,6 +228,9 @@ def complaints(soaked: Soak) -> Iterator[str]:
         f"{soaked.guests} sessions came and went beside one of {soaked.speech_s:.0f} s, "
         f"{soaked.refused} were told to come again"
     )
+    for dialect, guests in soaked.guests_by_dialect.items():
+        say(f"{guests:6d} of them in {dialect}")
+    yield from soaked.complaints
     if not soaked.guests or soaked.unheard:
         yield f"expected every session to be heard, found {soaked.unheard} that were not"
     if not soaked.memories_mb:
@@ -262,12 +269,17 @@ def main() -> int:
     )
     parser.add_argument("--hours", type=float, default=1.0, help="of speech (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="decides who comes (%(default)s)")
+    parser.add_argument(
+        "--dialects",
+        default=",".join(["native"] * GUESTS),
+        help="of the guests, one each; or all (%(default)s)",
+    )
     given = parser.parse_args()
+    dialects = DIALECTS if given.dialects == "all" else given.dialects.split(",")
 
     async def soak() -> Soak:
-        soaking = Soak(hours=given.hours, seed=given.seed)
-        with tempfile.TemporaryDirectory() as folder:
-            await soaking.run(Path(folder))
+        soaking = Soak(hours=given.hours, seed=given.seed, dialects=dialects)
+        await soaking.run()
         return soaking
 
     wrong = list(complaints(asyncio.run(soak())))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from steno_daemon.dialects.conversation import Post
 from steno_daemon.dialects.pcm import Form, wav_file
 from steno_daemon.errors import BrokerError, ConfigError
 from steno_daemon.transports.mqtt import PAUSES_S, MqttService
+from steno_daemon.transports.mqtt_client import QuietClient
 from steno_daemon.transports.mqtt_link import Delivery, password_of, tls_of
 from steno_daemon.transports.posting import Posting
 from steno_models import bundle
@@ -317,3 +319,15 @@ async def test_a_recording_has_the_same_words_over_the_broker_as_over_the_websoc
     assert native
     assert json.loads(captured)["text"] == " ".join(native)
     assert [text.decode() for text in heard["steno/desk/text"]] == native
+
+
+async def test_a_socket_that_is_gone_before_the_loop_looks_at_it_is_no_fault_of_anybody() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, found: complaints.append(found))
+    client = QuietClient("127.0.0.1", 1)
+    gone = socket.socket()
+    client._on_socket_register_write(None, None, gone)
+    gone.close()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert complaints == []

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.daemon.brokers import free_port
 from tests.daemon.fakes import FakeRecogniser, pcm, speak
@@ -47,7 +48,8 @@ async def spoken(
     options = {"port": 0, "path": path, **place}
     wyoming = WyomingConfig(enabled=True, **options)  # type: ignore[arg-type]
     base = config or Config()
-    whole = Config(server=ServerConfig(resume_s=0), limits=base.limits, wyoming=wyoming)
+    server = msgspec.structs.replace(base.server, resume_s=0)
+    whole = Config(server=server, limits=base.limits, wyoming=wyoming)
     async with serving(recogniser or FakeRecogniser(), config=whole) as served:
         yield served, f"unix://{path}"
 
@@ -181,6 +183,21 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(tmp_path
         async with AsyncClient.from_uri(uri) as client:
             await client.write_event(AudioChunk(16_000, 2, 1, pcm(speak("do"))).event())
             await served.sessions_are(1)
+        await served.nobody_is_left()
+
+
+@pytest.mark.parametrize("opening", [b"", b'{"type":"audio-chunk","payload_length":640}\n'])
+async def test_bytes_that_make_no_event_are_no_sign_of_life(tmp_path: Path, opening: bytes) -> None:
+    config = Config(server=ServerConfig(idle_timeout_s=0.3))
+    async with spoken(tmp_path, config=config) as (served, uri):
+        reader, writer = await asyncio.open_unix_connection(uri.removeprefix("unix://"))
+        writer.write(b'{"type":"ping"}\n' + opening)
+        hearing = asyncio.create_task(reader.read())
+        async with asyncio.timeout(PATIENCE_S):
+            while not (await asyncio.wait([hearing], timeout=0.1))[0]:
+                writer.write(b"x")
+        assert b'"pong"' in hearing.result()
+        writer.transport.abort()
         await served.nobody_is_left()
 
 

@@ -1,7 +1,6 @@
 """One connection to an MQTT broker, by aiomqtt."""
 
 import contextlib
-import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
 CREDENTIAL = "mqtt-password"
 """What `LoadCredential=` of a unit calls the file of the password."""
-_silent = logging.getLogger(f"{__name__}.paho")
-_silent.setLevel(logging.CRITICAL)
-"""It calls every broken connection an error, in words of its own; `MqttService` tells of them."""
 TIMEOUT_S = 10.0
 """For the broker to answer."""
 OFFSET_DIGITS = 19
@@ -156,12 +152,14 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
         ConfigError: what the configuration names is not there.
     """
     try:
-        from aiomqtt import Client, MqttError, ProtocolVersion, Will  # noqa: PLC0415 — optional
+        from aiomqtt import MqttError, ProtocolVersion, Will  # noqa: PLC0415 — optional
+
+        from steno_daemon.transports.mqtt_client import SILENT, QuietClient  # noqa: PLC0415
     except ImportError:
         raise ConfigError(
             "mqtt: expected the package aiomqtt, found none: pip install 'steno-asr[mqtt]'"
         ) from None
-    client = Client(
+    client = QuietClient(
         config.host,
         config.port,
         username=config.username,
@@ -171,7 +169,7 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
         timeout=TIMEOUT_S,
         keepalive=config.keepalive_s,
         tls_context=tls_of(config),
-        logger=_silent,
+        logger=SILENT,
         max_queued_incoming_messages=QUEUED_MAX,
         protocol=ProtocolVersion.V5 if config.group is not None else None,
     )
@@ -184,9 +182,6 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
     finally:
         with contextlib.suppress(MqttError):  # it was gone before
             await client.__aexit__(None, None, None)
-        with contextlib.suppress(MqttError):  # asyncio complains of an end that nobody asks about
-            async for _ in client.messages:
-                pass
 
 
 def offset_of(properties: Sequence[tuple[str, str]]) -> int | None:

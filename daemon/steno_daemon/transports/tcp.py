@@ -160,19 +160,20 @@ class WyomingConnection:
         await self._take_leave(reader)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Read events and take each."""
+        """Read events and take each; bytes that make none are no sign of life."""
         unpacker = Unpacker(self._terms.max_frame_bytes)
-        timeout_s = self._deadlines.first_message_s
+        clock = asyncio.get_running_loop().time
+        due_s = clock() + self._deadlines.first_message_s
         try:
             while True:
-                async with asyncio.timeout(timeout_s):
+                async with asyncio.timeout_at(due_s):
                     data = await reader.read(READ_BYTES)
                 if not data:
                     self._give_up()
                     return
-                timeout_s = self._terms.idle_timeout_s
                 for event in unpacker.receive(data):
                     await self._take(event)
+                    due_s = clock() + self._terms.idle_timeout_s
         except TimeoutError:
             self._end(CloseReason.IDLE)
         except StenoDaemonError as error:

@@ -310,14 +310,13 @@ def told(words: str, written: tuple[tuple[str, int], ...] | None, **query: str) 
         wire.Word(text=word, start=float(at), end=at + 0.5, confidence=0.5)
         for at, word in enumerate(words.split())
     )
-    entries = written and tuple(
+    entries = tuple(
         wire.WrittenWord(text=text, start=0.0, end=0.5, confidence=0.4, words=count)
-        for text, count in written
+        for text, count in written or ()
     )
     final = wire.Final(
         seq=1, segment=0, text=words, start=0.0, end=3.0, confidence=0.5, words=spoken,
-        written=None if entries is None else " ".join(one.text for one in entries),
-        written_words=entries,
+        written=" ".join(one.text for one in entries) or None, written_words=entries or None,
     )  # fmt: skip
     endpoint = wire.Endpoint(seq=2, segment=0, time=4.0, reason=EndpointReason.TRAILING_SILENCE)
     closed = wire.Closed(seq=3, reason=CloseReason.STOPPED)

@@ -176,7 +176,11 @@ def test_phrases_change_while_there_is_audio_only_with_a_model() -> None:
     talk = client(CONFIG)
     talk.say(pcm(silence(0.1)))
     wishes: list[Configure] = []
-    talk.session.receive_configure = wishes.append  # type: ignore[method-assign]
+
+    def note(wish: Configure) -> None:
+        wishes.append(wish)
+
+    talk.session.receive_configure = note  # type: ignore[method-assign]
     for more in ("", ', "model": "general"', ', "model": "general"', ', "model": "law"'):
         talk.say('{"config": {"phrase_list": ["do"]' + more + "}}")
     said = [(wish.language_model, wish.phrases and wish.phrases[0].text) for wish in wishes]

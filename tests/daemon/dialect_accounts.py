@@ -1,0 +1,63 @@
+"""What became of the sessions of each dialect, and of the daemon's memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.table import Table
+from tests.daemon.faults import Tally
+from tests.daemon.soak import growth
+
+WARM_SHARE = 0.2
+"""Of a life, before its memory counts."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the sessions of one dialect.
+
+    Attributes:
+        whole: that heard everything.
+        broken: by a fault.
+        full: that found no room, or broke before they began.
+        words: that were given to clients.
+    """
+
+    whole: int = 0
+    broken: int = 0
+    full: int = 0
+    words: int = 0
+
+
+@dataclass(slots=True)
+class Life:
+    """Memory of one life of the daemon, in MB, every half second."""
+
+    memories_mb: list[float] = field(default_factory=list)
+
+    @property
+    def grown(self) -> float:
+        """By what share it grew behind the warm-up; 0 where the life was too short to say."""
+        warm = self.memories_mb[round(WARM_SHARE * len(self.memories_mb)) :]
+        return growth(warm) if len(warm) >= 10 else 0.0
+
+
+def table(accounts: Mapping[str, Account]) -> Table:
+    """Return what became of the sessions, dialect by dialect."""
+    found = Table("dialect", "whole", "broken", "full", "words told")
+    for dialect, one in accounts.items():
+        found.add_row(dialect, *map(str, (one.whole, one.broken, one.full, one.words)))
+    return found
+
+
+def report(tally: Tally, accounts: Mapping[str, Account], grown: float) -> dict[str, object]:
+    """Return the same, and all else that is known, as plain values."""
+    return {
+        "faults": dict(tally.faults),
+        "sessions": tally.sessions,
+        "dialects": {
+            name: {"whole": a.whole, "broken": a.broken, "full": a.full, "words": a.words}
+            for name, a in accounts.items()
+        },
+        "memory_grown": round(grown, 4),
+        "wrong": tally.wrong,
+    }

@@ -1,0 +1,158 @@
+"""A seeded sample of the campaigns over all dialects: `dialect_faults` and `mutation` do more."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.progress import Progress
+from tests.daemon import dialect_cost, soak
+from tests.daemon.brokers import broker_program
+from tests.daemon.dialect_accounts import Life, report, table
+from tests.daemon.dialect_cost import Spent, cost
+from tests.daemon.dialect_faults import BROKERED, DIALECTS, Campaign
+from tests.daemon.dialect_talk import talked
+from tests.daemon.dialects import mutants
+from tests.daemon.dialects.posts import posts
+from tests.daemon.dialects.speakers import is_prefix
+from tests.daemon.fakes import speak
+from tests.daemon.hostile import play
+from tests.daemon.mutant import Ending
+from tests.daemon.mutation_mqtt import BrokerCampaign
+from tests.daemon.mutation_place import Place, every_dialect
+from tests.daemon.process import listener
+
+SEED = 7
+FAULTS = 12
+MUTANTS = 25
+CONNECTED = ("vosk", "deepgram", "openai", "sherpa", "wyoming", "wyoming-unix")
+
+
+def spoken_here() -> tuple[str, ...]:
+    """The dialects that can be tried on this machine."""
+    try:
+        broker_program()
+    except FileNotFoundError:
+        return tuple(one for one in DIALECTS if one not in BROKERED)
+    return DIALECTS
+
+
+# What is counted.
+
+
+def test_a_beginning_is_a_beginning() -> None:
+    assert is_prefix([], ["do"])
+    assert is_prefix(["do"], ["do", "mi"])
+    assert not is_prefix(["mi"], ["do", "mi"])
+    assert not is_prefix(["do", "mi", "re"], ["do", "mi"])
+
+
+def test_a_life_that_was_too_short_says_nothing_of_its_memory() -> None:
+    assert Life([100.0, 200.0]).grown == 0.0
+    assert Life([50.0] * 10 + [100.0] * 30 + [110.0] * 10).grown == pytest.approx(0.1)
+
+
+def test_a_dialect_costs_what_the_loop_takes_more_in_shares_of_the_engine() -> None:
+    native = [Spent(1.0, 10.0), Spent(2.0, 10.0), Spent(1.5, 10.0)]
+    mine = [Spent(1.2, 99.0), Spent(2.1, 99.0), Spent(1.8, 99.0)]
+    assert cost(mine, native) == pytest.approx(0.02)
+    assert Spent(5.0, 9.0).since(Spent(1.0, 1.0), 4.0) == Spent(1.0, 2.0)
+
+
+def test_hostile_clients_and_posts_are_always_the_same() -> None:
+    for dialect in CONNECTED:
+        kinds = {mutants.kind_of(dialect, SEED, number) for number in range(3_000)}
+        assert kinds >= {"messages", "flood", "size", "dribble"}
+        for number in range(20):
+            made = mutants.mutant(dialect, SEED, number)
+            assert made == mutants.mutant(dialect, SEED, number)
+            assert made.kind == f"{dialect} {mutants.kind_of(dialect, SEED, number)}"
+    for dialect in BROKERED:
+        assert posts(dialect, SEED, 3) == posts(dialect, SEED, 3)
+        assert {posts(dialect, SEED, n)[0] for n in range(1_000)} == {"messages", "size", "flood"}
+
+
+# The campaigns.
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """A daemon that hears notes and speaks every dialect."""
+    loop = asyncio.new_event_loop()
+    opened = every_dialect()
+    found = loop.run_until_complete(opened.__aenter__())
+    yield found
+    complaints = found.complaints()
+    loop.run_until_complete(opened.__aexit__(None, None, None))
+    loop.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("dialect", CONNECTED)
+def test_hostile_clients_of_every_dialect_bring_nothing_down(dialect: str, place: Place) -> None:
+    async def attack() -> None:
+        host, port = place.door(dialect)
+        numbers = (n for n in range(1_000) if mutants.kind_of(dialect, SEED, n) != "dribble")
+        for _ in range(MUTANTS):
+            mutant = mutants.mutant(dialect, SEED, next(numbers))
+            if mutant.ending is not Ending.DEAF:
+                outcome = await play(mutant, host, port)
+                assert outcome.fault is None, mutant
+        assert await talked(dialect, place, speak("do mi")) == ["do", "mi"]
+
+    asyncio.run(attack())
+
+
+@pytest.mark.parametrize("dialect", BROKERED)
+def test_hostile_posts_bring_nothing_down(dialect: str, place: Place) -> None:
+    if dialect not in place.dialects:
+        pytest.skip("needs the MQTT broker mosquitto, which is not installed")
+
+    async def attack() -> None:
+        _, port = place.door(dialect)
+        campaign = BrokerCampaign(dialect, port, SEED, 4 * MUTANTS)
+        await campaign.run(concurrency=1)
+        assert campaign.mutations >= 4 * MUTANTS
+        assert campaign.faults == []
+        assert await talked(dialect, place, speak("do mi")) == ["do", "mi"]
+
+    asyncio.run(attack())
+
+
+def test_what_a_dialect_spends_is_counted(place: Place) -> None:
+    before = dialect_cost.spent(listener(place.port))
+    asyncio.run(talked("native", place, speak("do mi")))
+    after = dialect_cost.spent(listener(place.port))
+    assert after.loop > before.loop
+    assert after.engine > before.engine
+
+
+async def test_broken_connections_and_dead_daemons_lose_nobody_a_word_in_any_dialect(
+    tmp_path: Path,
+) -> None:
+    dialects = spoken_here()
+    campaign = Campaign(
+        seed=SEED,
+        count=FAULTS,
+        sessions=len(dialects),
+        dialects=dialects,
+        pace=8.0,
+        kill_every=FAULTS // 3,
+    )
+    await campaign.run(tmp_path, Progress(disable=True))
+    assert campaign.tally.wrong == []
+    assert campaign.tally.faults.total() >= FAULTS
+    assert campaign.accounts["native"].whole > 0
+    told = report(campaign.tally, campaign.accounts, campaign.grown)
+    assert told["sessions"] == campaign.tally.sessions
+    assert table(campaign.accounts).row_count == len(dialects)
+
+
+async def test_guests_of_a_soak_come_in_every_dialect() -> None:
+    dialects = spoken_here()
+    soaked = soak.Soak(hours=0, seed=SEED, dialects=dialects[:3])
+    await soaked.run("tests.daemon.humming")
+    assert soaked.guests == soaked.guests_by_dialect.total() > 0
+    assert soaked.complaints == []
+    assert soaked.unheard == 0
+    assert [word.text for word in soaked.round(-1)] == [word.text for word in soaked.round(1)]
