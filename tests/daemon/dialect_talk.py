@@ -18,17 +18,19 @@ BLOCK_SAMPLES = BLOCK_BYTES // 2
 AT_ONCE = float("inf")
 
 
-async def talked(dialect: str, place: Place, sound: FloatArray) -> list[str]:
-    """Say a recording in a dialect as fast as it is taken; return its words.
+async def talked(
+    dialect: str, place: Place, sound: FloatArray, *, pace: float = AT_ONCE
+) -> list[str]:
+    """Say a recording in a dialect, at a pace or as fast as it is taken; return its words.
 
     Raises:
         FullError: there is no room now.
     """
-    talk = Talk(pcm(sound), AT_ONCE)
+    talk = Talk(pcm(sound), pace)
     host, port = await asyncio.to_thread(place.door, dialect)
     match dialect:
         case "native":
-            talk.heard += await _native(place, sound)
+            talk.heard += await _native(place, sound, pace)
         case "hermes" | "mqtt":
             post = hermes if dialect == "hermes" else plain
             await post(talk, port, f"guest-{os.urandom(4).hex()}", lambda: False)
@@ -41,10 +43,10 @@ async def talked(dialect: str, place: Place, sound: FloatArray) -> list[str]:
     return talk.heard
 
 
-async def _native(place: Place, sound: FloatArray) -> list[str]:
+async def _native(place: Place, sound: FloatArray, pace: float) -> list[str]:
     blocks = np.array_split(sound, -(-len(sound) // BLOCK_SAMPLES))
     try:
-        found = await said(place.url, blocks, pace=AT_ONCE)
+        found = await said(place.url, blocks, pace=pace)
     except ServerError as error:
         if error.error.code is ErrorCode.OVERLOADED:
             raise FullError from error

@@ -7,7 +7,6 @@ raise `BrokenError`, a daemon that is full raises `FullError`.
 
 import asyncio
 import base64
-import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -66,6 +65,17 @@ class Talk:
                 await asyncio.sleep(due_s - clock())
 
 
+async def _end(socket: ClientConnection) -> None:
+    """Wait for the daemon to close; last words may be those of a session that it ended early."""
+    try:
+        frame = await socket.recv()
+    except ConnectionClosed as error:
+        if error.rcvd is None or error.rcvd.code != CloseCode.NORMAL_CLOSURE:
+            raise
+    else:
+        raise BrokenError(f"expected the end, found {frame!r}")
+
+
 Speaker = Callable[[Talk, str], Awaitable[None]]
 Said = dict[str, Any]
 
@@ -109,8 +119,7 @@ async def vosk(talk: Talk, url: str) -> None:
         async for block in talk.blocks():
             await _vosk_reply(talk, socket, block)
         await _vosk_reply(talk, socket, '{"eof" : 1}')
-        with contextlib.suppress(ConnectionClosed):
-            raise BrokenError(f"expected the end, found {await socket.recv()!r}")
+        await _end(socket)
 
 
 async def _vosk_reply(talk: Talk, socket: ClientConnection, frame: str | bytes) -> None:
@@ -133,6 +142,7 @@ async def deepgram(talk: Talk, url: str) -> None:
             talk.answers += 1
             if said.get("is_final"):
                 talk.heard += said["channel"]["alternatives"][0]["transcript"].split()
+        await _end(socket)
 
 
 SETTINGS = {
@@ -189,6 +199,7 @@ async def sherpa(talk: Talk, url: str) -> None:
             talk.answers += 1
             if said["is_final"]:
                 talk.heard += said["text"].split()
+        await _end(socket)
 
 
 async def wyoming(talk: Talk, address: str) -> None:
