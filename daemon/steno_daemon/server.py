@@ -265,6 +265,8 @@ class Daemon:
             tasks.append(asyncio.create_task(self._watch_load()))
             tasks.append(asyncio.create_task(self._library.watch()))
             tasks.append(asyncio.create_task(self._wordbook.watch()))
+            if self._smith is not None and (self._library.directory or self._memories):
+                tasks.append(asyncio.create_task(self._smith.prepare()))
             if self._microphone is not None:
                 tasks.append(asyncio.create_task(self._microphone.run()))
             for task in tasks:

@@ -41,6 +41,11 @@ class Wordsmith:
 
         self._bench.submit(work)
 
+    async def prepare(self) -> None:
+        """Compile what searches several language models at once, before anybody waits for it."""
+        own = next(iter(self.extender.own.values()))
+        await self.run(lambda: self.extender.mix([(own, 1.0)]))
+
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, done in the same thread."""
         return await self._loop.run_in_executor(self._bench, work)

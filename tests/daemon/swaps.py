@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ from steno_daemon.domains import Domains
 from steno_daemon.library import Library
 from steno_daemon.wire import Final, Switched, When
 from steno_models import bundle
-from steno_models.domain import Loader
+from steno_models.domain import Domain, Loader
 from steno_models.text.lexicon import Lexicon
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
@@ -206,12 +206,19 @@ def _summary(times: Sequence[float]) -> str:
 
 async def measure_load(ngrams: int) -> None:
     """Print how long a domain of so many n-grams takes to load, and how late the loop was."""
-    load: Callable[[Path], object] = Loader(bundle.load("en"))
+    loader, worked_s = Loader(bundle.load("en")), list[float]()
+
+    def load(path: Path) -> Domain:
+        began_s = time.thread_time()
+        domain = loader(path)
+        worked_s.append(time.thread_time() - began_s)
+        return domain
+
     with tempfile.TemporaryDirectory() as made:
         folder = write_random(Path(made, "large"), "large", words=50_000, ngrams=ngrams)
         size_mb = (folder / "large.bin").stat().st_size / 1e6
         domains = Domains()
-        library = Library(domains, load, Path(made))  # type: ignore[arg-type]
+        library = Library(domains, load, Path(made))
         worst_s, running = 0.0, True
 
         async def watch() -> None:
@@ -232,7 +239,8 @@ async def measure_load(ngrams: int) -> None:
         found = version.domain.description.ngrams if version.domain else ()
     say(
         f"{sum(found):,} n-grams, {size_mb:.1f} MB: loaded in {min(times):.2f} s at best, "
-        f"{max(times):.2f} s at worst; the loop was late by {1000 * worst_s:.0f} ms at most"
+        f"{max(times):.2f} s at worst, {1000 * min(worked_s):.0f} ms of a processor; the loop was "
+        f"late by {1000 * worst_s:.0f} ms at most"
     )
 
 
