@@ -103,7 +103,7 @@ class Neighbours:
         if self._announcement is not None:
             await self._announcement.withdraw()
         if self._mqtt is not None:
-            self._mqtt.stop_asking()
+            await self._mqtt.stop_asking()
         if self._wyoming is not None:
             self._wyoming.stop_listening()
 

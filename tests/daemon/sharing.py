@@ -31,6 +31,8 @@ from steno_daemon import wire
 
 BLOCK_BYTES = 2 * RATE // 10
 PREFIX = "steno"
+ANSWER_S = 60.0
+"""So long the group may take to answer."""
 CONFIG = """
 [server]
 state_directory = "{state}"
@@ -95,6 +97,7 @@ class Speaker:
         self._position = 0
         self._is_stopped = False
         self._listens = asyncio.Event()
+        self._asked_s: float | None = None
 
     async def speak(self) -> None:
         """Hold the session from its first word to its last."""
@@ -103,7 +106,7 @@ class Speaker:
             [(f"{self._topic}/events", how), (f"{self._topic}/state", how)]
         )
         await self._open()
-        sending = asyncio.create_task(self._send())
+        tasks = [asyncio.create_task(one) for one in (self._send(), self._ask_again())]
         try:
             async for message in self._client.messages:
                 payload = bytes(message.payload)
@@ -112,11 +115,13 @@ class Speaker:
                 elif await self._hear(wire.decode_server(payload)):
                     return
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _open(self) -> None:
         """Ask the group for the session, the first time or again."""
+        self._asked_s = time.monotonic()
         asked: wire.ClientMessage = wire.Start()
         if self._token:
             asked = wire.Resume(token=self._token, seq=self._seq)
@@ -127,17 +132,18 @@ class Speaker:
         self.heard.states.append(state)
         if state == "interrupted":
             self._listens.clear()
-            await self._open()
+            if self._asked_s is None:
+                await self._open()
 
     async def _hear(self, event: wire.ServerMessage) -> bool:
         """Take an event; returns whether it was the last one."""
         match event:
             case wire.Ready(token=token):
-                self._token = token or ""
+                self._token, self._asked_s = token or "", None
                 self._listens.set()
             case wire.Resumed(bytes=position):
                 self.heard.resumptions += 1
-                self._position, self._is_stopped = position, False
+                self._position, self._is_stopped, self._asked_s = position, False, None
                 self._listens.set()
             case wire.Error(code=wire.ErrorCode.NOT_RESUMABLE, retry_after_s=float(pause_s)):
                 await asyncio.sleep(pause_s)
@@ -149,6 +155,13 @@ class Speaker:
                 self.heard.finals.append((text, start_s))
         self._seq = max(self._seq, event.seq)
         return isinstance(event, wire.Closed)
+
+    async def _ask_again(self) -> None:
+        """Ask anew where nobody answers: the daemon that was asked may have died of it."""
+        while True:
+            await asyncio.sleep(ANSWER_S / 10)
+            if self._asked_s is not None and time.monotonic() > self._asked_s + ANSWER_S:
+                await self._open()
 
     async def _send(self) -> None:
         """Send what the daemon has not got, whenever it listens."""

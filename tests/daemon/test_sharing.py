@@ -45,7 +45,7 @@ async def test_a_daemon_that_goes_down_leaves_its_sessions_to_the_group(tmp_path
 
 
 def _breaks(heard: Heard) -> int:
-    assert heard.states.count("interrupted") == heard.resumptions
+    assert heard.states.count("interrupted") == heard.resumptions, heard.states
     return heard.resumptions
 
 

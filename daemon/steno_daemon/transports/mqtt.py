@@ -119,10 +119,10 @@ class MqttService:
         """
         self._group = group(self._hall)
 
-    def stop_asking(self) -> None:
+    async def stop_asking(self) -> None:
         """Leave the sessions that are asked for to the others of the group."""
         if self._group is not None:
-            self._group.leave()
+            await self._group.leave()
 
     def leave(self) -> None:
         """Say goodbye to the broker, once it has what there is for it."""

@@ -7,12 +7,12 @@
     PREFIX/NAME/text      the text of each final
     PREFIX/NAME/state     "listening", "idle" or "interrupted", retained
 
-The connection is what makes several daemons one. Its identifier is PREFIX/NAME, and a broker has
-only one client of an identifier, so no two daemons ever have the session. Its will is
-"interrupted": whenever the daemon dies, the broker says so to those who listen to this session.
-The speaker then asks the group to `resume`, with the token of `ready` and the number of the last
-event. The daemon that answers has read in the state directory how far the session was, and says in
-`resumed` from which byte on the audio is to be sent again.
+The will of the connection is "interrupted": whenever the daemon dies, the broker says so to those
+who listen to this session. The speaker then asks the group to `resume`, with the token of `ready`
+and the number of the last event. The daemon that answers has read in the state directory how far
+the session was, and says in `resumed` from which byte on the audio is to be sent again. A speaker
+asks once, and again only where nobody answers for long: whoever has the session leaves it without a
+word when it is asked for anew, so that no two daemons go on with it.
 
 A message of audio may say where it begins, in bytes since the start of the stream, as the user
 property `at` of MQTT 5. What came twice is then cut off, and where something is missing the session
@@ -39,6 +39,7 @@ from steno_daemon.wire import CloseReason
 
 logger = logging.getLogger(__name__)
 
+_HEARD = ("audio", "control", "open")
 _OPEN = {State.IDLE, State.LISTENING}
 
 
@@ -65,7 +66,7 @@ class Claim:
         conversation: BrokerSession,
         opening: bytes,
     ) -> None:
-        self._config = msgspec.structs.replace(config, client_id=topic)
+        self._config = msgspec.structs.replace(config, client_id=None)
         self._hall = hall
         self._topic = topic
         self._conversation = conversation
@@ -76,19 +77,20 @@ class Claim:
         self._news = asyncio.Event()
         self._parting = asyncio.Event()
         self._is_over = False
+        self._is_elsewhere = False
 
     async def run(self, open_link: OpenLink) -> None:
         """Hold the session until it ends, or until the daemon or the broker goes."""
         interrupted = self._state("interrupted")
         try:
             async with open_link(self._config, interrupted) as link:
-                await link.subscribe([f"{self._topic}/audio", f"{self._topic}/control"])
+                await link.subscribe([f"{self._topic}/{what}" for what in _HEARD])
                 stream = self._begin()
                 try:
                     await self._converse(link, stream)
                 finally:
                     self._hall.streams.part(stream, self, over=self._is_over)
-                if not self._is_over:
+                if not (self._is_over or self._is_elsewhere):
                     await link.publish(interrupted)
         except BrokerError as error:
             logger.warning("mqtt: %s: %s", self._topic, error)
@@ -96,7 +98,8 @@ class Claim:
     # The connection that a session has.
 
     def abort(self) -> None:
-        """Leave: the speaker came back by another way, or another daemon has the session."""
+        """Leave without a word: the session was asked for anew."""
+        self._is_elsewhere = True
         self._parting.set()
 
     def hand_over(self) -> None:
@@ -154,6 +157,9 @@ class Claim:
         async for delivery in link.deliveries():
             if delivery.is_retained:
                 continue
+            if delivery.topic == f"{self._topic}/open":
+                self.abort()
+                return
             self._waiting.append(delivery)
             self._bytes += len(delivery.payload)
             if self._bytes > self._hall.queue_bytes:

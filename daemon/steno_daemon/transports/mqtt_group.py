@@ -23,6 +23,8 @@ from steno_daemon.transports.voice import Hall, no_place
 
 logger = logging.getLogger(__name__)
 
+LEAVE_S = 2.0
+"""For the broker to hear that no more is asked for."""
 ROOM_S = 0.5
 """How often a daemon looks whether it has room."""
 
@@ -55,6 +57,7 @@ class Group:
         self._shared = f"$share/{config.group}/{config.topic}/+/open"
         self._claims: dict[asyncio.Task[None], Claim] = {}
         self._news = asyncio.Event()
+        self._left = asyncio.Event()
         self._is_leaving = False
         self.is_member = False
 
@@ -69,12 +72,14 @@ class Group:
                     ask = link.unsubscribe if self.is_member else link.subscribe
                     await ask([self._shared])
                     self.is_member = not self.is_member
+                    self._left.set()
                 self._news.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ROOM_S):
                         await self._news.wait()
         finally:
             self.is_member = False
+            self._left.set()
 
     def take(self, delivery: Delivery) -> bool:
         """Take a session if this is a request for one; returns whether it is."""
@@ -82,6 +87,9 @@ class Group:
         prefix, _, name = topic.rpartition("/")
         if (prefix, what) != (self._config.topic, "open"):
             return False
+        if self._hall.streams.is_going_down:
+            self._hall.post(Post(delivery.topic, delivery.payload))  # to another of the group
+            return True
         try:
             if len(name) > NAME_CHARS_MAX:
                 expected = f"a name of {NAME_CHARS_MAX} characters"
@@ -103,10 +111,15 @@ class Group:
         self._news.set()
         return True
 
-    def leave(self) -> None:
-        """Ask for no more sessions."""
+    async def leave(self) -> None:
+        """Ask for no more sessions, and wait until the broker gives none."""
         self._is_leaving = True
         self._news.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                while self.is_member:
+                    self._left.clear()
+                    await self._left.wait()
 
     async def close(self) -> None:
         """End what is left."""
