@@ -223,3 +223,15 @@ def test_a_losers_alternatives_are_inherited_at_their_distance() -> None:
     kernels.inherit(links, winner[0], loser[0])
     assert winner["alternative_link"][0].tolist() == [1, 2, NO_LINK, NO_ALTERNATIVE]
     np.testing.assert_allclose(winner["alternative_delta"][0][:3], [-1.0, -1.5, -1.75])
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 10_000))
+def test_among_equals_the_best_history_comes_first(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tokens, links = _random_graph(rng, 12)
+    tokens = tokens[:1]
+    for places in (tokens, links):
+        places["alternative_delta"] = 0.0  # words that sound and are written alike: all ways tie
+    [(_, found)] = nbest.best_texts(tokens, tokens["score"].astype(np.float64), links, 1)
+    assert found == kernels.chain(links, tokens[0]["link"]).tolist()

@@ -38,8 +38,8 @@ class _Histories:
     def __getitem__(self, i: int) -> list[tuple[int, float]]:
         others = zip(self.others[i], self.deltas[i], strict=True)
         return [
-            (self.first[i], 0.0),
             *((link, delta) for link, delta in others if link != NO_ALTERNATIVE),
+            (self.first[i], 0.0),
         ]
 
 
@@ -62,7 +62,8 @@ def best_texts(
     graph = _Histories.of(links, "previous")
     ends = _Histories.of(tokens, "link")
     words = links["word"].tolist()
-    # Among equals the youngest comes first: else ties would be followed all at once.
+    # Among equals the youngest comes first: else ties would be followed all at once. That is the
+    # history that the search itself went on with, whose words were called stable.
     heap: list[tuple[float, int, int, int, _Rest]] = []
     pushed = 0
     for i in np.flatnonzero(final_scores > -np.inf).tolist():
