@@ -323,6 +323,6 @@ class DeepgramDoor(Door):
         status = status_of(error)
         code = _STATUSES.get(status, "INTERNAL_SERVER_ERROR")
         said = {"err_code": code, "err_msg": str(error), "request_id": hello.id}
-        line = str(error).encode("ascii", "replace").decode().replace("\n", " ")
+        line = "".join(char if " " <= char <= "~" else "?" for char in str(error))
         headers = {"dg-request-id": hello.id, "dg-error": line, **retry_after(error)}
         return Refusal(status, text_of(said), "application/json", headers)

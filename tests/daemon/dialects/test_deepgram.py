@@ -353,3 +353,16 @@ def test_marks_that_the_bundle_cannot_set_are_named_in_the_last_message() -> Non
     result, last = told("do mi", None, punctuate="true")
     assert result["channel"]["alternatives"][0]["transcript"] == "do mi"
     assert [one["parameter"] for one in last["warnings"]] == ["punctuate"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x", "\0", "\x1b[2J", "\x7f", "é\u2066"])
+def test_why_a_client_does_not_come_in_fits_into_a_header_whatever_it_asked_for(value: str) -> None:
+    said = hello(*LINEAR.items(), ("punctuate", value))
+    with pytest.raises(WireError) as caught:
+        wishes_of(said, ABOUT)
+    refusal = DeepgramDoor(ABOUT).refusal(said, caught.value)
+    line = refusal.headers["dg-error"]
+    assert line.isascii()
+    assert line.isprintable()
+    assert "the parameter punctuate is not understood" in line
+    assert json.loads(refusal.body)["err_code"] == "INVALID_QUERY_PARAMETER"
