@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.progress import Progress
@@ -65,6 +66,7 @@ NOT_BEGUN = ("overloaded", "expected a daemon at")
 IDLE_S = 30.0
 """What is said over a broker may have no end that the daemon hears of."""
 FULL_S = 1.0
+SETTLED_S = 0.5
 LOOK_S = 0.5
 
 
@@ -79,6 +81,9 @@ def recordings(seed: int, sessions: int) -> list[FloatArray]:
         whole = BLOCK_BYTES // 2
         found.append(np.pad(sound, (0, -len(sound) % whole)))
     return found
+
+
+Wire = TypeVar("Wire", bound=FaultyWire)
 
 
 class Campaign:
@@ -118,10 +123,10 @@ class Campaign:
         self._attempts = itertools.count()
         self._up = asyncio.Event()
 
-        def wire(kind: Callable[..., FaultyWire] = DialectWire) -> FaultyWire:
+        def wire(kind: type[Wire]) -> Wire:
             return kind(random.Random(self._rng.random()), self.tally, count)
 
-        self._web, self._tcp = wire(), wire()
+        self._web, self._tcp = wire(DialectWire), wire(DialectWire)
         self._path, self._link = wire(PathWire), wire(BrokerWire)
         self._broker: Mosquitto | None = None
 
@@ -175,7 +180,6 @@ class Campaign:
             idle_s=IDLE_S,
         )
         await daemon.start()
-        assert isinstance(self._path, PathWire)
         self._path.path = str(directory / "wyoming.sock")
         self._ports = {self._web: daemon.port, self._tcp: wyoming_port, self._path: 1}
         return daemon
@@ -209,7 +213,9 @@ class Campaign:
         """Say one recording again and again until there were faults enough."""
         while not self.is_over:
             await self._up.wait()
-            if dialect == "native":
+            if dialect in BROKERED and not self._link.is_whole:
+                await asyncio.sleep(SETTLED_S)  # what is said now would not be heard
+            elif dialect == "native":
                 await self._resume(number)
             else:
                 await self._begin_anew(number, dialect)
@@ -259,7 +265,6 @@ class Campaign:
 
     def _state(self, dialect: str) -> tuple[int, int]:
         """Return what changes where a session may have lost what it does not know of."""
-        assert isinstance(self._link, BrokerWire)
         return self._epoch, self._link.changes if dialect in BROKERED else 0
 
     def _speaker(self, dialect: str, before: tuple[int, int]) -> Callable[[Talk], Awaitable[None]]:
