@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
+import msgspec
 import pytest
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from tests.daemon.brokers import Mosquitto, mosquitto
@@ -16,6 +17,8 @@ from tests.daemon.serving import PATIENCE_S, Served, serving
 from tests.daemon.sharing import Heard, at, campaign, says, shared, speaking, until
 
 from steno_daemon import wire
+from steno_daemon.check import Findings
+from steno_daemon.check_neighbours import check_mqtt
 from steno_daemon.config import Config, MqttConfig, ServerConfig
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.door import About
@@ -212,6 +215,17 @@ async def test_what_cannot_be_opened_is_answered_in_words(
             error = await someone.hear(is_a(wire.Error))
             assert complaint in wire.encode(error)
             await served.sessions_are(0)
+
+
+def test_a_check_asks_the_broker_for_what_a_group_asks(tmp_path: Path) -> None:
+    with mosquitto(tmp_path) as broker:
+        place = MqttConfig(enabled=True, port=broker.port, group="g", sites=("kitchen",))
+        found = Findings()
+        check_mqtt(found, place)
+        assert [str(one) for one in found.all if "lets the daemon in" in str(one)]
+        assert found.faults == 0
+        check_mqtt(found, msgspec.structs.replace(place, sites=()))
+        assert "mqtt.group: expected mqtt.hermes = false" in str(found.all[-1])
 
 
 def test_a_group_that_would_serve_every_site_twice_is_refused() -> None:
