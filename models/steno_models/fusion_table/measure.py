@@ -70,12 +70,15 @@ def rows(config: FusionTableConfig, console: Console, limit: int | None = None) 
         }
         encoded = {name: list(_encoded(trained, each)) for name, each in speech.items()}
         for system in _systems(config, kind, trained, languages):
-            console.print(f"{system.way}, {system.language or '–'}", highlight=False)
             rates = {
                 name: word_error_rate(each.said, _texts(trained, system, encoded[name]))
                 for name, each in speech.items()
             }
             found.append(Row(system.way, system.language, rates))
+            told = "; ".join(f"WER on {name} {rate}" for name, rate in rates.items())
+            console.print(
+                f"{system.way}, {system.language or '–'}: {told}", highlight=False, soft_wrap=True
+            )
     return found
 
 
