@@ -19,6 +19,7 @@ from steno_daemon.ladder import Ladder
 from steno_daemon.library import LoadDomain
 from steno_daemon.server import Daemon, Model, url_of
 from steno_models.recogniser import Recogniser
+from steno_models.vocabulary import Extender
 
 PATIENCE_S = 60
 
@@ -76,7 +77,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(
+async def serving(  # noqa: PLR0913 — what a test may want otherwise
     recogniser: Recogniser,
     server: ServerConfig | None = None,
     *,
@@ -84,11 +85,13 @@ async def serving(
     config: Config | None = None,
     load_domain: LoadDomain | None = None,
     language_models: Sequence[str] = ("general",),
+    extender: Extender | None = None,
 ) -> AsyncIterator[Served]:
     """Run a daemon; sessions end with their connections unless the configuration says otherwise."""
     config = config or Config(server=server or ServerConfig(resume_s=0))
     bound = bind("127.0.0.1", 0)
-    model = Model("notes", "1", tuple(language_models), recogniser, load_domain)
+    names = tuple(language_models)
+    model = Model("notes", "1", names, recogniser, load_domain, extender=extender)
     own = [(name, bind("127.0.0.1", 0)) for name in own_ports(config)]
     daemon = Daemon(config, model, [bound], ladder=Ladder((max_sessions,) * 3), own=own)
     ready = asyncio.Event()
