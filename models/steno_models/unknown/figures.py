@@ -37,16 +37,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a trial, of the words to report on.
 
     Attributes:
-        unknown: how often an unknown word was said.
+        unknown: how often a word to report on was said.
         known: how often a known one.
-        hits: events that stand where an unknown word was said.
-        false_alarms: events that do not.
+        right: events that stand where any unknown word was said, reported on or not.
+        hits: those where one to report on was.
+        false_alarms: events where all words are known.
         first: of the hits, how often the first candidate is right.
         five: how often one of five is.
     """
 
     unknown: int = 0
     known: int = 0
+    right: int = 0
     hits: int = 0
     false_alarms: int = 0
     first: int = 0
@@ -60,7 +62,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def precision(self) -> float:
         """Share of events that are right."""
-        return self.hits / max(1, self.hits + self.false_alarms)
+        return self.right / max(1, self.right + self.false_alarms)
 
     @property
     def recall(self) -> float:
@@ -215,9 +217,9 @@ def figures(
 
 def _of_utterance(heard: Heard, truth: Truth, events: Sequence[Found]) -> Figures:
     unknown = [said for said in heard.said if truth.is_unknown(said)]
-    counted = [said for said in unknown if truth.is_counted(said)]
-    hits = false = first = five = 0
-    left = list(counted)
+    counted = sum(map(truth.is_counted, unknown))
+    left = list(unknown)
+    right = hits = false = first = five = 0
     for event in events:
         at = (event.stretch.start, event.stretch.end)
         mine = next((said for said in left if is_hit(*at, said)), None)
@@ -225,13 +227,16 @@ def _of_utterance(heard: Heard, truth: Truth, events: Sequence[Found]) -> Figure
             false += not any(is_hit(*at, said) for said in unknown)
             continue
         left.remove(mine)
-        names = [candidate.text for candidate in event.candidates]
-        hits += 1
-        first += mine.word in names[:1]
-        five += mine.word in names[:5]
+        right += 1
+        if truth.is_counted(mine):
+            names = [candidate.text for candidate in event.candidates]
+            hits += 1
+            first += mine.word in names[:1]
+            five += mine.word in names[:5]
     return Figures(
-        unknown=len(counted),
+        unknown=counted,
         known=len(heard.said) - len(unknown),
+        right=right,
         hits=hits,
         false_alarms=false,
         first=first,
