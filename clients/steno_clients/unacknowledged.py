@@ -13,6 +13,7 @@ from steno_clients.errors import ProtocolError
 from steno_daemon.wire import (
     AddWords,
     Configure,
+    ConfirmWord,
     Finalize,
     Finalized,
     Ping,
@@ -25,7 +26,7 @@ from steno_daemon.wire import (
 _CONTAINER_BYTES_PER_S = 64_000
 """No Opus stream has more."""
 
-Content: TypeAlias = bytes | Configure | AddWords | Finalize | Ping | Stop
+Content: TypeAlias = bytes | Configure | AddWords | ConfirmWord | Finalize | Ping | Stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from steno_clients.resumption import Resumption
 from steno_daemon.wire import (
     AddWords,
     Configure,
+    ConfirmWord,
     Encoding,
     Endpointing,
     Final,
@@ -267,6 +268,16 @@ class StenoClient:
         """
         new = tuple(NewWord(text=one) if isinstance(one, str) else one for one in words)
         await self._link.post(AddWords(words=new, at=When(at)))
+
+    async def confirm_word(self, id: str, text: str, *, at: When | str = When.SEGMENT) -> None:  # noqa: A002
+        """Say what an unknown word is: from then on it is recognised, as it was heard.
+
+        Args:
+            id: of the `unknown_word` among the events.
+            text: one of its candidates or any other word.
+            at: as of `switch`.
+        """
+        await self._link.post(ConfirmWord(id=id, text=text, at=When(at)))
 
     async def ping(self, number: int = 0) -> None:
         """Ask for a `pong` with this number among the events."""

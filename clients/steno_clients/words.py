@@ -14,6 +14,8 @@ from steno_daemon.wire import BOOST_MAX, DomainWords, NewWord, Phrase, RefusedTe
 _AT_A_TIME = 200
 """Words of one call: its length is limited."""
 _RECORDING_SAMPLES = 22_400
+AS_SPELLED = "*"
+"""A pronunciation that stands for those which the spelling suggests."""
 
 
 class WordListError(StenoClientsError):
@@ -33,6 +35,8 @@ def perform(door: Door, given: argparse.Namespace) -> DomainWords:
             return admin.remove_domain_words(door, given.name, given.words)
         case "add":
             return _add(door, given)
+        case "confirm":
+            return admin.add_domain_words(door, given.name, [_confirmed(given)], at=given.at)
         case other:
             raise ProtocolError(f"expected an action of steno words, found {other}")
 
@@ -86,10 +90,21 @@ def _add(door: Door, given: argparse.Namespace) -> DomainWords:
     return msgspec.structs.replace(answer, refused=tuple(refused))
 
 
+def _confirmed(given: argparse.Namespace) -> NewWord:
+    """Return a word as it was heard, and as it is spelled."""
+    _check_boost(given.boost)
+    ways = (AS_SPELLED, *given.heard)
+    return NewWord(text=given.word, pronunciations=ways, boost=given.boost)
+
+
+def _check_boost(boost: float) -> None:
+    if not 0 <= boost <= BOOST_MAX:
+        raise WordListError(f"--boost: expected 0 to {BOOST_MAX:g}, found {boost:g}")
+
+
 def _words(given: argparse.Namespace) -> list[NewWord]:
     """Return the words of the command line and of its file."""
-    if not 0 <= given.boost <= BOOST_MAX:
-        raise WordListError(f"--boost: expected 0 to {BOOST_MAX:g}, found {given.boost:g}")
+    _check_boost(given.boost)
     if given.say and len(given.words) != 1:
         raise WordListError(f"--say: expected one word, found {len(given.words)}")
     recording = b""

@@ -10,6 +10,7 @@ examples:
   steno words add legal kowalczyk --say "K OW V AE L CH IH K" --say "K AH W AA L CH IH K"
   steno words add legal siobhan --recording siobhan.wav
   steno words add legal --file names.txt --boost 2 --at segment
+  steno words confirm legal kowalczyk --heard "K OW V AA L CH IH K"
   steno words remove legal kowalczyk
 
 Phones are those of the CMU dictionary: AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N
@@ -68,6 +69,22 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
         "--at",
         choices=["segment", "now"],
         help="let sessions that run have them, too: from the next segment on, or at once",
+    )
+    known = add("confirm", "say what an unknown word is: running sessions know it at once")
+    known.add_argument("word", metavar="WORD", help="its spelling")
+    known.add_argument(
+        "--heard",
+        action="append",
+        required=True,
+        metavar="PHONES",
+        help='the "phones" of the unknown_word; several times for several that were heard',
+    )
+    known.add_argument("--boost", type=float, default=0.0, metavar="NATS", help="as of add (0)")
+    known.add_argument(
+        "--at",
+        choices=["segment", "now"],
+        default="segment",
+        help="from the next segment of running sessions on, or scored again at once (segment)",
     )
     gone = add("remove", "take words back that were added")
     gone.add_argument("words", nargs="+", metavar="WORD", help="its spelling")

@@ -11,7 +11,7 @@ from tests.daemon.serving import serving
 from steno_clients.__main__ import main
 from steno_clients.command_line import read_arguments
 from steno_clients.websocket import NewWord, StenoClient
-from steno_clients.words import WordListError, _words, lines_of, phrases_of
+from steno_clients.words import WordListError, _confirmed, _words, lines_of, phrases_of
 from steno_daemon import wire
 from steno_daemon.wire import PronunciationSource
 
@@ -54,6 +54,15 @@ def test_a_file_has_words_and_their_phones(tmp_path: Path) -> None:
 def test_words_that_cannot_be_meant_are_refused(options: list[str]) -> None:
     with pytest.raises(WordListError, match=r"expected .*, found"):
         _words(read_arguments(["words", "add", "general", *options]))
+
+
+def test_a_confirmed_word_sounds_as_it_was_heard_and_as_it_is_spelled() -> None:
+    asked = ["words", "confirm", "general", "kow", "--heard", "K OW", "--boost", "3"]
+    given = read_arguments(asked)
+    assert _confirmed(given) == NewWord(text="kow", pronunciations=("*", "K OW"), boost=3.0)
+    assert given.at == "segment"
+    with pytest.raises(WordListError, match="expected 0 to 20, found 21"):
+        _confirmed(read_arguments([*asked[:-1], "21"]))
 
 
 def test_phrases_of_the_command_line_have_boosts() -> None:
