@@ -63,7 +63,10 @@ export class UnknownWords {
 
 /** Where words stand in a text, as [begin, end], whatever marks and capitals it has; or null. */
 export function placeOf(words, text) {
-  const escaped = words.split(" ").map((word) => word.replace(/[^\p{L}\p{N}']/gu, "\\$&"));
-  const found = new RegExp(`(?<![\\p{L}\\p{N}'])${escaped.join("[^\\p{L}\\p{N}]+")}(?![\\p{L}\\p{N}'])`, "iu").exec(text);
+  const inside = "[\\p{L}\\p{N}']";
+  const between = "[^\\p{L}\\p{N}]+";
+  const escaped = words.split(" ").map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+  const whole = `(?<!${inside})${escaped.join(between)}(?!${inside})`;
+  const found = new RegExp(whole, "iu").exec(text);
   return found && [found.index, found.index + found[0].length];
 }
