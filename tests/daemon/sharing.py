@@ -167,10 +167,10 @@ class Speaker:
         """Send what the daemon has not got, whenever it listens."""
         due_s = time.monotonic()
         while True:
+            if self._position > len(self._sound) // 2:
+                await self._gate.wait()
             await self._listens.wait()
             at = self._position
-            if at > len(self._sound) // 2:
-                await self._gate.wait()
             if at < len(self._sound):
                 block = self._sound[at : at + BLOCK_BYTES]
                 await self._client.publish(f"{self._topic}/audio", block, 1, properties=says(at))

@@ -5,6 +5,8 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import aiomqtt
 import msgspec
@@ -21,10 +23,14 @@ from steno_daemon.check import Findings
 from steno_daemon.check_neighbours import check_mqtt
 from steno_daemon.config import Config, MqttConfig, ServerConfig
 from steno_daemon.dialects.catalogue import Catalogue
+from steno_daemon.dialects.conversation import Post
 from steno_daemon.dialects.door import About
 from steno_daemon.domains import Domains
 from steno_daemon.errors import ConfigError
 from steno_daemon.neighbours import switchboards
+from steno_daemon.transports.mqtt_group import Group
+from steno_daemon.transports.mqtt_link import Delivery
+from steno_daemon.transports.voice import Hall
 
 Told = Callable[[wire.ServerMessage], bool]
 
@@ -226,6 +232,21 @@ def test_a_check_asks_the_broker_for_what_a_group_asks(tmp_path: Path) -> None:
         assert found.faults == 0
         check_mqtt(found, msgspec.structs.replace(place, sites=()))
         assert "mqtt.group: expected mqtt.hermes = false" in str(found.all[-1])
+
+
+async def test_a_request_that_was_on_its_way_to_who_leaves_goes_back_to_the_group() -> None:
+    posts: list[Post] = []
+    hall = SimpleNamespace(streams=SimpleNamespace(is_going_down=False), post=posts.append)
+    about = About(lambda: Domains(("general",)), "notes", "1")
+    group = Group(
+        MqttConfig(enabled=True, group="g", hermes=False),
+        Catalogue(about, "1", "en"),
+        cast("Hall", hall),
+    )
+    await group.leave()
+    assert group.take(Delivery("steno/hall/open", b"{}"))
+    assert posts == [Post("steno/hall/open", b"{}")]
+    assert not group.take(Delivery("steno/hall/audio", b"{}"))
 
 
 def test_a_group_that_would_serve_every_site_twice_is_refused() -> None:

@@ -87,8 +87,9 @@ class Group:
         prefix, _, name = topic.rpartition("/")
         if (prefix, what) != (self._config.topic, "open"):
             return False
-        if self._hall.streams.is_going_down:
-            self._hall.post(Post(delivery.topic, delivery.payload))  # to another of the group
+        if self._is_leaving or self._hall.streams.is_going_down:
+            if not self.is_member:  # it was on its way: to another of the group
+                self._hall.post(Post(delivery.topic, delivery.payload))
             return True
         try:
             if len(name) > NAME_CHARS_MAX:
