@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import aiomqtt
 import msgspec
@@ -30,7 +30,9 @@ from steno_daemon.errors import ConfigError
 from steno_daemon.neighbours import switchboards
 from steno_daemon.transports.mqtt_group import Group
 from steno_daemon.transports.mqtt_link import Delivery
-from steno_daemon.transports.voice import Hall
+
+if TYPE_CHECKING:
+    from steno_daemon.transports.voice import Hall
 
 Told = Callable[[wire.ServerMessage], bool]
 
