@@ -1,5 +1,6 @@
 """Words of the recogniser, counted in encoder steps, as the messages that a client reads."""
 
+from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from steno_models.recogniser import Word
 
+MEMORY = 10_000
+"""Hypotheses tell the same places and confidences many times over, and to round takes its time."""
 UNNUMBERED = -1
 """The `seq` of an event until it is sent."""
 
@@ -53,6 +56,7 @@ def text_of(words: "Sequence[Word]") -> str:
     return " ".join(word.text for word in words)
 
 
+@lru_cache(maxsize=MEMORY)
 def seconds(position: int) -> float:
     """Return a position in seconds, to a tenth of a millisecond."""
     return round(int(position) / SAMPLE_RATE, 4)
@@ -70,10 +74,15 @@ def timed(words: "Sequence[Word]", origin: int, end: int | None = None) -> tuple
             text=word.text,
             start=place(word.start_step),
             end=place(word.end_step),
-            confidence=round(float(word.confidence), 4),
+            confidence=_rounded(word.confidence),
         )
         for word in words
     )
+
+
+@lru_cache(maxsize=MEMORY)
+def _rounded(confidence: float) -> float:
+    return round(float(confidence), 4)
 
 
 def _confidence(words: "Sequence[Word]") -> float:

@@ -136,7 +136,8 @@ def _octets(data: bytes) -> ByteArray:
 
 
 def _in_range(samples: FloatArray) -> FloatArray:
-    limited: FloatArray = np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0)
+    limited: FloatArray = np.minimum(np.maximum(samples, np.float32(-1)), np.float32(1))
+    limited[np.isnan(limited)] = 0.0
     return limited
 
 

@@ -7,6 +7,7 @@ and then a close as by the one in Python.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import log
 
 from steno_daemon.dialects.dialect import Dialect, Frame, cut
@@ -121,7 +122,7 @@ class SherpaDialect(Dialect):
                 "text": text,
                 "tokens": [f" {word.text}" for word in words],
                 "timestamps": [round(word.start - start, 4) for word in words],
-                "ys_probs": [round(log(max(LEAST, word.confidence)), 6) for word in words],
+                "ys_probs": [_log_prob(word.confidence) for word in words],
                 "lm_probs": [],
                 "context_scores": [],
                 "segment": self._segment,
@@ -131,6 +132,12 @@ class SherpaDialect(Dialect):
                 "is_eof": is_eof,
             }
         )
+
+
+@lru_cache(maxsize=4_096)
+def _log_prob(confidence: float) -> float:
+    """Return the logarithm of a confidence, of which hypotheses tell many times over."""
+    return round(log(max(LEAST, confidence)), 6)
 
 
 class SherpaDoor(Door):
