@@ -1,13 +1,17 @@
 """The part of the mutation campaign that comes by way of a broker, at nobody's connection."""
 
 import asyncio
+import itertools
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import aiomqtt
 from tests.daemon.dialects.posts import is_topic, posts
 from tests.daemon.hostile import MUST_NOT_COME_BACK
+
+from steno_daemon.transports.mqtt_client import SILENT, QuietClient
 
 ANSWERS = ("hermes/error/asr", "hermes/asr/textCaptured", "steno/+/events")
 PAUSE_S = 0.02
@@ -35,21 +39,30 @@ class BrokerCampaign:
     async def run(self, *, concurrency: int) -> None:
         """Publish so many mutations; a broker brings them one after the other anyhow."""
         del concurrency
-        async with aiomqtt.Client("127.0.0.1", self.port) as client:
-            for topic in ANSWERS:
-                await client.subscribe(topic)
-            ears = asyncio.create_task(self._listen(client))
-            number = 0
+        numbers = itertools.count()
+        while self.mutations < self.count:
+            try:
+                async with QuietClient("127.0.0.1", self.port, logger=SILENT) as client:
+                    await self._go_on(client, numbers)
+            except aiomqtt.MqttError:  # brokers hang up on topics that are none
+                self.answers[self.dialect]["cut off by the broker"] += 1
+
+    async def _go_on(self, client: aiomqtt.Client, numbers: Iterator[int]) -> None:
+        """Publish one volley after the other, until there were enough."""
+        for topic in ANSWERS:
+            await client.subscribe(topic)
+        ears = asyncio.create_task(self._listen(client))
+        try:
             while self.mutations < self.count:
-                await self._volley(client, number)
+                await self._volley(client, next(numbers))
                 await asyncio.sleep(PAUSE_S)
-                number += 1
+        finally:
             ears.cancel()
-            await asyncio.wait([ears])
+            await asyncio.gather(ears, return_exceptions=True)
 
     async def one(self, number: int) -> None:
         """Publish those of one number alone."""
-        async with aiomqtt.Client("127.0.0.1", self.port) as client:
+        async with QuietClient("127.0.0.1", self.port, logger=SILENT) as client:
             await self._volley(client, number)
 
     async def _volley(self, client: aiomqtt.Client, number: int) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,9 +11,8 @@ from tests.daemon.dialects.speakers import END_S, BrokenError, FullError, Talk
 
 from steno_daemon import wire
 from steno_daemon.dialects.pcm import Form, wav_file
+from steno_daemon.transports.mqtt_client import SILENT, QuietClient
 
-_silent = logging.getLogger("tests.broken")
-_silent.setLevel(logging.CRITICAL)
 LOOK_S = 0.25
 AWAY_S = 5.0
 """How long to wait for words that may have been lost with a connection."""
@@ -22,7 +20,7 @@ AWAY_S = 5.0
 
 @asynccontextmanager
 async def _client(port: int, *topics: str) -> AsyncIterator[aiomqtt.Client]:
-    client = aiomqtt.Client("127.0.0.1", port, timeout=END_S, logger=_silent)
+    client = QuietClient("127.0.0.1", port, timeout=END_S, logger=SILENT)
     try:
         async with client:
             for topic in topics:
