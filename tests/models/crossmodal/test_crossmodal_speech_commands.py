@@ -90,7 +90,7 @@ def test_words_are_clustered_classified_and_drawn(
     assert rows[0].purity == 100
     assert 50 < rows[4].purity < 100
     assert all(0 <= share <= 100 for row in rows for share in row.csls.pieces)
-    assert main([*call, *systems[:2], *start, "--plot", str(tmp_path / "map.png")]) == 0
+    assert main([*call, *systems[:2], *start, "--closed", "--plot", str(tmp_path / "map.png")]) == 0
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     assert "CSLS P@1/5/10" in capsys.readouterr().out
 

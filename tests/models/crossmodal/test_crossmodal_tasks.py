@@ -11,6 +11,7 @@ from steno_models.crossmodal.heard import Heard
 from steno_models.crossmodal.segmentation.segments import Recording, Segment
 from steno_models.crossmodal.space import Space, normalised
 from steno_models.crossmodal.tasks.answers import both_ways, read_answers
+from steno_models.crossmodal.tasks.command import _closed
 from steno_models.crossmodal.tasks.identity import Identities, identities, true_word
 from steno_models.crossmodal.tasks.measure import (
     Exam,
@@ -92,6 +93,18 @@ def test_pieces_are_the_words_that_they_share_most_time_with() -> None:
     assert true_word(Segment(0.2, 3.0), words, ends) == "c"
     assert true_word(Segment(1.25, 1.45), words, ends) is None
     assert true_word(Segment(5, 6), words, ends) is None
+
+
+def test_a_closed_vocabulary_holds_the_answers_to_spoken_words_alone() -> None:
+    text = Space(WORDS, vectors(), np.arange(60, 0, -1))
+    truth = [Recording(key="a", segments=(Segment(0, 1, "word7"), Segment(1, 2, "word3")))]
+    assert _closed(text, truth, itself).words == ("word3", "word7")
+    pairs = answers_of({"word7": {"word1", "word9", "none"}})
+    closed = _closed(text, truth, pairs)
+    assert closed.words == ("word1", "word9")
+    np.testing.assert_array_equal(closed.vectors, text.vectors[[1, 9]])
+    with pytest.raises(DataError, match="expected a space of at least two words"):
+        _closed(text, truth, answers_of({}))
 
 
 def heard() -> Heard:

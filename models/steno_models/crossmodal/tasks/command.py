@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +21,7 @@ from steno_models.crossmodal.alignment.alignment import (
 from steno_models.crossmodal.alignment.evaluation import random_rotation
 from steno_models.crossmodal.alignment.procrustes import procrustes
 from steno_models.crossmodal.heard import Heard, load_pieces
-from steno_models.crossmodal.segmentation.segments import read_segments
+from steno_models.crossmodal.segmentation.segments import Recording, read_segments
 from steno_models.crossmodal.space import Space, centre_of, normalised
 from steno_models.crossmodal.tasks.answers import both_ways, read_answers
 from steno_models.crossmodal.tasks.identity import Identities, identities, piece_identities
@@ -96,10 +97,13 @@ def main(task: str, arguments: Sequence[str]) -> int:
         raise ConfigError("expected --pairs, found none")
     text = _read(asked.text).most_frequent(asked.words)
     truth = read_segments(asked.truth)
+    answers = _answers(task, asked.pairs if task != "classify" else None)
+    if asked.closed:
+        text = _closed(text, truth, answers)
     rows: list[Row] = []
     for name, folder in map(_named, asked.system):
         heard = Heard.load(folder)
-        set_exam = _examiner(task, text, asked.pairs)
+        set_exam = _examiner(task, text, answers)
         found = identities(heard, truth)
         work = _Work(name, heard, found, set_exam(found))
         if asked.pieces:
@@ -113,16 +117,30 @@ def main(task: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _examiner(task: str, text: Space, pairs: Path | None) -> Callable[[Identities], Exam]:
-    """Return what sets the exam of the task."""
+def _answers(task: str, pairs: Path | None) -> Callable[[str], set[str]]:
+    """Return what gives the right answers to a word."""
     if pairs is None:
-        return lambda found: exam(found, text.words, itself, itself)
+        return itself
     known = read_answers(pairs)
+    return answers_of(both_ways(known) if task == "synonyms" else known)
+
+
+def _examiner(
+    task: str, text: Space, answers: Callable[[str], set[str]]
+) -> Callable[[Identities], Exam]:
+    """Return what sets the exam of the task."""
     if task == "synonyms":
-        synonyms = answers_of(both_ways(known))
-        return lambda found: exam(found, text.words, synonyms, itself, bar_itself=True)
-    answers = answers_of(known)
+        return lambda found: exam(found, text.words, answers, itself, bar_itself=True)
     return lambda found: exam(found, text.words, answers, answers)
+
+
+def _closed(text: Space, truth: Sequence[Recording], answers: Callable[[str], set[str]]) -> Space:
+    """Return the space of those words of `text` that are an answer to some spoken word."""
+    spoken = {segment.name for each in truth for segment in each.segments}
+    right = {answer for word in spoken for answer in answers(word)}
+    kept = np.flatnonzero([word in right for word in text.words])
+    words = tuple(text.words[place] for place in kept)
+    return Space(words, text.vectors[kept], text.counts[kept])
 
 
 def _rows(asked: argparse.Namespace, work: _Work, text: Space) -> list[Row]:
@@ -271,6 +289,8 @@ def _parser(task: str) -> argparse.ArgumentParser:
     add("--pieces", action="store_true",
         help="answer for each piece by its own vector, too (`cluster --keep-pieces`)")  # fmt: skip
     add("--words", type=int, default=20_000, help="of the text (%(default)s)")
+    add("--closed", action="store_true",
+        help="only answers to spoken words are candidates: for little speech")  # fmt: skip
     add("--supervised", type=int, default=5000, metavar="N",
         help="pairs at most that teach the supervised map (%(default)s)")  # fmt: skip
     add("--start", action="append", choices=STARTS,
