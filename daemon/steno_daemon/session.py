@@ -52,12 +52,13 @@ class Session:
     Args:
         name: identifies the session in `ready` and in the log.
         offer: what the daemon can do.
-        admit: asked at `start` with the number of transcripts; it raises `OverloadedError` where
-            there is no room.
+        admit: asked at `start` for so many transcripts; raises `OverloadedError` without room.
         observe: hears of every event as soon as there is one.
-        note: hears of audio, and of every message that changes what is heard, if the session takes
-            it, before anything comes of it.
+        note: hears of audio and messages that the session takes, before anything comes of them.
         token: what `resume` needs, if the session can be resumed.
+
+    Attributes:
+        repertoire: what it hears with.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Session:
         self._rules = offer.rules
         self._outbox = Outbox(observe)
         self._replies = Replies(self._outbox)
-        self._repertoire = Repertoire(name, offer, self._outbox, self._replies)
+        self.repertoire = Repertoire(name, offer, self._outbox, self._replies)
         self._intake = Intake(self.start)
         self._lanes = Lanes(1, offer.hearing(self._rules), self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
@@ -104,16 +105,16 @@ class Session:
         self._rules = snapshot.checkpoints[0].rules or self._rules
         hearings = [
             self._offer.hearing(self._rules, version)
-            for version in self._repertoire.restore(snapshot)
+            for version in self.repertoire.restore(snapshot)
         ]
         self._lanes = Lanes.restored(snapshot, hearings, self._outbox, first=self._intake.position)
         self._replies.acknowledged = self._intake.received_samples
         self._outbox.restore(snapshot.events)
         self.state = State.CLOSED if over else State.LISTENING
         if over:
-            self._repertoire.let_go()
+            self.repertoire.let_go()
         else:
-            self._repertoire.go_on(snapshot, self._lanes)
+            self.repertoire.go_on(snapshot, self._lanes)
 
     # The transport side.
 
@@ -146,20 +147,15 @@ class Session:
         return self._lanes.checkpoints
 
     @property
-    def repertoire(self) -> Repertoire:
-        """What it hears with."""
-        return self._repertoire
-
-    @property
     def wishes(self) -> "dict[int, recogniser.Wishes]":
         """The words and phrases that checkpoints name, by number."""
-        return self._repertoire.kept
+        return self.repertoire.kept
 
     def receive_start(self, start: wire.Start) -> None:
         """Begin to listen, if the daemon has room and the language model."""
         if not self._allowed(Input.START):
             return
-        version = self._repertoire.wished(start)
+        version = self.repertoire.wished(start)
         if version is None:
             return
         try:
@@ -193,21 +189,21 @@ class Session:
         """Change the rules, or the language model, for the audio that follows."""
         if not self._allowed(Input.CONFIGURE):
             return
-        version = self._repertoire.wished(wish)
+        version = self.repertoire.wished(wish)
         if version is None and (wish.language_model or wish.language_model_weights) is not None:
             return
         self._note(wish)
         if wish.endpointing != wire.Endpointing():
             self._rules = self._rules.changed(wish.endpointing)
             self._lanes.change_rules(self._rules, self._intake.position)
-        self._repertoire.change(wish, version, self._lanes, position=self._intake.position)
+        self.repertoire.change(wish, version, self._lanes, position=self._intake.position)
 
     def receive_add_words(self, wish: wire.AddWords | wire.ConfirmWord) -> None:
         """Add words to what may be heard in the audio that follows, an unknown one as heard."""
         words = words_of(wish, self._outbox, self._replies)
         if words is not None and self._allowed(Input.ADD_WORDS):
             self._note(words)
-            self._repertoire.add(words, self._lanes, position=self._intake.position)
+            self.repertoire.add(words, self._lanes, position=self._intake.position)
 
     def receive_finalize(self) -> None:
         """End the utterance with what was received so far."""
@@ -245,12 +241,11 @@ class Session:
         """
         self._resumed = True
         self._intake.forget_loose_bytes()
-        samples = self._intake.received_samples
         self._outbox.rewind(
             wire.Resumed(
                 seq=resume.seq,
                 session=self.name,
-                samples=samples,
+                samples=self._intake.received_samples,
                 bytes=self._intake.received_bytes,
             )
         )
@@ -362,7 +357,7 @@ class Session:
 
     def call_when_ready(self, wake: Callable[[], None]) -> None:
         """Call `wake` when there may be work that waited for words to be made ready."""
-        self._repertoire.call_when_ready(wake)
+        self.repertoire.call_when_ready(wake)
 
     def _begin(self, start: wire.Start, version: Version, phase: int | None) -> None:
         self._take_form(start, phase)
@@ -372,7 +367,7 @@ class Session:
         self.state = TRANSITIONS[self.state, Input.START]
         chunk_ms = self.decoding.chunk_steps * STEP_MS
         self._outbox.add(self._offer.ready(self.name, chunk_ms=chunk_ms, token=self._token))
-        self._repertoire.begin(version, start.phrases, self._lanes)
+        self.repertoire.begin(version, start.phrases, self._lanes)
 
     def _take_form(self, start: wire.Start, phase: int | None) -> None:
         """Decode and end utterances as `start` says, in chunks of that phase."""
@@ -384,7 +379,7 @@ class Session:
 
     def _report(self) -> None:
         """Tell what happened to the stream since the last call."""
-        self._repertoire.let_go_of_old(self._lanes)
+        self.repertoire.let_go_of_old(self._lanes)
         for position in self._lanes.tell():
             samples = self._finalizing.pop(position, self._intake.client_samples(position))
             self._outbox.add(wire.Finalized(seq=UNNUMBERED, samples=samples))
@@ -396,10 +391,10 @@ class Session:
 
     def _close(self, reason: CloseReason) -> None:
         self.state = State.CLOSED
-        self._repertoire.let_go()
+        self.repertoire.let_go()
         self._replies.close(reason)
 
     def let_go(self) -> None:
         """Give back what is held of the daemon's: nothing more is decoded."""
         self._lanes.abandon()
-        self._repertoire.let_go()
+        self.repertoire.let_go()

@@ -65,8 +65,7 @@ class House:
         journal: keeps sessions on disk, if they shall outlive the daemon.
         recorder: keeps the audio of sessions that consent.
         backlog: how much of one stream may wait.
-        memories: what speakers said, for those who want that remembered; None where nothing is
-            kept.
+        memories: what speakers said who want that remembered; None where nothing is kept.
     """
 
     engine: Engine
