@@ -5,6 +5,7 @@ nobody asked for where nobody was reading just then, and a traceback where a soc
 the event loop could look at it. None of that is news to who handles the errors.
 """
 
+import contextlib
 import logging
 from types import TracebackType
 from typing import Any
@@ -39,9 +40,19 @@ class QuietClient(Client):
         sock: Any,  # noqa: ANN401
     ) -> None:
         """Watch a socket, if it is still there when the loop, in its own thread, comes to that."""
+        del userdata
 
         def watch() -> None:
             if sock.fileno() >= 0:
-                super(QuietClient, self)._on_socket_register_write(client, userdata, sock)
+                with contextlib.suppress(OSError):
+                    self._loop.add_writer(sock.fileno(), self._write, client)
 
         self._loop.call_soon_threadsafe(watch)
+
+    def _write(self, client: Any) -> None:  # noqa: ANN401
+        """Send what waits; where that fails, the connection is over."""
+        try:
+            client.loop_write()
+        except Exception as error:  # noqa: BLE001 — whoever uses the client is told
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
