@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,8 @@ def utterances(manifest: Path, recogniser: LexiconRecogniser, kept: Path | None)
             heard[name] = recogniser.log_probs(fbank(read_file(manifest.parent / name)))
     if kept is not None and not kept.exists():
         with kept.open("wb") as file:
-            np.savez(file, **{name: one.astype(np.float16) for name, one in heard.items()})
+            halves: dict[str, Any] = {name: one.astype(np.float16) for name, one in heard.items()}
+            np.savez(file, **halves)
     return [
         Said(Path(row["audio_filepath"]).stem.rpartition("-")[0], normalise(row["text"]),
              heard[row["audio_filepath"]])

@@ -20,9 +20,9 @@ from steno_models.lm.ngram.kernels import (
 )
 from steno_models.lm.ngram.quantise import quantise
 from steno_models.lm.ngram.trie import assemble
-from steno_models.search.ahead.cache import AHEAD, Cache
 from steno_models.search.ahead.kernels import look_ahead
 from steno_models.search.options import SearchOptions
+from steno_models.search.remembering.kernels import AHEAD, Cache
 from steno_models.search.search import BeamSearch
 from steno_models.search.topology import Topology, ctc, hmm
 from steno_models.search.tree import LexiconTree

@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from steno_models.compiled import kernel, leaf
 from steno_models.search.ahead.kernels import (
-    Cache,
     Model,
     look_ahead,
     look_ahead_added,
-    mixed,
     predict,
     promise,
 )
 from steno_models.search.links.kernels import collect, extended_text, inherit, text_of
 from steno_models.search.options import Limits
 from steno_models.search.phrases.kernels import follow
+from steno_models.search.remembering.kernels import Cache, mixed
 from steno_models.search.state import NO_ALTERNATIVE, NUM_ALTERNATIVES, LinkArray, TokenArray
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray

@@ -13,7 +13,6 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.lm.ngram.kernels import NgramArrays, read_only, score_tokens
 from steno_models.search import nbest
 from steno_models.search.added import Rootstock, Ways, scion_of
-from steno_models.search.ahead.cache import AHEAD, Cache
 from steno_models.search.ahead.kernels import (
     Model,
     end_log_probs,
@@ -28,6 +27,7 @@ from steno_models.search.mixture.mixing import Mixing
 from steno_models.search.options import SearchOptions
 from steno_models.search.phrases.automaton import Phrases, build, none
 from steno_models.search.phrases.kernels import PhraseArrays
+from steno_models.search.remembering.kernels import AHEAD, Cache
 from steno_models.search.state import (
     LINK,
     NO_ALTERNATIVE,

@@ -15,16 +15,16 @@ from steno_models.lm.ngram.kernels import (
     log_prob,
 )
 from steno_models.lm.ngram.packed.kernels import Packed, get
-from steno_models.search.ahead.cache import (
+from steno_models.search.mixture.kernels import Mixture, mixed_ahead, mixed_log_prob, next_row
+from steno_models.search.options import Limits
+from steno_models.search.phrases.kernels import PhraseArrays, word_ahead
+from steno_models.search.remembering.kernels import (
     Cache,
     ahead_key,
     few_extra,
     first_child,
     mixed,
 )
-from steno_models.search.mixture.kernels import Mixture, mixed_ahead, mixed_log_prob, next_row
-from steno_models.search.options import Limits
-from steno_models.search.phrases.kernels import PhraseArrays, word_ahead
 from steno_models.search.topology import Topology
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray, IntArray, LongArray
@@ -59,7 +59,8 @@ class Model(NamedTuple):
 @leaf
 def predict(model: Model, state: int | np.int64, word: int | np.int64) -> tuple[np.int64, float]:
     """Return the next state of the language model and ln p(word | state)."""
-    return _predict(model, model.mixture, state, word)
+    following, found = _predict(model, model.mixture, state, word)
+    return np.int64(following), float(found)
 
 
 @leaf
@@ -218,7 +219,8 @@ def look_ahead(
         cost: what backing off to it cost; it is added to the first and the last result.
         node: where in the tree.
     """
-    return _look_ahead(model, model.mixture, cache, history, cost, node)
+    best, rest, back = _look_ahead(model, model.mixture, cache, history, cost, node)
+    return best, rest, back
 
 
 @leaf
@@ -228,7 +230,7 @@ def _look_ahead(
     """Do that; what is compiled has one of the two ways only."""
     if mixture is not None:
         best = mixed_ahead(mixture, model.tree, cache, np.int64(history), np.int64(node))
-        return np.float32(cost + best), history, np.float32(cost)
+        return cost + best, history, cost
     if history == 0:
         return cost + model.unigram[node], history, cost
     place = cache.known[mixed(ahead_key(history, node)) & (cache.known.shape[0] - 1)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from steno_models.compiled import kernel, leaf
 from steno_models.lm.ngram.kernels import NgramArrays, advance, backoff, children, ending, log_prob
 from steno_models.lm.ngram.packed.kernels import get
-from steno_models.search.ahead.cache import Cache, ahead_key, few_extra, first_child, mixed
+from steno_models.search.remembering.kernels import Cache, ahead_key, few_extra, first_child, mixed
 from steno_models.search.tree import TreeArrays
 from steno_models.types import FloatArray, IntArray, LongArray
 
@@ -50,8 +50,8 @@ class Mixture(NamedTuple):
     """Language models and what each weighs, with memory for one caller at a time.
 
     Attributes:
-        parts: `MOST_PARTS` of them; those behind `count` mean nothing.
-        count: K, how many there are.
+        parts: `MOST_PARTS` of them; those behind `num_parts` mean nothing.
+        num_parts: K, how many there are.
         log_weights: (MOST_PARTS,) ln of what each weighs.
         num_words: U, the words of all of them together, the special ones included.
         unknown_word: the word for those that none of them has.
@@ -61,7 +61,7 @@ class Mixture(NamedTuple):
     """
 
     parts: tuple[Part, Part, Part, Part]
-    count: int
+    num_parts: int
     log_weights: NDArray[np.float64]
     num_words: int
     unknown_word: int
@@ -93,7 +93,7 @@ def _log_prob_of(part: Part, state: np.int64, word: np.int64) -> float:
 def mixed_log_prob(mixture: Mixture, row: np.int64, word: np.int64) -> float:
     """Return ln sum_i weight_i p_i(word | history_i) (Jelinek & Mercer 1980)."""
     total = -np.inf
-    for i in range(mixture.count):
+    for i in range(mixture.num_parts):
         state = np.int64(mixture.histories[row, i])
         one = _log_prob_of(mixture.parts[i], state, word)
         total = _plus(total, mixture.log_weights[i] + one)
@@ -120,10 +120,10 @@ def next_row(mixture: Mixture, row: np.int64, word: np.int64) -> np.int64:
     if size == histories.shape[0]:
         return np.int64(ROOTS)
     histories[size, :] = 0
-    for i in range(mixture.count):
+    for i in range(mixture.num_parts):
         state = np.int64(histories[row, i])
         histories[size, i] = _state_after(mixture.parts[i], mixture.unknown_word, state, word)
-    return settle(histories, mixture.table, mixture.size)
+    return np.int64(settle(histories, mixture.table, mixture.size))
 
 
 @leaf
@@ -163,17 +163,17 @@ def remember(histories: IntArray, table: IntArray, size: LongArray, rows: IntArr
 @leaf
 def mixed_ahead(
     mixture: Mixture, tree: TreeArrays, cache: Cache, row: np.int64, node: np.int64
-) -> np.float32:
+) -> float:
     """Return ln sum_i weight_i max p_i(word | history_i) over the words below `node`.
 
     No word below is likelier than that, and few are much less likely.
     """
     total = -np.inf
-    for i in range(mixture.count):
+    for i in range(mixture.num_parts):
         state = np.int64(mixture.histories[row, i])
         one = _ahead_of(mixture.parts[i], np.int64(i), tree, cache, state, node)
         total = _plus(total, mixture.log_weights[i] + one)
-    return np.float32(total)
+    return np.float32(total)  # type: ignore[return-value]
 
 
 @leaf

@@ -107,7 +107,7 @@ class Mixing:
         used = np.unique(np.append(tokens["lm"], 0))
         tokens["lm"] = np.searchsorted(used, tokens["lm"])
         tokens["ahead_lm"] = tokens["lm"]
-        rows = memory.histories[used]
+        rows: IntArray = memory.histories[used]
         rows.setflags(write=False)
         self._memories.append((memory.histories, memory.table, memory.size))
         return rows
