@@ -123,8 +123,10 @@ class Group:
                     await self._left.wait()
 
     async def close(self) -> None:
-        """End what is left."""
+        """End what is left; those who leave their speakers to others say so first."""
         tasks = list(self._claims)
+        if tasks and self._is_leaving:
+            await asyncio.wait(tasks, timeout=LEAVE_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
