@@ -17,6 +17,7 @@ from steno_daemon.wire import (
     Closed,
     CloseReason,
     Configure,
+    ConfirmWord,
     Endpoint,
     EndpointReason,
     Final,
@@ -71,7 +72,9 @@ class CountingDaemon:
     url: str = ""
     starts: list[Start] = field(default_factory=list)
     audio: list[bytearray] = field(default_factory=list)
-    others: list[AddWords | Configure | Finalize | Ping | Stop] = field(default_factory=list)
+    others: list[AddWords | Configure | ConfirmWord | Finalize | Ping | Stop] = field(
+        default_factory=list
+    )
 
     async def __call__(self, socket: ServerConnection) -> None:
         start = decode_client(await socket.recv())
@@ -120,7 +123,9 @@ class _Session:
                 await self.end_segment(EndpointReason.TRAILING_SILENCE)
         await self.say(Acknowledged(seq=self.seq, samples=samples))
 
-    async def obey(self, message: AddWords | Configure | Finalize | Ping | Stop) -> bool:
+    async def obey(
+        self, message: AddWords | Configure | ConfirmWord | Finalize | Ping | Stop
+    ) -> bool:
         match message:
             case Ping():
                 await self.say(Pong(seq=self.seq, id=message.id))

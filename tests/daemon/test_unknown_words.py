@@ -17,7 +17,7 @@ from steno_daemon.happenings import Ended
 from steno_daemon.offer import Offer
 from steno_daemon.session import Session
 from steno_daemon.unheard import confirmed, unknown_words
-from steno_models.recogniser import CandidateWord, UnknownWord, Update
+from steno_models.recogniser import CandidateWord, UnknownWord
 
 if TYPE_CHECKING:
     from steno_models.bundle import Bundle
@@ -36,7 +36,7 @@ def _events(start: wire.Start) -> tuple[Session, list[wire.ServerMessage]]:
             update, state = perform(recogniser, work, session.decoding)
             wanted = session.decoding.unknown_words and work.is_last and update.words
             told_of = replace(update, unknown=(FOUND,), unknown_s=0.0) if wanted else update
-            session.work_done(cast("Update", told_of), state, channel=work.channel)
+            session.work_done(told_of, state, channel=work.channel)
         told.extend(session.events_to_send())
 
     session.receive_start(start)

@@ -41,5 +41,5 @@ def attach(
     symbols = TokenTable.read(loaded.path / "tokens.txt").symbols
     finder = UnknownWords.open(folder, symbols, scorer)
     for model in first.language_models.values():
-        finder.known(model)  # takes a moment: now rather than with the first unknown word
+        finder.warm_up(model)
     return UnknownWordRecogniser(recogniser=loaded.recogniser, first=first, finder=finder)

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from steno_models.errors import DataError
 from steno_models.lm.ngram.corpus import Corpus
@@ -14,10 +16,10 @@ from steno_models.search.tree import LexiconTree
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon, Pronunciation
 from steno_models.text.tokens import TokenTable
-from steno_models.types import IntArray, LongArray
 from steno_models.unknown.kinds import affinities, corpus_tables, endings_of, kind_of
 from steno_models.unknown.vocabulary import ARRAYS, DESCRIPTION, FORM, Description, digest
 
+AnyArray = NDArray[Any]
 _log = logging.getLogger(__name__)
 _KINDS = 128
 _MOST_WORDS = 1_000_000
@@ -88,7 +90,7 @@ def write(
             cannot be written.
     """
     words = sorted(counts, key=str.encode)
-    arrays: dict[str, np.ndarray] = {}  # type: ignore[type-arg]
+    arrays: dict[str, AnyArray] = {}
     spelled = [word.encode() for word in words]
     arrays["text"] = np.frombuffer(b"".join(spelled), np.uint8)
     arrays["begins"] = np.cumsum([0, *map(len, spelled)], dtype=np.int64)
@@ -124,7 +126,7 @@ def write(
 
 def _sounds(
     words: Sequence[str], ways: Mapping[str, Sequence[Pronunciation]], table: TokenTable
-) -> dict[str, LongArray | IntArray]:
+) -> dict[str, AnyArray]:
     """Return the arrays of the pronunciations, sorted by their tokens, and of their tree."""
     ids = {symbol: number for number, symbol in enumerate(table.symbols)}
     rows: list[tuple[tuple[int, ...], int]] = []

@@ -34,7 +34,8 @@ def with_words(
     first = max(len(words), model.search.known_words)
     words += [""] * (first - len(words))
     numbers = {word: first + i for i, word in enumerate(ways)}
-    phrases = {(number,): boost for number in numbers.values()} if boost > 0 else {}
+    expected = numbers.values() if boost > 0 else ()
+    phrases: dict[tuple[int, ...], float] = {(number,): boost for number in expected}
     search = model.search.extended(
         {numbers[word]: list(several) for word, several in ways.items()},
         first + len(numbers),

@@ -171,7 +171,11 @@ class Experiment:
         weights = msgspec.structs.replace(weights, parts=tuple(parts.tolist()))
         best = fit_detection(self.heard(weights), truth)
         return msgspec.structs.replace(
-            weights, detection=tuple(best.detection.tolist()), threshold=best.threshold
+            weights,
+            detection=tuple(best.detection.tolist()),
+            threshold=best.threshold,
+            screen=tuple(best.screen.tolist()),
+            screen_threshold=best.screen_threshold,
         )
 
     def heard(self, weights: Weights) -> list[Heard]:

@@ -12,12 +12,13 @@ from steno_models.unknown.candidates import Candidate
 from steno_models.unknown.fit import ranking
 from steno_models.unknown.proposer import Found
 from steno_models.unknown.trial import Said, is_hit
-from steno_models.unknown.weights import DETECTION, PARTS
+from steno_models.unknown.weights import DETECTION, SCREENING
 
 DoubleArray = NDArray[np.float64]
 _RIDGE = 1e-3
 _FALSE_ALARMS = 2.0
 _LEAST_OVERLAP = 0.4
+_LOST = 0.03  # of the events, which the screen may cost
 
 
 @dataclass(slots=True)
@@ -117,12 +118,14 @@ class Fitted:
     Attributes:
         detection: (F,) of `DETECTION`.
         threshold: on the log odds.
-        parts: of `PARTS`.
+        screen: (F,) of those that `SCREENING` names, to save the work for the others.
+        screen_threshold: on the log odds by them.
     """
 
     detection: DoubleArray
     threshold: float = 0.0
-    parts: DoubleArray = field(default_factory=lambda: np.zeros(len(PARTS)))
+    screen: DoubleArray = field(default_factory=lambda: np.zeros(len(DETECTION)))
+    screen_threshold: float = 0.0
 
 
 def overlap(one: Found, said: Said) -> float:
@@ -190,7 +193,20 @@ def fit_detection(
     trials = [(figures(heard, truth, detection, t), t) for t in np.arange(-1.0, 5.0, 0.1)]
     allowed = [one for one in trials if one[0].false_alarms_per_hundred < _FALSE_ALARMS]
     _, fitted.threshold = max(allowed or trials[-1:], key=lambda one: one[0].f1)
+    fitted.screen = _screen(x, np.array(labels))
+    told = x @ detection >= fitted.threshold
+    if told.any():
+        fitted.screen_threshold = float(np.quantile((x @ fitted.screen)[told], _LOST))
     return fitted
+
+
+def _screen(x: DoubleArray, fits: NDArray[np.bool_]) -> DoubleArray:
+    """Return weights of `SCREENING` that tell unknown words before anything is heard again."""
+    columns = [DETECTION.index(name) for name in SCREENING]
+    weights, bias = logistic.fit(x[:, columns], fits, ridge=_RIDGE)
+    screen = np.zeros(len(DETECTION))
+    screen[0], screen[columns] = bias, weights
+    return screen
 
 
 def chosen(found: Sequence[Found], detection: DoubleArray, threshold: float) -> list[Found]:

@@ -128,9 +128,9 @@ def _slot(keys: IntArray, node: int) -> int:
     h = (node * 2_654_435_761) >> 7 & mask
     while keys[h] >= 0:
         if keys[h] == node:
-            return h
+            return int(h)
         h = (h + 1) & mask
-    return ~h
+    return int(~h)
 
 
 @leaf

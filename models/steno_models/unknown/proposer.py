@@ -18,7 +18,7 @@ from steno_models.unknown.kernels import phone_loop
 from steno_models.unknown.phonotactics import phone_bigram
 from steno_models.unknown.stretches import Contexts, Stretch, deficit, posteriors, stretches
 from steno_models.unknown.vocabulary import CandidateVocabulary
-from steno_models.unknown.weights import Weights
+from steno_models.unknown.weights import DETECTION, SCREENING, Weights
 
 DoubleArray = NDArray[np.float64]
 LEAST_PHONES = 3
@@ -85,8 +85,10 @@ class UnknownWords:
     weights: Weights
     scorer: SegmentScorer | None = None
     _bigram: FloatArray = field(init=False, repr=False)
+    _screen: DoubleArray = field(init=False, repr=False)
+    _least: float = field(init=False, repr=False)
     _candidates: Candidates = field(init=False, repr=False)
-    _known: list[tuple[LanguageModel, ByteArray]] = field(init=False, repr=False)
+    _known: list[tuple[Sequence[str], ByteArray]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.vocabulary.description.symbols != self.weights.symbols:
@@ -98,6 +100,10 @@ class UnknownWords:
             self, "_candidates", Candidates(self.vocabulary, self.weights, self.scorer)
         )
         object.__setattr__(self, "_known", [])
+        columns = [DETECTION.index(name) for name in SCREENING]
+        screen = np.array(self.weights.screen)
+        object.__setattr__(self, "_screen", screen[columns])
+        object.__setattr__(self, "_least", self.weights.screen_threshold - float(screen[0]))
         book = self.vocabulary
         bigram = phone_bigram(np.diff(book.way_begins), book.ways, len(self.weights.symbols))
         object.__setattr__(self, "_bigram", bigram)
@@ -169,6 +175,16 @@ class UnknownWords:
         known = self.known(model)
         found = []
         for stretch in suspects:
+            there = words[stretch.first : stretch.last]
+            known_before = (
+                *_of_words(there, stretch),
+                *contexts.compare(stretch),
+                *posteriors(there),
+                len(there),
+                stretch.end - stretch.start,
+            )
+            if self._screen @ np.array(known_before) < self._least:
+                continue
             beside = (_spelled(model, words, stretch.first - 1),
                       _spelled(model, words, stretch.last))  # fmt: skip
             loop = self._loop(behind[stretch.start : stretch.end], beside)
@@ -176,20 +192,25 @@ class UnknownWords:
                 continue
             heard, scores = loop
             ranked = self._candidates(heard, known, most)
-            there = words[stretch.first : stretch.last]
             features = np.array([
                 1.0,
-                *_of_words(there, stretch),
+                *known_before[:2],
                 *scores,
-                *contexts.compare(stretch),
-                *posteriors(there),
-                len(there),
+                *known_before[2:7],
                 len(heard.phones),
-                stretch.end - stretch.start,
+                known_before[7],
                 *_of_best(ranked),
             ])  # fmt: skip
             found.append(Found(stretch, heard, features, ranked.candidates))
         return found
+
+    def warm_up(self, model: LanguageModel) -> None:
+        """Do everything once, so that the first unknown word finds it compiled and in memory."""
+        sound = np.full((2 * LEAST_PHONES, len(self.weights.symbols)), -1.0, np.float32)
+        sound[np.arange(len(sound)), 1 + np.arange(len(sound)) // 2] = 0.0
+        loop = self._loop(sound, (None, None))
+        if loop is not None:
+            self.candidates(loop[0], model, 1)
 
     def candidates(self, heard: Heard, model: LanguageModel, most: int) -> tuple[Candidate, ...]:
         """Return up to `most` candidates for what was heard, the likeliest first."""
@@ -207,13 +228,13 @@ class UnknownWords:
 
     def known(self, model: LanguageModel) -> ByteArray:
         """Return (W,) 1 for the candidates that the lexicon of `model` has: they are none."""
-        plain = model.plain or model
-        mask = next((mask for other, mask in self._known if other is plain), None)
+        words = (model.plain or model).words  # which models of one lexicon share
+        mask = next((mask for other, mask in self._known if other is words), None)
         if mask is None:
-            there = set(plain.words)
+            there = set(words)
             spelled = self.vocabulary.spellings()
             mask = np.fromiter((word in there for word in spelled), np.uint8, len(spelled))
-            self._known[:] = [(plain, mask), *self._known[: _KNOWN - 1]]
+            self._known[:] = [(words, mask), *self._known[: _KNOWN - 1]]
         added = [self.vocabulary.number_of(word.text) for word in model.wishes.words]
         if any(number is not None for number in added):
             mask = mask.copy()

@@ -15,7 +15,7 @@ import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import numpy as np
@@ -128,7 +128,7 @@ class CandidateVocabulary:
         try:
             description = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Description)
             _check(folder, description)
-            arrays = {name: _mapped(folder / f"{name}.npy") for name in ARRAYS}
+            arrays: dict[str, Any] = {name: _mapped(folder / f"{name}.npy") for name in ARRAYS}
             return cls(description, **arrays)
         except (OSError, ValueError, msgspec.DecodeError, EOFError) as error:
             raise DataError(

@@ -17,6 +17,11 @@ DETECTION = (
     "candidate_log_odds", "lead",
 )  # fmt: skip
 """What tells whether words stand for an unknown one; see `evidence`."""
+SCREENING = (
+    "word_deficit", "word_deficit_rate", "word_log_prob", "unknown_log_prob", "least_posterior",
+    "mean_posterior", "words", "steps",
+)  # fmt: skip
+"""What is known of words before anything is listened to again."""
 PARTS = ("distance", "forced", "frequency", "context", "embedding")
 """What tells candidates apart; see `rank`."""
 
@@ -28,6 +33,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         symbols: the tokens of the acoustic model that they were fitted for, the blank first.
         detection: one for each of `DETECTION`.
         threshold: log odds from which on words count as an unknown one.
+        screen: one for each of `DETECTION`; only those of `SCREENING` are not 0.
+        screen_threshold: log odds from which on it is worth to listen for phones and candidates.
         parts: one for each of `PARTS`.
         confusion: (V, V) nats that a phone costs in the place of one heard.
         insertion: nats for a phone that was not heard.
@@ -46,11 +53,14 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     deletion: float = 3.0
     phonotactic: float = 0.3
     suspicion: float = 2.0
+    screen: tuple[float, ...] = (0.0,) * len(DETECTION)
+    screen_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         V = len(self.symbols)
         shape = [len(self.confusion), *{len(row) for row in self.confusion}]
-        if len(self.detection) != len(DETECTION) or len(self.parts) != len(PARTS):
+        both = {len(self.detection), len(self.screen)}
+        if both != {len(DETECTION)} or len(self.parts) != len(PARTS):
             raise ValueError(
                 f"expected {len(DETECTION)} weights of the detection and {len(PARTS)} of parts, "
                 f"found {len(self.detection)} and {len(self.parts)}"

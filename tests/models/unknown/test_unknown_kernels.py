@@ -12,7 +12,7 @@ from steno_models.unknown.kernels import forced, phone_loop, shortlist
 V = 4
 
 
-def _sound(rng: np.random.Generator, steps: int) -> np.ndarray:  # type: ignore[type-arg]
+def _sound(rng: np.random.Generator, steps: int) -> np.ndarray:
     scores = rng.normal(size=(steps, V)) * 2
     return np.asarray(scores - scores.max(axis=1, keepdims=True), np.float32)
 
@@ -21,7 +21,7 @@ def _collapsed(path: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(token for token, _ in groupby(path) if token)
 
 
-def _bigram(rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _bigram(rng: np.random.Generator) -> np.ndarray:
     weights = rng.random((V, V))
     return np.asarray(np.log(weights / weights.sum(axis=1, keepdims=True)), np.float32)
 
@@ -30,7 +30,8 @@ def _bigram(rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
 def test_the_phone_loop_finds_the_best_of_all_paths(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sound, bigram, weight = _sound(rng, 5), _bigram(rng), 0.7
-    best, way = -np.inf, ()
+    best = -np.inf
+    way: tuple[int, ...] = ()
     for path in product(range(V), repeat=5):
         phones = _collapsed(path)
         if not phones:
@@ -61,7 +62,7 @@ def test_a_pronunciation_that_is_longer_than_the_sound_fits_nowhere() -> None:
     assert forced(_sound(np.random.default_rng(0), 2), np.array([1, 2, 1], np.uint8)) == -np.inf
 
 
-def _distance(substitution: np.ndarray, way: tuple[int, ...], costs: tuple[float, float]) -> float:  # type: ignore[type-arg]
+def _distance(substitution: np.ndarray, way: tuple[int, ...], costs: tuple[float, float]) -> float:
     """Return the weighted edit distance with at most one insertion between two phones heard."""
     insertion, deletion = costs
     U, W = len(substitution), len(way)

@@ -87,7 +87,7 @@ def test_the_word_that_sounds_so_and_is_written_often_comes_first(folder: Path) 
 
 
 def test_a_part_of_meaning_is_heard_where_it_has_an_opinion(folder: Path) -> None:
-    def nearer(_sound: np.ndarray, words: list[str]) -> list[float | None]:  # type: ignore[type-arg]
+    def nearer(_sound: np.ndarray, words: list[str]) -> list[float | None]:
         return [9.0 if word == "kat" else None for word in words]
 
     weights = Weights(
