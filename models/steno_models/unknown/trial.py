@@ -89,7 +89,8 @@ def without(
 ) -> LanguageModel:
     """Return a language model that cannot recognise `words`: they have no pronunciation any more.
 
-    No n-gram with them can be reached then, neither as the word nor in its history.
+    No n-gram with them can be reached then, neither as the word nor in its history. Nothing is
+    spelled so any more: they may be candidates.
     """
     numbers = [i for i, word in enumerate(model.words) if word in words]
     keep = ~np.isin(pronunciations.words, numbers)
@@ -109,7 +110,8 @@ def without(
         unknown_word=old.unknown_word,
         options=old.options,
     )
-    return replace(model, search=search)
+    left = tuple("" if word in words else word for word in model.words)
+    return replace(model, search=search, words=left)
 
 
 def recognised(model: LanguageModel, log_probs: FloatArray) -> tuple[SearchWord, ...]:
