@@ -79,7 +79,7 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
         metavar="PHONES",
         help='the "phones" of the unknown_word; several times for several that were heard',
     )
-    known.add_argument("--boost", type=float, default=0.0, metavar="NATS", help="as of add (0)")
+    known.add_argument("--boost", type=float, default=5.0, metavar="NATS", help="as of add (5)")
     known.add_argument(
         "--at",
         choices=["segment", "now"],

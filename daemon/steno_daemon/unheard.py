@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GUESSED = "*"
 """A pronunciation that stands for those which the spelling suggests."""
 
+CONFIRMED_BOOST = 5.0
+"""Nats that a confirmed word earns: who says what it is will say it again."""
+
 
 def unknown_words(ended: Ended, *, channel: int = 0) -> Iterator[wire.UnknownWord]:
     """Yield what is told of the unknown words of a segment."""
@@ -65,6 +68,5 @@ def confirmed(told: wire.UnknownWord, word: wire.ConfirmWord) -> wire.AddWords:
     """
     ways = [one.pronunciation for one in told.candidates if one.text == word.text.strip().lower()]
     pronunciations = tuple(dict.fromkeys((*(ways or [GUESSED]), told.phones)))
-    return wire.AddWords(
-        words=(wire.NewWord(text=word.text, pronunciations=pronunciations),), at=word.at
-    )
+    new = wire.NewWord(text=word.text, pronunciations=pronunciations, boost=CONFIRMED_BOOST)
+    return wire.AddWords(words=(new,), at=word.at)

@@ -16,7 +16,7 @@ from steno_daemon.engine import perform
 from steno_daemon.happenings import Ended
 from steno_daemon.offer import Offer
 from steno_daemon.session import Session
-from steno_daemon.unheard import confirmed, unknown_words
+from steno_daemon.unheard import CONFIRMED_BOOST, confirmed, unknown_words
 from steno_models.recogniser import CandidateWord, UnknownWord
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def test_a_word_is_confirmed_with_what_was_heard() -> None:
     assert told.id == "1-3-0"
     candidate = confirmed(told, wire.ConfirmWord(id=told.id, text="domino"))
     assert candidate.words[0].pronunciations == ("D AA M", "D AH M")
+    assert candidate.words[0].boost == CONFIRMED_BOOST
     typed = confirmed(told, wire.ConfirmWord(id=told.id, text="dommy", at=wire.When.NOW))
     assert typed.words[0].pronunciations == ("*", "D AH M")
     assert typed.at is wire.When.NOW
