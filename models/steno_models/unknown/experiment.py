@@ -187,7 +187,7 @@ class Experiment:
             began_s = time.thread_time()
             stretches = finder.measured(one.log_probs, words, self.model)
             took_ms = 1e3 * (time.thread_time() - began_s)
-            self.costs_ms += [took_ms / len(stretches)] * len(stretches)
+            self.costs_ms += [took_ms / max(1, len(stretches))] * len(stretches)
             found.append(Heard(said, stretches))
         return found
 
