@@ -23,11 +23,21 @@ async def _client(port: int, *topics: str) -> AsyncIterator[aiomqtt.Client]:
     client = QuietClient("127.0.0.1", port, timeout=END_S, logger=SILENT)
     try:
         async with client:
+            await _online(client)
             for topic in topics:
                 await client.subscribe(topic, 1)
             yield client
     except aiomqtt.MqttError as error:
         raise BrokenError(str(error)) from error
+
+
+async def _online(client: aiomqtt.Client) -> None:
+    """Wait until the daemon hears what is posted; it says so once it has subscribed."""
+    await client.subscribe("steno/status", 1)
+    async for message in client.messages:
+        if json.loads(_bytes(message))["state"] == "online":
+            break
+    await client.unsubscribe("steno/status")
 
 
 async def _next(client: aiomqtt.Client, lost: Callable[[], bool]) -> aiomqtt.Message:
