@@ -192,7 +192,8 @@ def fit_detection(
     fitted = Fitted(detection)
     trials = [(figures(heard, truth, detection, t), t) for t in np.arange(-1.0, 5.0, 0.1)]
     allowed = [one for one in trials if one[0].false_alarms_per_hundred < _FALSE_ALARMS]
-    _, fitted.threshold = max(allowed or trials[-1:], key=lambda one: one[0].f1)
+    _, threshold = max(allowed or trials[-1:], key=lambda one: one[0].f1)
+    fitted.threshold = float(threshold)
     fitted.screen = _screen(x, np.array(labels))
     told = x @ detection >= fitted.threshold
     if told.any():
