@@ -45,8 +45,8 @@ WINDOW_SHARE = 0.1
 GROWTH_MAX = 0.05
 EXACT_S = 0.001
 """Times are told in tenths of a millisecond."""
-GRID_SAMPLES = 1_280
-"""Clips are as long as some of these, so that each round meets the frames at the same place."""
+GRID_SAMPLES = 10_240
+"""Clips are as long as some of these: each round meets frames and chunks at the same place."""
 GIVE_WAY_S = 3.0
 """How long the long session waits with its next clip while the daemon is too busy for a guest."""
 LOOK_EVERY_S = 1.0
