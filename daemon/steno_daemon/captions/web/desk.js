@@ -33,7 +33,10 @@ export class Desk {
     newer: byId("newer"),
   });
   #speaker = new Speaker((news) => this.#spoke(news));
-  #unknown = new UnknownWords((event, text) => this.#confirm(event, text));
+  #unknown = new UnknownWords({
+    confirm: (event, text) => this.#speaker.confirm(event, text),
+    tell: (text) => this.#board.toast(text),
+  });
   #watcher = null;
   #source = "";
   #watched = ""; // the session whose captions are on the screen
@@ -208,13 +211,6 @@ export class Desk {
     }
   }
 
-  /** Say what an unknown word is; from then on it is recognised. */
-  #confirm(event, text) {
-    const told = this.#speaker.confirm(event, text);
-    this.#board.toast(told ? `“${text}” is known from now on` : "No session is there to learn it");
-    return told;
-  }
-
   #silence(isSilent) {
     if (isSilent) {
       const text = "The microphone gives no sound at all. Is it switched off or muted?";
@@ -363,6 +359,8 @@ export class Desk {
       if (this.#source === MICROPHONE) {
         this.#view.unknown(event, (mark) => this.#unknown.watch(mark, event));
       }
+    } else if (event.type === "vocabulary") {
+      this.#unknown.answered(event);
     } else if (event.type === "endpoint") {
       this.#view.endpoint(event);
     } else if (event.type === "ready") {

@@ -4,12 +4,18 @@ const byId = (id) => document.getElementById(id);
 
 export class UnknownWords {
   #confirm;
+  #tell;
   #menu = byId("unknown");
   #asked = null; // {event, mark}
+  #said = new Map(); // by text, {event, mark}: what the daemon has not answered yet
 
-  /** confirm(event, text): says what it is; returns whether the daemon was told. */
-  constructor(confirm) {
+  /**
+   * confirm(event, text): says what it is; returns whether there is a session to hear it.
+   * tell(text): what became of it.
+   */
+  constructor({ confirm, tell }) {
     this.#confirm = confirm;
+    this.#tell = tell;
     byId("unknown-form").addEventListener("submit", (submitted) => {
       submitted.preventDefault();
       this.#choose(byId("unknown-text").value.trim());
@@ -21,6 +27,20 @@ export class UnknownWords {
     mark.title = "This word is new. What is it?";
     mark.setAttribute("aria-haspopup", "dialog");
     mark.addEventListener("click", () => this.#ask(mark, event));
+  }
+
+  /** Take what the daemon says of words: whether they are known now, or why not. */
+  answered({ refused = [] }) {
+    for (const [text, { mark, event }] of this.#said) {
+      const fault = refused.find((one) => one.text === text);
+      if (fault !== undefined) {
+        mark.textContent = event.text;
+        mark.classList.remove("confirmed");
+      }
+      const outcome = fault ? `cannot be learnt: ${fault.reason}` : "is known from now on";
+      this.#tell(`“${text}” ${outcome}`);
+    }
+    this.#said.clear();
   }
 
   #ask(mark, event) {
@@ -55,6 +75,9 @@ export class UnknownWords {
     if (this.#confirm(event, text)) {
       mark.textContent = text;
       mark.classList.add("confirmed");
+      this.#said.set(text, { mark, event });
+    } else {
+      this.#tell("No session is there to learn it");
     }
     this.#menu.hidePopover();
     mark.focus();
