@@ -68,6 +68,7 @@ class StartOptions(TypedDict, total=False):
     punctuate: bool | None
     written_numbers: bool | None
     second_pass: bool
+    unknown_words: bool
     chunk_ms: int | None
     phrases: tuple[Phrase, ...]
     label: str

@@ -11,7 +11,7 @@ from tests.daemon.fakes import FakeRecogniser, finals, pcm, speak
 from steno_daemon import wire
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import perform
-from steno_daemon.offer import Offer
+from steno_daemon.offer import Offer, room_at
 from steno_daemon.recording import Recorder, Setting
 from steno_daemon.replay import Replayed, evaluate, replay, replay_capture
 from steno_daemon.session import Session
@@ -74,8 +74,8 @@ class Recorded:
         )
         self._directory = directory
         self.recorder = Recorder(directory, setting)
-        self.recording = self.recorder.open("ab12", start)
-        self.session = Session("ab12", offer, observe=self.recording.event)
+        self.recording = self.recorder.open("ab12", start, phase=0)
+        self.session = Session("ab12", offer, room_at(0), observe=self.recording.event)
         self.recogniser = Scripted()
         self.session.receive_start(start)
 
