@@ -186,9 +186,9 @@ class Engine:
         self._metrics = metrics or Metrics()
         self._recogniser = recogniser
         self._batching = batching or Batching()
-        self._rhythm = Rhythm(
-            recogniser.context.chunk_steps, self._batching.most, clock=time.monotonic
-        )
+        # Where nobody waits for anybody there is no beat: all sessions are as if alone.
+        room = self._batching.most if self._batching.wait_s else 0
+        self._rhythm = Rhythm(recogniser.context.chunk_steps, room, clock=time.monotonic)
         self._seats: set[Seat] = set()
         self._transcripts = 0  # of all seats; both threads read it
         self._jobs: list[Job] = []

@@ -56,7 +56,8 @@ class Rhythm:
 
     Args:
         chunk_steps: of 40 ms, the period.
-        most: transcripts that can be decoded together; a beat is full with them.
+        most: transcripts that can be decoded together; a beat is full with them. With 0 all are as
+            if alone.
         clock: seconds.
     """
 
@@ -70,12 +71,13 @@ class Rhythm:
     def join(self, transcripts: int) -> Part:
         """Return the part of a session that begins: on the first beat that has room for it."""
         now_s = self._clock()
-        if not any(self._counts):
+        if not (self._most and any(self._counts)):
             self._began_s = now_s
         room = [
             beat for beat, count in enumerate(self._counts) if count + transcripts <= self._most
         ]
-        beat = room[0] if room else min(range(len(BEATS)), key=self._counts.__getitem__)
+        emptiest = min(range(len(BEATS)), key=self._counts.__getitem__)
+        beat = 0 if not self._most else room[0] if room else emptiest
         self._counts[beat] += transcripts
         steps = BEATS[beat] * self._steps // len(BEATS)
         since = round((now_s - self._began_s) * SAMPLE_RATE / STEP_SAMPLES)

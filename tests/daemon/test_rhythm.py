@@ -88,6 +88,14 @@ def test_a_session_of_more_channels_than_a_beat_has_room_for_takes_the_emptiest(
     assert rhythm.join(6).beat == 1
 
 
+def test_without_company_all_are_as_if_alone() -> None:
+    clock = Clock()
+    rhythm = Rhythm(STEPS, 0, clock)
+    for _ in range(5):
+        clock.now_s += 0.3
+        assert rhythm.join(1).phase == 0
+
+
 @pytest.mark.parametrize("phase", [0, 5 * STEP_SAMPLES, 15 * STEP_SAMPLES])
 def test_whole_chunks_of_a_session_end_with_its_beat(phase: int) -> None:
     session, recogniser = Session("test", Offer(), room_at(phase)), FakeRecogniser()
