@@ -161,7 +161,12 @@ async def test_the_domain_is_chosen_and_changed_while_somebody_speaks(
     browser: Chromium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def two_domains(
-        name: str, version: str, _: tuple[str, ...], recogniser: Recogniser, __: object
+        name: str,
+        version: str,
+        _: tuple[str, ...],
+        recogniser: Recogniser,
+        *__: object,
+        **___: object,
     ) -> Model:
         return Model(name, version, ("general", "medicine"), recogniser)
 

@@ -39,6 +39,7 @@ async def test_a_mixture_hears_the_words_of_all_and_what_was_said_is_kept_and_fo
     weights = {"legal": 0.5, "medical": 0.5}
     start = wire.Start(language_model_weights=weights, personal="anna")
     recogniser = english().recogniser
+    assert extender is not None
     # The first mixture of a machine compiles, for longer than anybody here waits.
     extender.mix([(next(iter(extender.own.values())), 1.0)])
     async with serving(recogniser, config=config, load_domain=load, extender=extender) as served:
