@@ -280,9 +280,11 @@ def test_models_in_memory_and_in_files_share_one_compilation(tmp_path: Path) -> 
     log_probs = _log_probs(8, 80)
     writable, frozen = log_probs.copy(), log_probs.copy()
     frozen.setflags(write=False)
+    expected = SEARCH.finish(SEARCH.step(log_probs, SEARCH.start()))
+    known = len(run.signatures)  # other tests may have compiled others: for mixtures
     state = search.step(frozen[40:], search.step(writable[:40], search.start()))
-    assert search.finish(state) == SEARCH.finish(SEARCH.step(log_probs, SEARCH.start()))
-    assert len(run.signatures) == 1
+    assert search.finish(state) == expected
+    assert len(run.signatures) == known
 
 
 def test_making_room_while_a_step_runs_changes_no_token() -> None:
