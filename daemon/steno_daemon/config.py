@@ -255,6 +255,7 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
     """How long a chunk from within speech waits for those of other sessions where there are eight
     or more, less with fewer, not at all where there is one; what may end an utterance never waits.
+    With 0 chunks are not made to end together either.
     """
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step of sessions that wish none; left out, the one the bundle was made for."""

@@ -76,8 +76,9 @@ class Rhythm:
         room = [
             beat for beat, count in enumerate(self._counts) if count + transcripts <= self._most
         ]
-        emptiest = min(range(len(BEATS)), key=self._counts.__getitem__)
-        beat = 0 if not self._most else room[0] if room else emptiest
+        if not self._most:
+            room = [0]
+        beat = room[0] if room else min(range(len(BEATS)), key=self._counts.__getitem__)
         self._counts[beat] += transcripts
         steps = BEATS[beat] * self._steps // len(BEATS)
         since = round((now_s - self._began_s) * SAMPLE_RATE / STEP_SAMPLES)
