@@ -105,9 +105,25 @@ def test_streams_in_one_batch_do_not_touch_each_other(conformer: Conformer) -> N
     )
     for (a, a_state), (b, b_state) in zip(alone, together, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
-        torch.testing.assert_close(a_state.attention, b_state.attention, atol=1e-5, rtol=0)
+        torch.testing.assert_close(a_state.past.seen, b_state.past.seen, atol=1e-5, rtol=0)
         torch.testing.assert_close(a_state.convolution, b_state.convolution, atol=1e-5, rtol=0)
         assert a_state.steps == b_state.steps
+
+
+def test_a_state_may_be_gone_on_from_twice(conformer: Conformer) -> None:
+    context = Context(4, 8)
+    torch.manual_seed(6)
+    begun, [one, other, more] = conformer.start(context), torch.randn(3, 16, 16)
+    [(_, state)] = conformer.step([(torch.randn(19, 16), begun)], context)
+    expected, after = conformer.step([(one, state)], context)[0]
+    for _ in range(3):  # as often as moves the window to other memory
+        [(_, after)] = conformer.step([(more, after)], context)
+    conformer.step([(other, state)], context)
+    found, _ = conformer.step([(one, state)], context)[0]
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    before = after.past.seen.clone()
+    conformer.step([(other, after)], context)
+    torch.testing.assert_close(after.past.seen, before, atol=0, rtol=0)
 
 
 def test_padding_changes_nothing(conformer: Conformer) -> None:

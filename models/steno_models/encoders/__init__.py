@@ -7,6 +7,7 @@ far as its shape says. A step s of factor r and field f is about the frames s·r
     build.py        from the shape of an encoder to the encoder
     section.py      the table of a TOML file that says its shape
     conformer.py    the chunked Conformer, on attention.py and subsampling.py
+    past.py         the keys and values that its streams look back at
     lstm.py         recurrent: of one direction, of both, and the pyramid (Chan et al. 2016)
     tdnn.py         time delays, sparse (Peddinti et al. 2015) and factorised (Povey et al. 2018)
     cnn.py          1-D convolutions with residuals: causal, a little ahead, or within chunks

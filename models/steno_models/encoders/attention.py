@@ -1,7 +1,11 @@
 """Multi-head self-attention under a chunk mask, with rotary positions."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from steno_models.encoders.past import Past
 
 # What is added up of a key that must not be seen; finite, so that no row of a softmax is empty.
 _NEVER = -1e4
@@ -42,6 +46,32 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     return weights.to(v.dtype) @ v
 
 
+def attend_back(
+    q: Tensor, k: Tensor, v: Tensor, fresh: Tensor, layer: int, pasts: Sequence[Past]
+) -> Tensor:
+    """Return what `attend` does for streams that look back at pasts of their own.
+
+    Each stream goes by itself here: to line up the pasts of all in one tensor would cost more than
+    the arithmetic.
+
+    Args:
+        q: (B, H, S, head_width).
+        k: of these steps, as wide; they and `v` are written into the pasts.
+        v: of these steps.
+        fresh: (B, 1, 1, S) bool: whether a step is one, or fills up a shorter chunk.
+        layer: whose keys and values these are.
+        pasts: of each stream, with room for S rows.
+    """
+    out = torch.empty_like(q)
+    q = q * q.shape[-1] ** -0.5
+    for i, past in enumerate(pasts):
+        keys, values = past.add(layer, k[i], v[i])
+        scores = torch.bmm(q[i], keys.transpose(1, 2))
+        scores[:, :, len(past) :].masked_fill_(~fresh[i], _NEVER)
+        torch.bmm(scores.softmax(dim=-1), values, out=out[i])
+    return out
+
+
 class ChunkAttention(nn.Module):
     """Self-attention, of whole utterances or of chunks with the keys and values before them."""
 
@@ -51,24 +81,45 @@ class ChunkAttention(nn.Module):
         self.project = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
-    def forward(
-        self, x: Tensor, angles: tuple[Tensor, Tensor], mask: Tensor, cache: Tensor | None = None
-    ) -> Tensor:
-        """Return (B, S, D).
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """Return (B, S, D) of whole utterances.
 
         Args:
             x: (B, S, D).
             angles: cosines and sines that broadcast to (B, H, S, head_width / 2).
-            mask: bool, broadcasts to (B, H, S, left + S); True where a query may look.
-            cache: (2, B, H, left + S, head_width), the rotated keys and the values of earlier
-                steps; this call's are written to its last S places.
+            mask: bool, broadcasts to (B, H, S, S); True where a query may look.
         """
+        q, k, v = self._projected(x, angles)
+        return self._joined(attend(q, k, v, mask))
+
+    def step(
+        self,
+        x: Tensor,
+        angles: tuple[Tensor, Tensor],
+        fresh: Tensor,
+        layer: int,
+        pasts: Sequence[Past],
+    ) -> Tensor:
+        """Return (B, S, D) of chunks, which look back at what came before them.
+
+        Args:
+            x: (B, S, D).
+            angles: as above.
+            fresh: (B, 1, 1, S) bool: whether a step is one, or fills up a shorter chunk.
+            layer: of this attention in `pasts`.
+            pasts: of each stream, with room for S rows, which are written.
+        """
+        q, k, v = self._projected(x, angles)
+        return self._joined(attend_back(q, k, v, fresh, layer, pasts))
+
+    def _projected(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries and keys, turned by their positions, and values: (B, H, S, head_width)."""
         B, S, D = x.shape
         qkv = self.project(x).view(B, S, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)
         (q, k), v = rotate(qkv[:2], *angles), qkv[2]
-        if cache is not None:
-            cache[0, :, :, -S:], cache[1, :, :, -S:] = k, v
-            k, v = cache[0], cache[1]
-        out = attend(q, k, v, mask)
-        attended: Tensor = self.output(out.transpose(1, 2).reshape(B, S, D))
-        return attended
+        return q, k, v
+
+    def _joined(self, out: Tensor) -> Tensor:
+        """Return the heads' (B, H, S, head_width) as one, (B, S, D)."""
+        joined: Tensor = self.output(out.transpose(1, 2).flatten(2))
+        return joined

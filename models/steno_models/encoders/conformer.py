@@ -5,14 +5,16 @@ A block is half a feed-forward, self-attention, a causal convolution and half a 
 chunk, so a chunk never waits for more than its own frames and those of the last step's context.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import glu, pad
 
 from steno_models.encoders.attention import ChunkAttention, chunk_mask, rotary
+from steno_models.encoders.past import Past
 from steno_models.encoders.protocol import Context as Context  # noqa: PLC0414 - its old home
 from steno_models.encoders.protocol import Encoder, Grid
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, Subsampling, steps_of
@@ -38,13 +40,13 @@ class ConformerState:
 
     Attributes:
         features: (t, F) frames that no complete step has let go of yet.
-        attention: (layers, 2, H, left, head_width) rotated keys and values.
+        past: rotated keys and values.
         convolution: (layers, D, kernel − 1) inputs of the depthwise convolutions.
         steps: encoder steps done so far.
     """
 
     features: Tensor
-    attention: Tensor
+    past: Past
     convolution: Tensor
     steps: int
 
@@ -122,18 +124,18 @@ class ConformerBlock(nn.Module):
     def forward(
         self,
         x: Tensor,
-        angles: tuple[Tensor, Tensor],
-        mask: Tensor,
-        past: tuple[Tensor | None, Tensor],
+        attend: Callable[[ChunkAttention, Tensor], Tensor],
+        convolution_past: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return (B, S, D) and the convolution's whole input.
 
-        `past` is the cache of `ChunkAttention`, which takes this call's keys and values, and what
-        came before in the convolution.
+        Args:
+            x: (B, S, D).
+            attend: calls the attention as the form has it.
+            convolution_past: what came before in the convolution, (B, D, kernel − 1).
         """
-        cache, convolution_past = past
         x = torch.add(x, self.before(x), alpha=0.5)
-        attended = self.attention(self.attention_norm(x), angles, mask, cache)
+        attended = attend(self.attention, self.attention_norm(x))
         x = x + self.attention_dropout(attended)
         convolved, seen = self.convolution(x, convolution_past)
         x = x + convolved
@@ -186,9 +188,10 @@ class Conformer(Encoder[ConformerState]):
         ) & (position < lengths.view(B, 1, 1, 1))
         angles = rotary(position, self.head_width)
         past = x.new_zeros(B, self.options.width, self.options.kernel - 1)
+        attend = partial(ChunkAttention.__call__, angles=angles, mask=mask)
         outputs = []
         for block in self.blocks:
-            x, _ = block(x, angles, mask, (None, past))
+            x, _ = block(x, attend, past)
             outputs.append(x)
         return outputs
 
@@ -197,7 +200,13 @@ class Conformer(Encoder[ConformerState]):
         o, like = self.options, self.subsampling.output.weight
         return ConformerState(
             features=like.new_zeros(0, o.bins),
-            attention=like.new_zeros(o.layers, 2, o.heads, context.left_steps, o.width // o.heads),
+            past=Past.empty(
+                like,
+                layers=o.layers,
+                heads=o.heads,
+                head_width=self.head_width,
+                left=context.left_steps,
+            ),
             convolution=like.new_zeros(o.layers, o.width, o.kernel - 1),
             steps=0,
         )
@@ -227,14 +236,16 @@ class Conformer(Encoder[ConformerState]):
                 for x, (_, state) in zip(frames, work, strict=True)
             ]
         states = [state for _, state in work]
-        x, attention, convolution = self._run_chunk(frames, steps, states, context)
+        pasts = [state.past.with_room(longest) for state in states]
+        x, convolution = self._run_chunk(frames, steps, states, pasts)
         return [
             (
                 x[i, :n],
                 ConformerState(
                     features=frames[i][n * FACTOR :],
-                    attention=_kept(attention[:, :, i], context.left_steps, n, axis=3),
-                    convolution=_kept(convolution[:, i], self.options.kernel - 1, n, axis=2),
+                    past=pasts[i].after(n),
+                    # A copy: a view would hold the memory of the whole batch.
+                    convolution=convolution[:, i, :, n : n + self.options.kernel - 1].clone(),
                     steps=states[i].steps + n,
                 ),
             )
@@ -246,38 +257,25 @@ class Conformer(Encoder[ConformerState]):
         frames: list[Tensor],
         steps: list[int],
         states: list[ConformerState],
-        context: Context,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return outputs (B, S, D), keys and values, and convolution inputs of every layer."""
-        longest, left = max(steps), context.left_steps
+        pasts: list[Past],
+    ) -> tuple[Tensor, Tensor]:
+        """Return outputs, (B, S, D), and convolution inputs of every layer; write the pasts."""
+        longest = max(steps)
         need = (longest - 1) * FACTOR + CONTEXT_FRAMES
         batch = torch.stack([pad(x[:need], (0, 0, 0, max(0, need - len(x)))) for x in frames])
         x = self.subsampling(batch)
+        position = torch.arange(longest, device=x.device).unsqueeze(0)
         done = torch.tensor([state.steps for state in states], device=x.device).view(-1, 1)
-        fresh = torch.tensor(steps, device=x.device).view(-1, 1)
-        # Position of every key relative to the chunk's first step: −left … −1, 0 … longest − 1.
-        position = torch.arange(-left, longest, device=x.device).unsqueeze(0)
-        mask = ((position >= -done) & (position < fresh)).view(-1, 1, 1, left + longest)
-        angles = rotary(done + position[:, left:], self.head_width)
-        angles = (angles[0].unsqueeze(1), angles[1].unsqueeze(1))
-        # The caches are copied once, into memory with room for what this chunk adds.
-        o = self.options
-        attention = x.new_empty(o.layers, 2, len(states), o.heads, left + longest, self.head_width)
-        convolution = x.new_empty(o.layers, len(states), o.width, o.kernel - 1)
-        for i, state in enumerate(states):
-            attention[:, :, i, :, :left] = state.attention
-            convolution[:, i] = state.convolution
+        fresh = position < torch.tensor(steps, device=x.device).view(-1, 1)
+        fresh = fresh.view(-1, 1, 1, longest)
+        cos, sin = rotary(done + position, self.head_width)
+        angles = (cos.unsqueeze(1), sin.unsqueeze(1))
+        convolution = torch.stack([state.convolution for state in states], dim=1)
         inputs = []
         for layer, block in enumerate(self.blocks):
-            x, seen = block(x, angles, mask, (attention[layer], convolution[layer]))
+            attend = partial(
+                ChunkAttention.step, angles=angles, fresh=fresh, layer=layer, pasts=pasts
+            )
+            x, seen = block(x, attend, convolution[layer])
             inputs.append(seen)
-        return x, attention, torch.stack(inputs)
-
-
-def _kept(x: Tensor, count: int, steps: int, *, axis: int) -> Tensor:
-    """Return `count` entries of `x` along `axis`: the last ones after `steps` new ones.
-
-    What lies behind them belongs to longer chunks of other streams. A copy: a view would hold the
-    memory of the whole batch.
-    """
-    return x.narrow(axis, steps, count).contiguous()
+        return x, torch.stack(inputs)
