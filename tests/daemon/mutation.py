@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import soundfile
 from tests.daemon import hostile
 from tests.daemon.dialects import mutants as dialect_mutants
@@ -109,7 +110,11 @@ class Campaign:
 
 @dataclass(slots=True)
 class Memory:
-    """How the daemon's process grew: resident bytes and open files."""
+    """How the daemon's process grew: resident bytes and open files.
+
+    Attributes:
+        course: resident bytes from the beginning to the end, every `SAMPLE_EVERY_S`.
+    """
 
     process: Process
     before: int = 0
@@ -117,6 +122,7 @@ class Memory:
     after: int = 0
     files_before: int = 0
     files_after: int = 0
+    course: list[int] = field(default_factory=list)
 
     def begin(self) -> None:
         """Note how it is before the campaign."""
@@ -126,8 +132,14 @@ class Memory:
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
         while self.process.is_alive():
-            self.peak = max(self.peak, self.process.resident_bytes())
+            self.course.append(self.process.resident_bytes())
+            self.peak = max(self.peak, self.course[-1])
             await asyncio.sleep(SAMPLE_EVERY_S)
+
+    def tenths(self) -> list[float]:
+        """Return the greatest memory of each tenth of the campaign, in MB."""
+        parts = np.array_split(np.array(self.course) / MEGABYTE, min(10, len(self.course)))
+        return [float(part.max()) for part in parts]
 
     async def settle(self) -> None:
         """Wait until nothing is open that was not before, or too long."""
@@ -220,6 +232,8 @@ def _report(
         f"{memory.after / MEGABYTE:.0f} after; "
         f"open files: {memory.files_before} before, {memory.files_after} after"
     )
+    course = " ".join(f"{part:.0f}" for part in memory.tenths())
+    yield f"  over time, the most in each tenth: {course} MB"
 
 
 def _complaints(witness: Witness, memory: Memory, bound_mb: float) -> list[str]:

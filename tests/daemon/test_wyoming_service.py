@@ -186,6 +186,18 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(tmp_path
         await served.nobody_is_left()
 
 
+async def test_a_client_that_is_gone_leaves_none_of_the_transcriptions_that_it_still_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with spoken(tmp_path) as (served, uri):
+        for _ in range(5):
+            _, writer = await asyncio.open_unix_connection(uri.removeprefix("unix://"))
+            writer.write(b'{"type":"audio-stop"}\n' * 100)
+            await writer.drain()
+            writer.transport.abort()
+        await served.nobody_is_left()
+
+
 @pytest.mark.parametrize("opening", [b"", b'{"type":"audio-chunk","payload_length":640}\n'])
 async def test_bytes_that_make_no_event_are_no_sign_of_life(tmp_path: Path, opening: bytes) -> None:
     config = Config(server=ServerConfig(idle_timeout_s=0.3))

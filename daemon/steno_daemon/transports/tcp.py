@@ -207,15 +207,18 @@ class WyomingConnection:
 
     async def _tell(self, stream: Stream) -> None:
         """Send what a session says, to its last word; one that broke takes the connection along."""
-        with contextlib.suppress(ConnectionError):
+        try:
             while True:
                 for event in await stream.events():
                     await self._send(self._dialect.encode(event))
                     if isinstance(event, Closed):
-                        self._streams.part(stream, self, over=True)
                         if event.reason is not CloseReason.STOPPED and self._task is not None:
                             self._task.cancel()  # what else the client says does not count
                         return
+        except ConnectionError:
+            self.abort()  # nobody is there for what was still asked for
+        finally:
+            self._streams.part(stream, self, over=True)
 
     async def _send(self, events: Iterable[Event]) -> None:
         """Send events to a client that takes them in time."""
