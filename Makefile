@@ -21,8 +21,9 @@ help: ## say what there is
 run: $(VENV)/.installed ## start the daemon, caption a recording, and serve until Ctrl-C
 	@$(BIN)/python -m steno_clients.demo $(CLIP) --port $(PORT)
 
-test: $(VENV)/.installed-dev packages lint ## lint, types, import rules, tests with coverage
+test: $(VENV)/.installed-dev packages lint ## lint, types, import rules, tests with coverage, conformance
 	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python tests/conformance
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -30,7 +31,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-conformance: $(VENV)/.installed-dev ## let published clients of other servers transcribe a clip (needs pip's index)
+conformance: $(VENV)/.installed-dev ## let published clients of other servers transcribe a clip
 	$(BIN)/python tests/conformance
 
 bench: $(VENV)/.installed ## measure speed and latency on this machine

@@ -1,9 +1,12 @@
 """Lets published clients of other servers transcribe a recording: `python tests/conformance`.
 
-Exits with 1 where a client hears other words than the native dialect, with 0 otherwise; what cannot
-be installed here is named and left out.
+Exits with 1 where a client that is installed fails or hears other words than the native dialect,
+with 0 otherwise; what cannot be installed here is named and left out, and so is everything that is
+not installed yet where no package index can be reached. With `--newest` each client is the newest
+there is, and not the one that is known to work.
 """
 
+import argparse
 import json
 import os
 import re
@@ -13,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import soundfile
@@ -27,6 +31,13 @@ HERE = Path(__file__).resolve().parent
 CLIP = HERE.parent / "data/librivox/sense_and_sensibility_01_austen_64kb-0880.flac"
 CACHE = Path(os.environ.get("STENO_CONFORMANCE", Path.home() / ".cache/steno-conformance"))
 PATIENCE_S = 600
+VOSK_PORT = 2700
+"""The only one that its program knows."""
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+PROBE = "wyoming"
+"""Small, and on every index that is one."""
+AT_ONCE = 3
+NEWEST = "newest"
 CONFIG = """
 [server]
 port = 0
@@ -34,15 +45,18 @@ port = 0
 max_sessions = 2
 degrade = false
 [vosk]
-enabled = true
+enabled = {has_vosk}
+port = {vosk}
 [deepgram]
 enabled = true
 [openai]
 enabled = true
 [sherpa]
 enabled = true
+port = {sherpa}
 [wyoming]
 enabled = true
+port = {wyoming}
 [mqtt]
 enabled = {has_broker}
 port = {broker}
@@ -57,10 +71,16 @@ class Place:
 
     Attributes:
         url: of its own port.
+        sherpa: its port.
+        wyoming: its port.
+        vosk: its port, 0 where somebody else has it.
         broker: port of the MQTT broker that it is at, 0 where there is none.
     """
 
     url: str
+    sherpa: int
+    wyoming: int
+    vosk: int
     broker: int
 
 
@@ -69,17 +89,19 @@ class Client:
     """A published client.
 
     Attributes:
-        package: whose version is told.
+        package: on the index.
+        version: that is known to work.
         needs: what else it needs.
         hear: runs it with the folder of its programs, the daemon's addresses and a folder of WAV
             files; returns the words.
-        needs_broker: whether it speaks to an MQTT broker.
+        lacks: what it needs and does not have at a place, if anything.
     """
 
     package: str
+    version: str
     needs: tuple[str, ...]
     hear: Callable[[Path, Place, Path], list[str]]
-    needs_broker: bool = False
+    lacks: Callable[[Place], str] = lambda _: ""
 
 
 def _run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
@@ -114,8 +136,8 @@ def _openai(programs: Path, place: Place, sounds: Path) -> list[str]:
     return list(said["words"])
 
 
-def _wyoming(programs: Path, _place: Place, sounds: Path) -> list[str]:
-    script, uri = HERE / "client_wyoming.py", "tcp://127.0.0.1:10300"
+def _wyoming(programs: Path, place: Place, sounds: Path) -> list[str]:
+    script, uri = HERE / "client_wyoming.py", f"tcp://127.0.0.1:{place.wyoming}"
     said = json.loads(_run(programs / "python", script, uri, "16.wav", cwd=sounds))
     return list(said["words"])
 
@@ -146,9 +168,10 @@ def _vosk(programs: Path, _place: Place, sounds: Path) -> list[str]:
     return (sounds / "16.txt").read_text().split()
 
 
-def _sherpa(programs: Path, _place: Place, sounds: Path) -> list[str]:
+def _sherpa(programs: Path, place: Place, sounds: Path) -> list[str]:
     program = programs / "sherpa-onnx-online-websocket-client"
-    text = _run(program, "--server-ip=127.0.0.1", "--server-port=6006", "16.wav", cwd=sounds)
+    where = ("--server-ip=127.0.0.1", f"--server-port={place.sherpa}")
+    text = _run(program, *where, "16.wav", cwd=sounds)
     results = [json.loads(found) for found in re.findall(r'\{"text":.*?"is_eof":\w+\}', text)]
     if "Done!" not in text and not any(one["is_eof"] for one in results):
         raise RuntimeError(f"expected the end of the stream, found {text[-500:]}")
@@ -156,41 +179,90 @@ def _sherpa(programs: Path, _place: Place, sounds: Path) -> list[str]:
 
 
 CLIENTS = (
-    Client("vosk", ("websockets", "imageio-ffmpeg"), _vosk),
-    Client("deepgram-sdk", (), _deepgram),
-    Client("openai", ("websockets",), _openai),
-    Client("wyoming", (), _wyoming),
-    Client("sherpa-onnx", ("sherpa-onnx-bin",), _sherpa),
+    Client(
+        "vosk",
+        "0.3.45",
+        ("websockets", "imageio-ffmpeg"),
+        _vosk,
+        lambda place: "" if place.vosk else f"port {VOSK_PORT}, which is taken",
+    ),
+    Client("deepgram-sdk", "7.17.0", (), _deepgram),
+    Client("openai", "3.54.0", ("websockets",), _openai),
+    Client("wyoming", "1.10.2", (), _wyoming),
+    Client("sherpa-onnx", "2.0.1", ("sherpa-onnx-bin",), _sherpa),
     Client(
         "rhasspy-hermes",
+        "0.6.2",
         ("audioop-lts; python_version >= '3.13'",),
         _hermes,
-        needs_broker=True,
+        lambda place: "" if place.broker else "the MQTT broker mosquitto",
     ),
 )
 
 
-def installed(client: Client) -> tuple[Path, str] | None:
-    """Return the folder of a client's programs and its version, None where it is not to be had."""
-    home = CACHE / client.package
-    programs = home / "bin"
-    if not (programs / "python").exists():
-        venv.create(home, with_pip=True)
-    pip = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
-    mark = home / ".installed"
-    if not mark.exists():
+def home_of(client: Client) -> Path:
+    """Return where a client is installed, for this Python."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return CACHE / f"{client.package}-{client.version}-python{python}"
+
+
+def is_installed(client: Client) -> bool:
+    """Return whether a client was installed, now or in an earlier run."""
+    return (home_of(client) / ".installed").exists()
+
+
+def has_index() -> bool:
+    """Return whether a package index can be reached."""
+    with tempfile.TemporaryDirectory() as folder:
+        fetch = ("download", "--no-deps", "--no-cache-dir", "--retries", "1", "--timeout", "15")
         done = subprocess.run(
-            [*pip, "install", client.package, *client.needs],
+            [*PIP, *fetch, "--dest", folder, PROBE],
             capture_output=True,
-            text=True,
             check=False,
         )
-        if done.returncode:
-            print(f"{client.package}: not to be had here: {done.stderr.strip()[-200:]}")
-            return None
-        mark.touch()
-    query = f"import importlib.metadata as m; print(m.version({client.package!r}))"
-    return programs, _run(programs / "python", "-c", query, cwd=home).strip()
+    return done.returncode == 0
+
+
+def install(client: Client) -> str | None:
+    """Install a client in an environment of its own; return why that cannot be, if so."""
+    home = home_of(client)
+    is_newest = client.version == NEWEST
+    wanted = client.package if is_newest else f"{client.package}=={client.version}"
+    venv.create(home)
+    done = subprocess.run(
+        [*PIP, "--python", str(home), "install", "--upgrade", wanted, *client.needs],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return done.stderr.strip()[-200:]
+    (home / ".installed").touch()
+    return None
+
+
+def install_all(clients: Sequence[Client]) -> None:
+    """Install what is not installed yet, several at a time, and say what cannot be."""
+    missing = [c for c in clients if c.version == NEWEST or not is_installed(c)]
+    if not missing:
+        return
+    if not has_index():
+        names = ", ".join(client.package for client in missing)
+        print(f"no package index can be reached; left out, as not installed yet: {names}")
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for client, reason in zip(missing, pool.map(install, missing), strict=True):
+            if reason is not None:
+                print(f"{client.package}: left out, it cannot be installed here: {reason}")
+
+
+def free_port(port: int = 0) -> int:
+    """Return a port that nobody has, 0 where that one is taken."""
+    try:
+        with socket.create_server(("127.0.0.1", port)) as free:
+            return int(free.getsockname()[1])
+    except OSError:
+        return 0
 
 
 @contextmanager
@@ -200,8 +272,7 @@ def broker(folder: Path) -> Iterator[int]:
     if program is None:
         yield 0
         return
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     file = folder / "mosquitto.conf"
     file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
     with subprocess.Popen(
@@ -216,7 +287,15 @@ def broker(folder: Path) -> Iterator[int]:
 @contextmanager
 def daemon(folder: Path, broker: int) -> Iterator[Place]:
     """Run `stenod` with every dialect and yield where it is."""
-    config = CONFIG.format(has_broker=str(bool(broker)).lower(), broker=broker or 1883)
+    vosk, sherpa, wyoming = free_port(VOSK_PORT), free_port(), free_port()
+    config = CONFIG.format(
+        has_vosk=str(bool(vosk)).lower(),
+        vosk=vosk or VOSK_PORT,
+        sherpa=sherpa,
+        wyoming=wyoming,
+        has_broker=str(bool(broker)).lower(),
+        broker=broker or 1883,
+    )
     (folder / "stenod.toml").write_text(config)
     process = subprocess.Popen(
         [sys.executable, "-m", "steno_daemon", "--config", str(folder / "stenod.toml")],
@@ -228,14 +307,32 @@ def daemon(folder: Path, broker: int) -> Iterator[Place]:
         word, url, *_ = (process.stdout.readline().split() or [""]) + [""]
         if word != "ready:":
             raise RuntimeError("expected the daemon to get ready, found that it did not")
-        yield Place(url, broker)
+        yield Place(url, sherpa, wyoming, vosk, broker)
     finally:
         process.terminate()
         process.wait()
 
 
+def heard(client: Client, place: Place, folder: Path) -> list[str]:
+    """Return the words that a client was told; what went wrong, where something did."""
+    try:
+        return client.hear(home_of(client) / "bin", place, folder)
+    except (RuntimeError, ValueError, LookupError, OSError, subprocess.TimeoutExpired) as error:
+        return [f"({error})"]
+
+
+def version_of(client: Client) -> str:
+    """Return the version of a client that is installed."""
+    query = f"import importlib.metadata as m; print(m.version({client.package!r}))"
+    return _run(home_of(client) / "bin/python", "-c", query, cwd=CACHE).strip()
+
+
 def main() -> int:
     """Run every client; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--newest", action="store_true", help="take the newest clients there are")
+    is_newest = parser.parse_args().newest
+    known = [replace(one, version=NEWEST) if is_newest else one for one in CLIENTS]
     samples, rate = soundfile.read(CLIP, dtype="float32")
     failed = 0
     with tempfile.TemporaryDirectory() as name:
@@ -243,26 +340,23 @@ def main() -> int:
         for target in (16_000, 24_000):
             sound = soxr.resample(samples, rate, target) if target != rate else samples
             soundfile.write(folder / f"{target // 1000}.wav", sound, target, subtype="PCM_16")
-        clients = [(client, installed(client)) for client in CLIENTS]
+        install_all(known)
+        clients = [client for client in known if is_installed(client)]
+        if not clients:
+            return 0
         with broker(folder) as port, daemon(folder, port) as place:
             sound, rate = soundfile.read(folder / "16.wav", dtype="float32")
             finals = transcribe(sound, rate=rate, url=place.url, word_times=True)
             expected = " ".join(final.text for final in finals).split()
             print(f"native: {len(expected)} words")
-            for client, home in clients:
-                if home is None:
+            for client in clients:
+                if what := client.lacks(place):
+                    print(f"{client.package}: left out, it needs {what}")
                     continue
-                if client.needs_broker and not place.broker:
-                    print(f"{client.package}: left out, it needs the MQTT broker mosquitto")
-                    continue
-                programs, version = home
-                try:
-                    found = client.hear(programs, place, folder)
-                except (RuntimeError, ValueError, subprocess.TimeoutExpired) as error:
-                    found = [f"({error})"]
+                found = heard(client, place, folder)
                 verdict = "the same words" if found == expected else f"OTHER WORDS: {found}"
                 failed += found != expected
-                print(f"{client.package} {version}: {verdict}", flush=True)
+                print(f"{client.package} {version_of(client)}: {verdict}", flush=True)
     return 1 if failed else 0
 
 
