@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from paho.mqtt.client import MQTTMessage
 from tests.daemon.brokers import free_port, mosquitto
 from tests.daemon.fakes import FakeRecogniser, pcm, speak
 from tests.daemon.serving import PATIENCE_S, Served, serving, talking
@@ -23,7 +24,7 @@ from steno_daemon.dialects.conversation import Post
 from steno_daemon.dialects.pcm import Form, wav_file
 from steno_daemon.errors import BrokerError, ConfigError
 from steno_daemon.transports.mqtt import PAUSES_S, MqttService
-from steno_daemon.transports.mqtt_client import QuietClient
+from steno_daemon.transports.mqtt_client import ListeningClient, QuietClient
 from steno_daemon.transports.mqtt_link import Delivery, password_of, tls_of
 from steno_daemon.transports.posting import Posting
 from steno_models import bundle
@@ -84,14 +85,21 @@ class FakeLink:
     posts: list[Post] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
     is_slow: bool = False
+    forgets: int = 0
+    """Cancellations that get lost in it, as before Python 3.12 in `asyncio.wait_for`."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         self.topics += topics
 
     async def publish(self, sent: Post) -> None:
-        if self.is_slow:
-            await asyncio.Event().wait()
+        while self.is_slow:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if not self.forgets:
+                    raise
+                self.forgets -= 1
         self.posts.append(sent)
         self.news.set()
 
@@ -187,6 +195,40 @@ async def test_a_broker_that_takes_nothing_keeps_nobody_else_waiting() -> None:
             assert [e.text for e in await talk.rest() if isinstance(e, wire.Final)] == ["re"]
         link.is_slow = False
         link.brought.put_nowait(None)
+
+
+async def test_a_cancellation_that_gets_lost_does_not_keep_the_service_at_a_broker_that_went() -> (
+    None
+):
+    first, second = FakeLink(is_slow=True, forgets=2), FakeLink()
+    async with at(Town([first, second])):
+        first.brought.put_nowait(None)
+        await second.posted("steno/status")
+    assert first.forgets == 0
+
+
+async def test_who_waits_for_the_broker_can_be_cancelled_as_the_answer_comes() -> None:
+    client = QuietClient("127.0.0.1", 1)
+    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(client._wait_for(answer, None))
+    await asyncio.sleep(0)
+    answer.set_result(1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with pytest.raises(aiomqtt.MqttError, match="timed out"):
+        await client._wait_for(asyncio.Event().wait(), 0.001)
+
+
+async def test_what_came_before_the_broker_went_is_read_first() -> None:
+    client = ListeningClient("127.0.0.1", 1)
+    for topic in (b"a", b"b"):
+        client._on_message(None, None, MQTTMessage(topic=topic))
+    client._disconnected.set_exception(aiomqtt.MqttError("gone"))
+    arrivals = client.arrivals()
+    assert [(await anext(arrivals)).topic for _ in range(2)] == ["a", "b"]
+    with pytest.raises(aiomqtt.MqttError, match="Disconnected"):
+        await anext(arrivals)
 
 
 async def test_what_the_broker_kept_asks_for_nothing() -> None:

@@ -18,6 +18,7 @@ from steno_daemon.config import MqttConfig
 from steno_daemon.dialects.broker import member_post, status_post
 from steno_daemon.dialects.conversation import Key, Message, Open, Order, Post, Switchboard, Tell
 from steno_daemon.errors import BrokerError, StenoDaemonError
+from steno_daemon.transports.ending import end
 from steno_daemon.transports.mqtt_group import Group
 from steno_daemon.transports.mqtt_link import Delivery, Link, OpenLink, open_link
 from steno_daemon.transports.posting import Posting
@@ -145,8 +146,7 @@ class MqttService:
             if self._leaving.is_set():
                 await self._say_goodbye(link)
         finally:
-            for task in (*work, leaving):
-                task.cancel()
+            await end({*work, leaving})
             ended = await asyncio.gather(*work, return_exceptions=True)
         for one in ended:
             if isinstance(one, Exception) and not self._leaving.is_set():

@@ -22,7 +22,6 @@ is interrupted rather than wrong.
 import asyncio
 import logging
 from collections import deque
-from typing import Any
 
 import msgspec
 
@@ -34,13 +33,13 @@ from steno_daemon.errors import BrokerError, LimitError, StenoDaemonError, WireE
 from steno_daemon.limits import MessageRate
 from steno_daemon.states import State
 from steno_daemon.stream import Stream
+from steno_daemon.transports.ending import end
 from steno_daemon.transports.mqtt_link import Delivery, Link, OpenLink
 from steno_daemon.transports.voice import Hall
 from steno_daemon.wire import CloseReason
 
 logger = logging.getLogger(__name__)
 
-CANCEL_S = 0.1
 _HEARD = ("audio", "control", "open")
 _OPEN = {State.IDLE, State.LISTENING}
 
@@ -139,7 +138,7 @@ class Claim:
             if stream.session.state not in _OPEN and not self._parting.is_set():
                 await asyncio.wait({tasks[-1], parting}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _end({*tasks, parting})
+            await end({*tasks, parting})
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         for one in ended:
             if isinstance(one, BrokerError):
@@ -239,18 +238,6 @@ class Claim:
 
     def _state(self, state: str) -> Post:
         return Post(f"{self._topic}/state", state.encode(), is_retained=True)
-
-
-async def _end(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once is not enough: before Python 3.12 `asyncio.wait_for`, by which aiomqtt waits, forgets a
-    cancellation that comes together with what it waits for.
-    """
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_S)
 
 
 def _unheard(delivery: Delivery, received_bytes: int) -> bytes:

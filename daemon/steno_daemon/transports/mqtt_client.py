@@ -3,17 +3,29 @@
 By itself it also puts a line of its own into the log, asyncio's complaint of an exception that
 nobody asked for where nobody was reading just then, and a traceback where a socket is gone before
 the event loop could look at it. None of that is news to who handles the errors.
+
+Audio is many messages, and for each of them aiomqtt would make a task that waits for the next one:
+`ListeningClient` takes them from paho as they are.
 """
 
+import asyncio
 import contextlib
 import logging
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from aiomqtt import Client
+from aiomqtt import Client, MqttError
+from paho.mqtt.client import MQTTMessage
 
 SILENT = logging.getLogger(f"{__name__}.aiomqtt")
 SILENT.setLevel(logging.CRITICAL)
+WAITING_MAX = 10_000
+"""Messages that wait to be read; further ones are lost, which takes a daemon that hangs."""
+
+Answer = TypeVar("Answer")
 
 
 class QuietClient(Client):
@@ -32,6 +44,15 @@ class QuietClient(Client):
             end = self._disconnected
             if end.done() and not end.cancelled():
                 end.exception()
+
+    async def _wait_for(self, fut: Awaitable[Answer], timeout: float | None) -> Answer:  # noqa: ASYNC109
+        """Wait for an answer; before Python 3.12 `asyncio.wait_for` would forget cancellations."""
+        limit_s = self.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if limit_s == math.inf else limit_s):
+                return await fut
+        except TimeoutError:
+            raise MqttError("Operation timed out") from None
 
     def _on_socket_register_write(
         self,
@@ -56,3 +77,39 @@ class QuietClient(Client):
         except Exception as error:  # noqa: BLE001 — whoever uses the client is told
             if not self._disconnected.done():
                 self._disconnected.set_exception(error)
+
+
+class ListeningClient(QuietClient):
+    """The same, for who hears much: `arrivals` stands in the place of `messages`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 — those of aiomqtt
+        super().__init__(*args, **options)
+        self._waiting: deque[MQTTMessage] = deque()
+        self._news = asyncio.Event()
+
+    async def arrivals(self) -> AsyncIterator[MQTTMessage]:
+        """Yield what came and comes.
+
+        Raises:
+            MqttError: the broker is gone.
+        """
+        end = self._disconnected
+        end.add_done_callback(lambda _: self._news.set())
+        while True:
+            while not self._waiting:
+                if end.done():
+                    raise MqttError("Disconnected during message iteration") from end.exception()
+                self._news.clear()
+                await self._news.wait()
+            yield self._waiting.popleft()
+
+    def _on_message(
+        self,
+        client: Any,  # noqa: ANN401, ARG002
+        userdata: Any,  # noqa: ANN401, ARG002
+        message: MQTTMessage,
+    ) -> None:
+        """Let a message wait to be read."""
+        if len(self._waiting) < WAITING_MAX:
+            self._waiting.append(message)
+            self._news.set()

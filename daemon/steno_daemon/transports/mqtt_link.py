@@ -14,15 +14,13 @@ from steno_daemon.dialects.conversation import Post
 from steno_daemon.errors import BrokerError, ConfigError
 
 if TYPE_CHECKING:
-    from aiomqtt import Client
+    from steno_daemon.transports.mqtt_client import ListeningClient
 
 CREDENTIAL = "mqtt-password"
 """What `LoadCredential=` of a unit calls the file of the password."""
 TIMEOUT_S = 10.0
 """For the broker to answer."""
 OFFSET_DIGITS = 19
-QUEUED_MAX = 10_000
-"""Messages that wait to be read; further ones are lost, which takes a daemon that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ OpenLink: TypeAlias = Callable[[MqttConfig, Post | None], AbstractAsyncContextMa
 class MqttLink:
     """A connection by aiomqtt."""
 
-    def __init__(self, client: "Client", *, is_mqtt5: bool) -> None:
+    def __init__(self, client: "ListeningClient", *, is_mqtt5: bool) -> None:
         self._client = client
         self._is_mqtt5 = is_mqtt5
 
@@ -128,12 +126,13 @@ class MqttLink:
         from aiomqtt import MqttError  # noqa: PLC0415 — optional
 
         try:
-            async for message in self._client.messages:
-                payload = message.payload
-                data = payload if isinstance(payload, bytes) else str(payload or "").encode()
-                said = getattr(message.properties, "UserProperty", None) or []
+            async for message in self._client.arrivals():
+                said = getattr(message.properties, "UserProperty", ()) if self._is_mqtt5 else ()
                 yield Delivery(
-                    str(message.topic), data, is_retained=message.retain, at=offset_of(said)
+                    message.topic,
+                    bytes(message.payload),
+                    is_retained=message.retain,
+                    at=offset_of(said),
                 )
         except MqttError as error:
             raise _error("the broker to stay", error) from None
@@ -154,12 +153,12 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
     try:
         from aiomqtt import MqttError, ProtocolVersion, Will  # noqa: PLC0415 — optional
 
-        from steno_daemon.transports.mqtt_client import SILENT, QuietClient  # noqa: PLC0415
+        from steno_daemon.transports.mqtt_client import SILENT, ListeningClient  # noqa: PLC0415
     except ImportError:
         raise ConfigError(
             "mqtt: expected the package aiomqtt, found none: pip install 'steno-asr[mqtt]'"
         ) from None
-    client = QuietClient(
+    client = ListeningClient(
         config.host,
         config.port,
         username=config.username,
@@ -170,7 +169,6 @@ async def open_link(config: MqttConfig, will: Post | None) -> AsyncIterator[Mqtt
         keepalive=config.keepalive_s,
         tls_context=tls_of(config),
         logger=SILENT,
-        max_queued_incoming_messages=QUEUED_MAX,
         protocol=ProtocolVersion.V5 if config.group is not None else None,
     )
     try:
