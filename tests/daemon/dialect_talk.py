@@ -3,34 +3,44 @@
 import asyncio
 import os
 
-import numpy as np
 from tests.daemon.dialects.posters import hermes, plain
-from tests.daemon.dialects.speakers import BLOCK_BYTES, WEBSOCKETS, FullError, Talk, wyoming
+from tests.daemon.dialects.speakers import WEBSOCKETS, FullError, Talk, wyoming
 from tests.daemon.fakes import pcm
-from tests.daemon.faults import said
+from tests.daemon.faults import BLOCK_MS, said
 from tests.daemon.mutation_place import Place
 
 from steno_clients.errors import ServerError
 from steno_daemon.wire import ErrorCode
 from steno_models.types import FloatArray
 
-BLOCK_SAMPLES = BLOCK_BYTES // 2
 AT_ONCE = float("inf")
 
 
 async def talked(
-    dialect: str, place: Place, sound: FloatArray, *, pace: float = AT_ONCE
+    dialect: str,
+    place: Place,
+    sound: FloatArray,
+    *,
+    pace: float = AT_ONCE,
+    block_ms: int = BLOCK_MS,
 ) -> list[str]:
     """Say a recording in a dialect, at a pace or as fast as it is taken; return its words.
+
+    Args:
+        dialect: by name.
+        place: where it is spoken.
+        sound: the recording.
+        pace: times the speed of speech.
+        block_ms: how much sound there is in a message.
 
     Raises:
         FullError: there is no room now.
     """
-    talk = Talk(pcm(sound), pace)
+    talk = Talk(pcm(sound), pace, 32 * block_ms)
     host, port = await asyncio.to_thread(place.door, dialect)
     match dialect:
         case "native":
-            talk.heard += await _native(place, sound, pace)
+            talk.heard += await _native(place, sound, pace, 16 * block_ms)
         case "hermes" | "mqtt":
             post = hermes if dialect == "hermes" else plain
             await post(talk, port, f"guest-{os.urandom(4).hex()}", lambda: False)
@@ -43,8 +53,8 @@ async def talked(
     return talk.heard
 
 
-async def _native(place: Place, sound: FloatArray, pace: float) -> list[str]:
-    blocks = np.array_split(sound, -(-len(sound) // BLOCK_SAMPLES))
+async def _native(place: Place, sound: FloatArray, pace: float, size: int) -> list[str]:
+    blocks = [sound[at : at + size] for at in range(0, len(sound), size)]
     try:
         found = await said(place.url, blocks, pace=pace)
     except ServerError as error:

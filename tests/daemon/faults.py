@@ -34,6 +34,7 @@ from steno_daemon.wire import Final
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
 BLOCK_MS = 100
+RATE = 16_000
 
 Said = list[tuple[str, float, float]]
 
@@ -153,13 +154,13 @@ def recordings(seed: int, sessions: int) -> list[list[FloatArray]]:
 async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
     """Stream a recording at `pace` times the speed of speech; return the finals."""
     stubborn = Resumption(resume_s=WAIT_S)
-    async with StenoClient.connect(url, rate=16_000, timeout_s=WAIT_S, resume=stubborn) as client:
+    async with StenoClient.connect(url, rate=RATE, timeout_s=WAIT_S, resume=stubborn) as client:
 
         async def speak() -> None:
             due_s = time.monotonic()
             for block in blocks:
                 await client.send(block)
-                due_s += BLOCK_MS / 1000 / pace
+                due_s += len(block) / RATE / pace
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             await client.stop()
 

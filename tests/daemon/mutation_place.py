@@ -47,6 +47,7 @@ class Place:
     complaints: Callable[[], list[str]] = _nothing
     dialects: tuple[str, ...] = field(default=DIALECTS)
     program: Program | None = None
+    _doors: dict[str, tuple[str, int]] = field(default_factory=dict, compare=False)
 
     @property
     def port(self) -> int:
@@ -59,6 +60,12 @@ class Place:
         Raises:
             LookupError: nowhere.
         """
+        if dialect not in self._doors:
+            self._doors[dialect] = self._find(dialect)
+        return self._doors[dialect]
+
+    def _find(self, dialect: str) -> tuple[str, int]:
+        """Return where a dialect is spoken, as the daemon says."""
         host = self.url.removeprefix("ws://").rstrip("/").rpartition(":")[0].strip("[]")
         if dialect in {"hermes", "mqtt"}:
             return "127.0.0.1", int(str(self._health("mqtt")["broker"]).rpartition(":")[2])

@@ -9,18 +9,21 @@ from rich.progress import Progress
 from tests.daemon import dialect_cost, soak
 from tests.daemon.brokers import broker_program
 from tests.daemon.dialect_accounts import Life, report, table
-from tests.daemon.dialect_cost import Spent, cost
+from tests.daemon.dialect_cost import Round, Spent, cost_of
 from tests.daemon.dialect_faults import BROKERED, DIALECTS, Campaign
 from tests.daemon.dialect_talk import talked
 from tests.daemon.dialects import mutants
 from tests.daemon.dialects.posts import posts
 from tests.daemon.dialects.speakers import is_prefix
 from tests.daemon.fakes import speak
+from tests.daemon.hollow import HollowExtractor
 from tests.daemon.hostile import play
 from tests.daemon.mutant import Ending
 from tests.daemon.mutation_mqtt import BrokerCampaign
 from tests.daemon.mutation_place import Place, every_dialect
 from tests.daemon.process import listener
+
+from steno_models.features.fbank import StreamingFbank
 
 SEED = 7
 FAULTS = 12
@@ -53,10 +56,24 @@ def test_a_life_that_was_too_short_says_nothing_of_its_memory() -> None:
 
 
 def test_a_dialect_costs_what_the_loop_takes_more_in_shares_of_the_engine() -> None:
-    native = [Spent(1.0, 10.0), Spent(2.0, 10.0), Spent(1.5, 10.0)]
-    mine = [Spent(1.2, 99.0), Spent(2.1, 99.0), Spent(1.8, 99.0)]
-    assert cost(mine, native) == pytest.approx(0.02)
+    native = Spent(1.0, 99.0)
+    rounds = [Round(native, Spent(loop, 99.0), 10.0) for loop in (1.1, 1.2, 1.9)]
+    cost = cost_of(rounds)
+    assert cost.median == pytest.approx(0.02)
+    assert (cost.low, cost.high) == pytest.approx((0.01, 0.09))
+    assert cost.verdict == "open"
+    assert cost_of(rounds[:2]).verdict == "below"
+    assert cost_of(rounds[2:]).verdict == "above"
+    assert dialect_cost.table({"vosk": rounds}).row_count == 1
     assert Spent(5.0, 9.0).since(Spent(1.0, 1.0), 4.0) == Spent(1.0, 2.0)
+
+
+def test_hollow_features_are_as_many_as_real_ones() -> None:
+    sound = speak("do")
+    hollow, real = HollowExtractor(), StreamingFbank()
+    for start in range(0, len(sound), 1_234):
+        block = sound[start : start + 1_234]
+        assert hollow.accept(block).shape == real.accept(block).shape
 
 
 def test_hostile_clients_and_posts_are_always_the_same() -> None:

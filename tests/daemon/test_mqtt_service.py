@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from paho.mqtt.client import MQTTMessage
 from tests.daemon.brokers import free_port, mosquitto
 from tests.daemon.fakes import FakeRecogniser, pcm, speak
 from tests.daemon.serving import PATIENCE_S, Served, serving, talking
@@ -24,7 +22,6 @@ from steno_daemon.dialects.conversation import Post
 from steno_daemon.dialects.pcm import Form, wav_file
 from steno_daemon.errors import BrokerError, ConfigError
 from steno_daemon.transports.mqtt import PAUSES_S, MqttService
-from steno_daemon.transports.mqtt_client import ListeningClient, QuietClient
 from steno_daemon.transports.mqtt_link import Delivery, password_of, tls_of
 from steno_daemon.transports.posting import Posting
 from steno_models import bundle
@@ -207,30 +204,6 @@ async def test_a_cancellation_that_gets_lost_does_not_keep_the_service_at_a_brok
     assert first.forgets == 0
 
 
-async def test_who_waits_for_the_broker_can_be_cancelled_as_the_answer_comes() -> None:
-    client = QuietClient("127.0.0.1", 1)
-    answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.create_task(client._wait_for(answer, None))
-    await asyncio.sleep(0)
-    answer.set_result(1)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    with pytest.raises(aiomqtt.MqttError, match="timed out"):
-        await client._wait_for(asyncio.Event().wait(), 0.001)
-
-
-async def test_what_came_before_the_broker_went_is_read_first() -> None:
-    client = ListeningClient("127.0.0.1", 1)
-    for topic in (b"a", b"b"):
-        client._on_message(None, None, MQTTMessage(topic=topic))
-    client._disconnected.set_exception(aiomqtt.MqttError("gone"))
-    arrivals = client.arrivals()
-    assert [(await anext(arrivals)).topic for _ in range(2)] == ["a", "b"]
-    with pytest.raises(aiomqtt.MqttError, match="Disconnected"):
-        await anext(arrivals)
-
-
 async def test_what_the_broker_kept_asks_for_nothing() -> None:
     link = FakeLink()
     async with at(Town([link])) as served:
@@ -361,15 +334,3 @@ async def test_a_recording_has_the_same_words_over_the_broker_as_over_the_websoc
     assert native
     assert json.loads(captured)["text"] == " ".join(native)
     assert [text.decode() for text in heard["steno/desk/text"]] == native
-
-
-async def test_a_socket_that_is_gone_before_the_loop_looks_at_it_is_no_fault_of_anybody() -> None:
-    complaints: list[dict[str, object]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, found: complaints.append(found))
-    client = QuietClient("127.0.0.1", 1)
-    gone = socket.socket()
-    client._on_socket_register_write(None, None, gone)
-    gone.close()
-    for _ in range(3):
-        await asyncio.sleep(0)
-    assert complaints == []

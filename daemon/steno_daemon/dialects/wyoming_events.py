@@ -20,6 +20,8 @@ VERSION = "1.10.2"
 LINE_BYTES = 64 * 1024
 DATA_BYTES = 1024 * 1024
 """Names and terms to expect may be many."""
+PIECE_BYTES = 3 * 10_080
+"""Of audio at a time: whole samples of up to 4 bytes in any of 1 to 8 channels."""
 
 Length = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -62,6 +64,9 @@ def pack(event: Event) -> bytes:
 class Unpacker:
     """Finds the events in the bytes of one connection, cut anywhere.
 
+    A long `audio-chunk` becomes several, each as soon as it is there: what is heard piece by piece
+    need not be held as a whole.
+
     Args:
         max_payload_bytes: the longest payload that is taken.
     """
@@ -70,6 +75,8 @@ class Unpacker:
         self._max_payload_bytes = max_payload_bytes
         self._bytes = bytearray()
         self._head: _Head | None = None
+        self._data: dict[str, object] | None = None
+        self._payload_bytes = 0  # that are still to come
         self._searched = 0
 
     def receive(self, data: bytes) -> Iterator[Event]:
@@ -83,26 +90,40 @@ class Unpacker:
             yield event
 
     def _next(self) -> Event | None:
-        """Return the next event, None where some of it is missing."""
-        if self._head is None:
-            end = self._bytes.find(b"\n", self._searched)
-            if end < 0:
-                self._searched = len(self._bytes)
-                self._limit("the line of an event", self._searched, LINE_BYTES)
-                return None
-            self._limit("the line of an event", end, LINE_BYTES)
-            self._head = self._head_of(self._take(end + 1))
-            self._searched = 0
-        data_bytes = self._head.data_length or 0
-        payload_bytes = self._head.payload_length or 0
-        if len(self._bytes) < data_bytes + payload_bytes:
+        """Return the next event or piece of one, None where some of it is missing."""
+        head = self._head or self._begin()
+        if head is None:
             return None
-        data = self._head.data or {}
-        if data_bytes:
-            data = {**data, **_object(self._take(data_bytes))}
-        event = Event(self._head.type, data, self._take(payload_bytes))
-        self._head = None
+        if self._data is None:
+            length = head.data_length or 0
+            if len(self._bytes) < length:
+                return None
+            self._data = dict(head.data or {})
+            if length:
+                self._data.update(_object(self._take(length)))
+        size = self._payload_bytes
+        if head.type == "audio-chunk":
+            size = min(size, PIECE_BYTES)
+        if len(self._bytes) < size:
+            return None
+        event = Event(head.type, self._data, self._take(size) if size else b"")
+        self._payload_bytes -= size
+        if not self._payload_bytes:
+            self._head = self._data = None
         return event
+
+    def _begin(self) -> _Head | None:
+        """Return the line of the next event, None where some of it is missing."""
+        end = self._bytes.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._bytes)
+            self._limit("the line of an event", self._searched, LINE_BYTES)
+            return None
+        self._limit("the line of an event", end, LINE_BYTES)
+        self._head = head = self._head_of(self._take(end + 1))
+        self._payload_bytes = head.payload_length or 0
+        self._searched = 0
+        return head
 
     def _head_of(self, line: bytes) -> _Head:
         try:
@@ -122,7 +143,8 @@ class Unpacker:
         return head
 
     def _take(self, count: int) -> bytes:
-        taken = bytes(self._bytes[:count])
+        with memoryview(self._bytes) as known:
+            taken = bytes(known[:count])
         del self._bytes[:count]
         return taken
 

@@ -4,6 +4,7 @@ By itself it also puts a line of its own into the log, asyncio's complaint of an
 nobody asked for where nobody was reading just then, and a traceback where a socket is gone before
 the event loop could look at it. None of that is news to who handles the errors.
 
+What is said goes out at once rather than when the event loop has asked the system whether it may.
 Audio is many messages, and for each of them aiomqtt would make a task that waits for the next one:
 `ListeningClient` takes them from paho as they are.
 """
@@ -12,13 +13,14 @@ import asyncio
 import contextlib
 import logging
 import math
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from aiomqtt import Client, MqttError
-from paho.mqtt.client import MQTTMessage
+from aiomqtt import Client, MqttCodeError, MqttError
+from paho.mqtt.client import MQTT_ERR_SUCCESS, MQTTMessage
 
 SILENT = logging.getLogger(f"{__name__}.aiomqtt")
 SILENT.setLevel(logging.CRITICAL)
@@ -30,6 +32,11 @@ Answer = TypeVar("Answer")
 
 class QuietClient(Client):
     """A connection to a broker; the arguments are aiomqtt's, `logger` had better be SILENT."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 — those of aiomqtt
+        super().__init__(*args, **options)
+        self._thread = threading.get_ident()
+        self._sent = asyncio.Event()
 
     async def __aexit__(
         self,
@@ -60,7 +67,11 @@ class QuietClient(Client):
         userdata: Any,  # noqa: ANN401
         sock: Any,  # noqa: ANN401
     ) -> None:
-        """Watch a socket, if it is still there when the loop, in its own thread, comes to that."""
+        """Send what waits; what the socket does not take now goes out as soon as it does.
+
+        paho connects in a thread of its own: what is said there is sent by the loop, if the socket
+        is still there when the loop comes to that.
+        """
         del userdata
 
         def watch() -> None:
@@ -68,7 +79,12 @@ class QuietClient(Client):
                 with contextlib.suppress(OSError):
                     self._loop.add_writer(sock.fileno(), self._write, client)
 
-        self._loop.call_soon_threadsafe(watch)
+        if threading.get_ident() != self._thread:
+            self._loop.call_soon_threadsafe(watch)
+            return
+        self._write(client)
+        if client.want_write():
+            watch()
 
     def _write(self, client: Any) -> None:  # noqa: ANN401
         """Send what waits; where that fails, the connection is over."""
@@ -77,10 +93,12 @@ class QuietClient(Client):
         except Exception as error:  # noqa: BLE001 — whoever uses the client is told
             if not self._disconnected.done():
                 self._disconnected.set_exception(error)
+        if not client.want_write():
+            self._sent.set()
 
 
 class ListeningClient(QuietClient):
-    """The same, for who hears much: `arrivals` stands in the place of `messages`."""
+    """The same, for who hears and says much: `arrivals` stands in the place of `messages`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 — those of aiomqtt
         super().__init__(*args, **options)
@@ -102,6 +120,25 @@ class ListeningClient(QuietClient):
                 self._news.clear()
                 await self._news.wait()
             yield self._waiting.popleft()
+
+    async def let_pass(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish what nobody confirms; returns once it is on its way.
+
+        Raises:
+            MqttError: the broker is gone.
+            ValueError: there is no such topic.
+        """
+        paho = self._client
+        confirm, paho.on_publish = paho.on_publish, None  # what it is told takes long to make
+        try:
+            info = paho.publish(topic, payload, 0, retain)
+        finally:
+            paho.on_publish = confirm
+        if info.rc != MQTT_ERR_SUCCESS:
+            raise MqttCodeError(info.rc, "Could not publish message")
+        while paho.want_write():
+            self._sent.clear()
+            await self._wait_for(self._sent.wait(), None)
 
     def _on_message(
         self,

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -115,9 +116,9 @@ class MqttLink:
         """Publish a post."""
         from aiomqtt import MqttError  # noqa: PLC0415 — optional
 
-        qos = 0 if post.is_passing else 1
+        say = self._client.let_pass if post.is_passing else partial(self._client.publish, qos=1)
         try:
-            await self._client.publish(post.topic, post.payload, qos, post.is_retained)
+            await say(post.topic, post.payload, retain=post.is_retained)
         except (MqttError, ValueError) as error:
             raise _error("to publish", error) from None
 

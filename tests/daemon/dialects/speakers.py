@@ -25,7 +25,6 @@ from steno_daemon.errors import WireError
 
 RATE = 16_000
 BLOCK_BYTES = 3_200
-BLOCK_S = BLOCK_BYTES / 2 / RATE
 END_S = 600.0
 """For the last words, when everything was said."""
 
@@ -45,12 +44,14 @@ class Talk:
     Attributes:
         sound: 16 bits, 16 kHz, mono.
         pace: times the speed of speech; infinite for as fast as it is taken.
+        block_bytes: of the recording that go into a message.
         heard: the words that are final.
         answers: messages that came back.
     """
 
     sound: bytes
     pace: float
+    block_bytes: int = BLOCK_BYTES
     heard: list[str] = field(default_factory=list)
     answers: int = 0
 
@@ -58,9 +59,9 @@ class Talk:
         """Yield the recording, each block when it was spoken."""
         clock = asyncio.get_running_loop().time
         due_s = clock()
-        for at in range(0, len(self.sound), BLOCK_BYTES):
-            yield self.sound[at : at + BLOCK_BYTES]
-            due_s += BLOCK_S / self.pace
+        for at in range(0, len(self.sound), self.block_bytes):
+            yield self.sound[at : at + self.block_bytes]
+            due_s += self.block_bytes / 2 / RATE / self.pace
             if due_s > clock():
                 await asyncio.sleep(due_s - clock())
 
