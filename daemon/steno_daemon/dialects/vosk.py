@@ -265,6 +265,8 @@ class VoskDialect(Dialect):
 
     def _reply(self, *, is_final: bool) -> str:
         """Return a reply, as vosk writes it."""
+        if not is_final and self._complaint is None:  # most replies: what follows takes long
+            return f'{{\n  "partial" : {json.dumps(self._partial)}\n}}'
         reply = self._final() if is_final else {"partial": self._partial}
         if self._complaint is not None:
             reply["error"], self._complaint = self._complaint, None

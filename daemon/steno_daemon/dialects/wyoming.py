@@ -38,7 +38,6 @@ from steno_daemon.session import Session
 from steno_daemon.states import State
 from steno_daemon.wire import CloseReason, Endpointing, ErrorCode
 
-PIECE_BYTES = 32 * 1024
 TRAILING_SILENCE_MS = {"relaxed": 1_250, "default": None, "aggressive": 250}
 """What Home Assistant takes each sensitivity for; at "default" the configuration counts."""
 NAME_BOOST = 4.0
@@ -138,18 +137,8 @@ class WyomingDialect:
 
     # A transcription.
 
-    def pieces(self, event: Event) -> Iterator[Event]:
-        """Yield an event in pieces that may be received one after the other, each quickly."""
-        if event.type != "audio-chunk" or len(event.payload) <= PIECE_BYTES:
-            yield event
-            return
-        form = _read(event, _Audio).form
-        step = max(1, PIECE_BYTES // form.block_bytes) * form.block_bytes
-        for start in range(0, len(event.payload), step):
-            yield Event(event.type, event.data, event.payload[start : start + step])
-
     def receive(self, session: Session, event: Event) -> bytes:
-        """Tell the session what a piece of audio says; return the samples that it was given.
+        """Tell the session what an event of audio says; return the samples that it was given.
 
         Raises:
             WireError: the audio is of no form that a session takes.

@@ -191,11 +191,9 @@ class WyomingConnection:
             await self._open()
         stream = self._stream
         assert stream is not None  # noqa: S101 — it was opened
-        for piece in self._dialect.pieces(event):
-            await stream.room()
-            if stream.session.state is State.CLOSED:
-                return  # the rest of what it was sent does not count
-            stream.count(self._dialect.receive(stream.session, piece))
+        await stream.room()
+        if stream.session.state is not State.CLOSED:  # what it is sent now does not count
+            stream.count(self._dialect.receive(stream.session, event))
             stream.advance()
 
     async def _open(self) -> None:
@@ -209,12 +207,12 @@ class WyomingConnection:
         """Send what a session says, to its last word; one that broke takes the connection along."""
         try:
             while True:
-                for event in await stream.events():
-                    await self._send(self._dialect.encode(event))
-                    if isinstance(event, Closed):
-                        if event.reason is not CloseReason.STOPPED and self._task is not None:
-                            self._task.cancel()  # what else the client says does not count
-                        return
+                events = await stream.events()
+                await self._send(said for event in events for said in self._dialect.encode(event))
+                if events and isinstance(events[-1], Closed):
+                    if events[-1].reason is not CloseReason.STOPPED and self._task is not None:
+                        self._task.cancel()  # what else the client says does not count
+                    return
         except ConnectionError:
             self.abort()  # nobody is there for what was still asked for
         finally:

@@ -51,6 +51,8 @@ def test_the_reply_in_which_an_utterance_ends_has_its_words_and_is_no_partial() 
     assert final["result"][0].keys() == {"conf", "start", "end", "word"}
     assert {"partial": "do"} in replies
     assert replies[-1] == {"partial": ""}
+    for frame, reply in zip(talk.frames, replies, strict=True):  # as vosk itself writes it
+        assert frame == json.dumps(reply, indent=2, separators=(",", " : "), sort_keys=True)
     assert talk.say(EOF) == [{"text": ""}]
 
 
