@@ -33,6 +33,8 @@ LONG_CHUNKS = 2
 FRAME_S = 0.01
 CROWD = 8
 """So many sessions are worth waiting for as long as may be."""
+SILENT_SHARE = 0.25
+"""Of the patience of a piece of speech, that of one with silence at its end."""
 LIVE_S = 0.2
 """Audio that is not spoken yet by more than this comes from a file."""
 
@@ -95,9 +97,11 @@ class Job:
         return self.due_s <= self.came_s + LIVE_S
 
     @property
-    def may_wait(self) -> bool:
-        """Whether it may wait for others; a file gets on by not waiting."""
-        return self.work.may_wait and self.is_live
+    def patience(self) -> float:
+        """What share of the longest wait it may wait for others; a file gets on by not waiting."""
+        if self.work.is_last or not self.is_live:
+            return 0.0
+        return 1.0 if self.work.in_speech else SILENT_SHARE
 
 
 def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, State]:
@@ -134,8 +138,8 @@ class Batching:
     The pieces that end an utterance go first and among themselves: somebody waits for that final,
     and a batch is answered as a whole. Pieces from the middle of speech wait a little for others,
     the longer the more sessions there are: with one session there is nobody to wait for, with two
-    it hardly ever pays. Pieces with silence at their end wait for nobody, since an endpoint may be
-    near, and take with them whoever is there.
+    it hardly ever pays. Pieces with silence at their end wait less, since an endpoint may be near,
+    and then take with them whoever is there.
 
     Attributes:
         most: pieces of work that go through the recogniser together.
@@ -314,7 +318,8 @@ class Engine:
         with self._ready:
             while not batch:
                 self._ready.wait_for(lambda: self._jobs or self._closing)
-                self._ready.wait_for(self._is_company, self._patience_s())
+                while (patience_s := self._patience_s()) > 0.0:
+                    self._ready.wait(patience_s)
                 if self._closing:
                     return []
                 self._jobs = [job for job in self._jobs if job.seat.taken]
@@ -325,19 +330,13 @@ class Engine:
             self._metrics.queue(len(self._jobs))
         return batch
 
-    def _is_company(self) -> bool:
-        """Return whether nobody else is worth waiting for."""
-        return (
-            self._closing
-            or len(self._jobs) >= min(self._batching.most, self._transcripts)
-            or not all(job.may_wait for job in self._jobs)
-        )
-
     def _patience_s(self) -> float:
-        """Return how long the piece that came first may still wait for others."""
-        first_s = min((job.came_s for job in self._jobs), default=0.0)
-        patience_s = self._batching.patience_s(self._transcripts)
-        return max(0.0, first_s + patience_s - time.monotonic())
+        """Return how long the next batch may still wait for others; 0 where all are here."""
+        if self._closing or len(self._jobs) >= min(self._batching.most, self._transcripts):
+            return 0.0
+        most_s = self._batching.patience_s(self._transcripts)
+        until_s = min((job.came_s + job.patience * most_s for job in self._jobs), default=0.0)
+        return max(0.0, until_s - time.monotonic())
 
     def _perform(self, batch: Sequence[Job]) -> list[Outcome]:
         """Return the outcome of each job: all at once, or one by one where that fails."""

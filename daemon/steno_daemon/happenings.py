@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from steno_daemon.domains import Version
     from steno_models.recogniser import Alternative, LanguageModel, State, UnknownWord, Update, Word
 
+BLOCK_SAMPLES = 160
+"""10 ms, a frame of features and what the detector hears at a time."""
 STEP_SAMPLES = 640
 """One encoder step, 40 ms, in which the recogniser counts."""
 
@@ -25,7 +27,7 @@ class Work:
         position: sample of the stream up to which they reach.
         channel: whose segment it is.
         origin: the segment's first sample in the stream.
-        may_wait: whether speech goes on at its end; in silence an endpoint may be near.
+        in_speech: whether speech goes on at its end; in silence an endpoint may be near.
         language_model: of the segment; None for the one that the session began with.
         is_rescored: whether `state` is of another one, and what was heard counts anew.
         finals: the words of the newest finals before the segment, the oldest first.
@@ -37,7 +39,7 @@ class Work:
     position: int
     channel: int = 0
     origin: int = 0
-    may_wait: bool = False
+    in_speech: bool = False
     language_model: "LanguageModel | str | None" = None
     is_rescored: bool = False
     finals: tuple[tuple[str, ...], ...] = ()

@@ -41,7 +41,12 @@ class Lanes:
     def __init__(self, count: int, hearing: Hearing, start: wire.Start, outbox: Outbox) -> None:
         self._lanes = [
             _Lane(
-                Segmenter(hearing.rules, features=hearing.features, version=hearing.version),
+                Segmenter(
+                    hearing.rules,
+                    features=hearing.features,
+                    version=hearing.version,
+                    pace=hearing.pace,
+                ),
                 Narrator(outbox, start, channel=channel, writing=hearing.writing),
             )
             for channel in range(count)
@@ -73,6 +78,7 @@ class Lanes:
                     first=first,
                     features=hearing.features,
                     version=hearing.version,
+                    pace=hearing.pace,
                 ),
                 Narrator(
                     outbox,
@@ -91,6 +97,11 @@ class Lanes:
     def pending_samples(self) -> int:
         """Audio of the channel that is most behind that was received and not looked at."""
         return max((lane.segmenter.pending_samples for lane in self._lanes), default=0)
+
+    @property
+    def has_to_do(self) -> bool:
+        """Whether `work_to_do` would do anything."""
+        return any(lane.segmenter.has_to_do for lane in self._lanes)
 
     @property
     def told(self) -> int | None:

@@ -9,6 +9,7 @@ from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.domains import GENERAL, Domains, Version
 from steno_daemon.endpoint import SAMPLE_RATE, Rules
 from steno_daemon.happenings import STEP_SAMPLES
+from steno_daemon.rhythm import Pace
 from steno_daemon.transcript import UNNUMBERED
 from steno_daemon.vocabulary import Fill, WordLimits
 from steno_daemon.writing import Writing
@@ -31,12 +32,14 @@ class Hearing:
         features: makes what turns the samples of a segment into the recogniser's features.
         version: of the language model.
         writing: how finals are written where the client does not say.
+        pace: when what came in is looked at.
     """
 
     rules: Rules
     features: Callable[[], StreamingExtractor] = StreamingFbank
     version: Version | None = None
     writing: Writing = field(default_factory=Writing)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,11 @@ class Offer:
     writing: Writing = field(default_factory=Writing)
     remember: "Callable[[str], Memory] | None" = None
 
-    def hearing(self, rules: Rules, version: Version | None = None) -> Hearing:
-        """Return how channels are heard by these rules and with this language model."""
-        return Hearing(rules, self.features, version, self.writing)
+    def hearing(self, rules: Rules, pace: Pace, version: Version | None = None) -> Hearing:
+        """Return how channels are heard by these rules, at that pace, with this language model."""
+        return Hearing(rules, self.features, version, self.writing, pace)
 
-    def ready(self, session: str, *, chunk_ms: int, token: str | None) -> wire.Ready:
+    def ready(self, session: str, chunk_ms: int, token: str | None) -> wire.Ready:
         """Return what a session hears that begins."""
         return wire.Ready(
             seq=UNNUMBERED,
@@ -108,6 +111,16 @@ class Decoding:
     second_pass: bool = True
     unknown_words: bool = True
     phase: int | None = None
+
+    @property
+    def chunk_ms(self) -> int:
+        """Milliseconds of a chunk."""
+        return self.chunk_steps * STEP_MS
+
+    @property
+    def pace(self) -> Pace:
+        """When what came in is looked at."""
+        return Pace(self.phase, self.chunk_steps)
 
     @classmethod
     def of(cls, start: wire.Start, chunk_steps: int, phase: int | None) -> "Decoding":

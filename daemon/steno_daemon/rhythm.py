@@ -15,7 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.happenings import STEP_SAMPLES
+from steno_daemon.happenings import BLOCK_SAMPLES, STEP_SAMPLES
+
+STEP_FRAMES = 4
+BEYOND_FRAMES = 3
+"""What the encoder must see behind a step; where one needs more, its work comes back to say so."""
+LOOK_SAMPLES = 8 * BLOCK_SAMPLES
+"""How often a session looks at what came in, unless it was told something."""
+LATE_SAMPLES = 5 * BLOCK_SAMPLES
+"""How long after the end of a chunk the frames behind it are complete."""
 
 BEATS = (0, 2, 1, 3)
 """Quarters of a chunk, in the order in which they fill."""
@@ -32,8 +40,32 @@ def first_chunk_steps(origin: int, phase: int | None, chunk_steps: int) -> int:
     """
     if phase is None:
         return chunk_steps
-    steps = round((phase - origin) % (chunk_steps * STEP_SAMPLES) / STEP_SAMPLES)
-    return steps or chunk_steps
+    return (phase - origin) % (chunk_steps * STEP_SAMPLES) // STEP_SAMPLES or chunk_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a session looks at what came in: at positions of its audio that fit its chunks.
+
+    Attributes:
+        phase: as above.
+        chunk_steps: of the chunks after the first.
+    """
+
+    phase: int | None = None
+    chunk_steps: int = 16
+
+    def next_look(self, position: int) -> int:
+        """Return the first position behind `position` to look at, in samples.
+
+        Among them are those where a chunk has ended and the frames behind it are complete.
+        """
+        late = (self.phase or 0) + LATE_SAMPLES - position
+        return position + (late % LOOK_SAMPLES or LOOK_SAMPLES)
+
+    def first_frames(self, origin: int) -> int:
+        """Return how many frames complete the first chunk of a segment."""
+        return STEP_FRAMES * first_chunk_steps(origin, self.phase, self.chunk_steps) + BEYOND_FRAMES
 
 
 @dataclass(eq=False, slots=True)

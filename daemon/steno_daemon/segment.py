@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from steno_daemon.domains import Version
 from steno_daemon.endpoint import SAMPLE_RATE, SHORT_PAUSE_SAMPLES, Rules, widest_gap
-from steno_daemon.happenings import STEP_SAMPLES
+from steno_daemon.happenings import BLOCK_SAMPLES, STEP_SAMPLES, Work
 from steno_daemon.wire import EndpointReason, When
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.types import FloatArray
@@ -14,9 +16,6 @@ from steno_models.vad.webrtc import VadMemory, VoiceActivityDetector
 
 if TYPE_CHECKING:
     from steno_models.recogniser import Alternative, LanguageModel, State, UnknownWord, Update, Word
-
-
-BLOCK_SAMPLES = 160
 
 
 def detector(rules: Rules, memory: VadMemory | None = None) -> VoiceActivityDetector:
@@ -67,12 +66,13 @@ class Command:
         """Whether what it brings is there; the cursor waits for that."""
         return self.switch is None or self.switch.version.is_ready
 
-    def is_due(self, cursor: int) -> bool:
-        """Return whether to do it at the cursor.
+    def due_at(self, cursor: int) -> int:
+        """Return where to do it if the cursor goes on, from where it is, in whole blocks.
 
         A switch cuts no block in two: the endpoints behind it stay where they would have been.
         """
-        return self.position - cursor < (1 if self.switch is None else BLOCK_SAMPLES)
+        ahead = max(0, self.position - cursor)
+        return cursor + (ahead if self.switch is None else ahead - ahead % BLOCK_SAMPLES)
 
 
 @dataclass(slots=True)
@@ -86,6 +86,7 @@ class Segment:
         version: of its language model; None for the one that the session began with.
         number: None as long as nobody heard of it: it continues another, and may stay silent.
         update: the newest one.
+        first_frames: how many complete its first chunk.
         features: that went out with no work yet, each (T, F).
         stable_words: how many words were called stable so far.
         ending: why it ends, once that is decided.
@@ -99,6 +100,7 @@ class Segment:
     number: int | None = None
     state: "State | None" = None
     update: "Update | None" = None
+    first_frames: int = 0
     features: list[FloatArray] = field(default_factory=list)
     stable_words: int = 0
     ending: EndpointReason | None = None
@@ -110,10 +112,32 @@ class Segment:
         return None if self.version is None else self.version.language_model
 
     @property
+    def is_due(self) -> bool:
+        """Whether its next work goes out whatever there is of it."""
+        return self.ending is not None or self.is_rescored
+
+    @property
     def is_enough(self) -> bool:
         """Whether the recogniser can say anything new with the features that wait."""
-        missing = self.update.missing_frames if self.update else 0
+        missing = self.update.missing_frames if self.update else self.first_frames
         return sum(map(len, self.features)) >= missing
+
+    def work(self, position: int, *, in_speech: bool, said: Said) -> Work:
+        """Return the features since the last work, those up to `position`, as work."""
+        features = np.concatenate(self.features)
+        self.features.clear()
+        is_rescored, self.is_rescored = self.is_rescored, False
+        return Work(
+            features,
+            self.state,
+            is_last=self.ending is not None,
+            position=position,
+            origin=self.origin,
+            in_speech=in_speech,
+            language_model=self.language_model,
+            is_rescored=is_rescored,
+            finals=said,
+        )
 
     def rescore(self, version: Version) -> None:
         """Give it another version; nothing of it is certain any more."""

@@ -1,11 +1,11 @@
 """From samples to segments: what is speech, what to decode next, and where an utterance ends.
 
-One cursor moves through the stream in blocks of 10 ms. Everything is decided at positions that
-depend on the audio alone: while a piece of work is out, the cursor waits for its update. So the
-speed of the engine and the cutting of the input change nothing in what is heard.
+One cursor moves through the stream from look to look, 80 ms apart. Everything is decided at
+positions that depend on the audio alone: while a piece of work is out, the cursor waits for its
+update. So the speed of the engine and the cutting of the input change nothing in what is heard.
 
     no segment      the cursor looks for speech; found, it opens a segment a pre-roll earlier
-    a segment       every 80 ms its new features go out as work; on the update the rules decide
+    a segment       at a look its new features go out as work; on the update the rules decide
     it ends         the last work goes out; words that lie behind the cut belong to the next one;
                     here the stream could be taken up again, so a checkpoint is made
 """
@@ -30,8 +30,8 @@ from steno_daemon.happenings import (
     Switched,
     Work,
 )
+from steno_daemon.rhythm import Pace
 from steno_daemon.segment import (
-    BLOCK_SAMPLES,
     Command,
     Segment,
     Switch,
@@ -50,7 +50,6 @@ from steno_models.vad.decision import SpeechStart
 if TYPE_CHECKING:
     from steno_models.recogniser import State, Update
 
-DECISION_SAMPLES = 8 * BLOCK_SAMPLES
 SUSPICION = 0.1
 """Share of frames that sound like speech above which silence may be the start of a word."""
 QUIET_SAMPLES = 15 * SAMPLE_RATE
@@ -68,6 +67,7 @@ class Segmenter:
         first: position of the first sample that will be appended, the checkpoint's at the latest.
         features: makes what turns the samples of a segment into features.
         version: of the language model, where the session's own name does not say it all.
+        pace: when it looks.
 
     Attributes:
         told: position up to which the recogniser was heard.
@@ -81,11 +81,13 @@ class Segmenter:
         first: int = 0,
         features: Callable[[], StreamingExtractor] = StreamingFbank,
         version: Version | None = None,
+        pace: Pace | None = None,
     ) -> None:
         begin = checkpoint or Checkpoint()
         self._rules = begin.rules or rules
         self._features = features
         self._version = version
+        self._pace = pace or Pace()
         self._switch: Switch | None = None  # waits for the next segment
         self._tape = Tape(first)
         self._commands: deque[Command] = deque()
@@ -98,7 +100,7 @@ class Segmenter:
         self._segment: Segment | None = None
         self._segments = begin.segments
         self._said = begin.said
-        self._next_decision = 0
+        self._next_look = 0  # of the segment
         self._waiting = False
         self._happenings: list[Happening] = []
         self.checkpoint = begin
@@ -121,9 +123,19 @@ class Segmenter:
         return {version for version in (*now, *later) if version is not None}
 
     @property
+    def has_to_do(self) -> bool:
+        """Whether `work_to_do` would do anything."""
+        segment = self._segment
+        if self._waiting:
+            return False
+        if segment is not None and segment.is_due:
+            return True
+        return bool(self._commands) or self._tape.end >= self._pace.next_look(self._cursor)
+
+    @property
     def is_idle(self) -> bool:
         """Whether all that can be told of the audio so far was told."""
-        return not (self._waiting or self._commands or self.pending_samples >= BLOCK_SAMPLES)
+        return not (self._waiting or self.has_to_do)
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
@@ -153,15 +165,15 @@ class Segmenter:
 
     def work_to_do(self) -> Work | None:
         """Return the next work, unless one is out or audio is short of it."""
-        if self._waiting:
+        if not self.has_to_do:
             return None
         while True:
             segment = self._segment
-            is_due = segment is not None and (segment.ending is not None or segment.is_rescored)
-            if segment is not None and (is_due or self._cursor >= self._next_decision):
+            if segment is not None and (segment.is_due or self._cursor >= self._next_look):
                 self._hear(segment)
-                if is_due or segment.is_enough:
-                    return self._hand_out(segment)
+                if segment.is_due or segment.is_enough:
+                    self._waiting = True
+                    return segment.work(self._cursor, in_speech=self._in_speech, said=self._said)
                 self._decide(segment)
             elif not self._move():
                 return None
@@ -183,7 +195,7 @@ class Segmenter:
             self._announce(segment, segment.origin)
         if segment.number is not None:
             self._happenings.append(Heard(segment.number, segment.origin, update))
-        if self._cursor >= self._next_decision:  # what was scored again may have come in between
+        if self._cursor >= self._next_look:  # what was scored again may have come in between
             self._decide(segment)
 
     def abandon(self) -> None:
@@ -209,41 +221,22 @@ class Segmenter:
         )
         segment.fed = self._cursor
 
-    def _hand_out(self, segment: Segment) -> Work:
-        """Return the features since the last work of the segment."""
-        features = np.concatenate(segment.features)
-        segment.features.clear()
-        self._waiting = True
-        is_last = segment.ending is not None
-        is_rescored, segment.is_rescored = segment.is_rescored, False
-        return Work(
-            features,
-            segment.state,
-            is_last,
-            self._cursor,
-            origin=segment.origin,
-            may_wait=self._in_speech and not is_last,
-            language_model=segment.language_model,
-            is_rescored=is_rescored,
-            finals=self._said,
-        )
-
     def _decide(self, segment: Segment) -> None:
         """Let the rules look at what is known here; they look again a little later."""
         if segment.update is not None:
             segment.ending = decide(self._rules, self._situation(segment, segment.update))
-        self._next_decision = self._cursor + DECISION_SAMPLES
+        self._next_look = self._pace.next_look(self._cursor)
 
     def _move(self) -> bool:
-        """Move the cursor by a block or obey a command; say whether there was anything to do."""
+        """Move the cursor to a look or obey a command; say whether there was anything to do."""
         command = self._commands[0] if self._commands else None
-        if command is not None and command.is_due(self._cursor):
-            if command.is_ready:
-                self._obey(command)
-            return command.is_ready
-        end = self._cursor + BLOCK_SAMPLES
+        end = self._pace.next_look(self._cursor)
         if command is not None:
-            end = min(end, command.position)
+            end = min(end, command.due_at(self._cursor))
+            if end == self._cursor:
+                if command.is_ready:
+                    self._obey(command)
+                return command.is_ready
         if end > self._tape.end:
             return False
         self._listen(end)
@@ -302,9 +295,13 @@ class Segmenter:
 
     def _open(self, origin: int) -> Segment:
         self._segment = Segment(
-            origin, fed=origin, extractor=self._features(), version=self._version
+            origin,
+            fed=origin,
+            extractor=self._features(),
+            version=self._version,
+            first_frames=self._pace.first_frames(origin),
         )
-        self._next_decision = self._cursor + DECISION_SAMPLES
+        self._next_look = self._cursor
         return self._segment
 
     def _announce(self, segment: Segment, position: int) -> None:

@@ -28,6 +28,7 @@ from steno_daemon.offer import (
     STEP_MS,
     Admit,
     Decoding,
+    Hearing,
     Offer,
     Snapshot,
     always_room,
@@ -84,7 +85,7 @@ class Session:
         self._replies = Replies(self._outbox)
         self.repertoire = Repertoire(name, offer, self._outbox, self._replies)
         self._intake = Intake(self.start)
-        self._lanes = Lanes(1, offer.hearing(self._rules), self.start, self._outbox)
+        self._lanes = Lanes(1, Hearing(self._rules), self.start, self._outbox)
         self._close_reason = CloseReason.STOPPED
         self._finalizing: dict[int, int] = {}  # the client's samples at each position
         self._resumed = False
@@ -104,7 +105,7 @@ class Session:
         self._intake = Intake.resumed(start, needed)
         self._rules = snapshot.checkpoints[0].rules or self._rules
         hearings = [
-            self._offer.hearing(self._rules, version)
+            self._offer.hearing(self._rules, self.decoding.pace, version)
             for version in self.repertoire.restore(snapshot)
         ]
         self._lanes = Lanes.restored(snapshot, hearings, self._outbox, first=self._intake.position)
@@ -301,7 +302,7 @@ class Session:
 
     def work_to_do(self) -> Work | None:
         """Return the next work of a channel that has none out, if there is audio enough."""
-        if self.state not in (State.LISTENING, State.DRAINING):
+        if self.state not in (State.LISTENING, State.DRAINING) or not self._lanes.has_to_do:
             return None
         work = self._lanes.work_to_do()
         self._report()
@@ -362,11 +363,10 @@ class Session:
     def _begin(self, start: wire.Start, version: Version, phase: int | None) -> None:
         self._take_form(start, phase)
         self._intake = Intake(start)
-        hearing = self._offer.hearing(self._rules, version)
+        hearing = self._offer.hearing(self._rules, self.decoding.pace, version)
         self._lanes = Lanes(transcripts_of(start), hearing, start, self._outbox)
         self.state = TRANSITIONS[self.state, Input.START]
-        chunk_ms = self.decoding.chunk_steps * STEP_MS
-        self._outbox.add(self._offer.ready(self.name, chunk_ms=chunk_ms, token=self._token))
+        self._outbox.add(self._offer.ready(self.name, self.decoding.chunk_ms, self._token))
         self.repertoire.begin(version, start.phrases, self._lanes)
 
     def _take_form(self, start: wire.Start, phase: int | None) -> None:

@@ -12,7 +12,7 @@ from steno_models.errors import ConfigError
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.features.extractor import StreamingExtractor
 from steno_models.features.fbank import StreamingFbank
-from steno_models.listening import Ear
+from steno_models.listening import STEP_FRAMES, Ear
 from steno_models.recogniser import (
     FEATURE_LIMIT,
     TAIL_FRAMES,
@@ -189,9 +189,14 @@ class LexiconRecogniser:
 
     def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
         """Return whether a chunk can be decoded: a whole one, or the last."""
-        return len(state.frames) >= self._frames_of_chunk(state) or (
-            is_last and len(state.frames) > 0
-        )
+        if len(state.frames) >= self._frames_of_chunk(state):
+            return True
+        return is_last and len(state.frames) > 0 and not self._is_over(state)
+
+    def _is_over(self, state: State) -> bool:
+        """Return whether only the added silence is left, and no spike can come late any more."""
+        silent = self._ear.told_steps(state.trailing_blank_steps) * STEP_FRAMES
+        return silent >= TAIL_FRAMES >= len(state.frames)
 
     def _decode(self, states: list[State], context: Context) -> list[State]:
         """Return `states` after one chunk of each, through the encoder as one batch."""

@@ -36,12 +36,12 @@ async def running(recogniser: FakeRecogniser, batching: Batching) -> AsyncIterat
 
 
 async def outcome(
-    engine: Engine, seat: Seat, *, is_last: bool = False, may_wait: bool = True
+    engine: Engine, seat: Seat, *, is_last: bool = False, in_speech: bool = True
 ) -> Outcome:
     """Hand in a piece of work and wait for what comes of it."""
     answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     features = np.zeros((4, 80), np.float32)
-    work = Work(features, None, is_last=is_last, position=0, may_wait=may_wait and not is_last)
+    work = Work(features, None, is_last=is_last, position=0, in_speech=in_speech)
     engine.submit(seat, work, Decoding(), due_s=0.0, deliver=answered.set_result)
     async with asyncio.timeout(PATIENCE_S):
         return await answered
@@ -80,24 +80,27 @@ async def test_the_end_of_an_utterance_waits_for_nobody() -> None:
     assert recogniser.batches == [1]
 
 
-async def test_a_piece_with_silence_at_its_end_waits_for_nobody() -> None:
+async def test_the_end_of_an_utterance_leaves_the_others_to_wait() -> None:
     recogniser = FakeRecogniser()
     async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
-        engine.admit("silent")
-        await outcome(engine, engine.admit("a"), may_wait=False)
-    assert recogniser.batches == [1]
+        seats = [engine.admit(name) for name in "abc"]
+        first = asyncio.create_task(outcome(engine, seats[0]))
+        await asyncio.sleep(0)
+        await outcome(engine, seats[1], is_last=True)
+        await asyncio.gather(first, *(outcome(engine, seat) for seat in seats[1:]))
+    assert recogniser.batches == [1, 3]
 
 
 def test_a_file_waits_for_nobody() -> None:
-    work = Work(np.zeros((4, 80), np.float32), None, is_last=False, position=0, may_wait=True)
+    work = Work(np.zeros((4, 80), np.float32), None, is_last=False, position=0, in_speech=True)
     live, ahead = (
         Job(due_s, 0, Seat("a", 1, Part(0, 1, 0)), work, Decoding(), lambda _: None, came_s=100.0)
         for due_s in (99.9, 107.0)
     )
     assert live.is_live
-    assert live.may_wait
+    assert live.patience == 1.0
     assert not ahead.is_live
-    assert not ahead.may_wait
+    assert ahead.patience == 0.0
 
 
 def test_the_more_sessions_the_longer_it_is_worth_waiting() -> None:
@@ -109,16 +112,18 @@ def test_the_more_sessions_the_longer_it_is_worth_waiting() -> None:
     assert waits_s[CROWD:] == [0.7] * 3
 
 
-def test_work_from_within_speech_may_wait_and_that_of_silence_not() -> None:
+def test_in_silence_work_waits_less_than_in_speech_and_at_the_end_not_at_all() -> None:
     segmenter, works = Segmenter(Rules()), []
     segmenter.append(speak("do re mi fa so", gap_s=0.02, tail_s=1.5))
     while (work := segmenter.work_to_do()) is not None:
         works.append(work)
         segmenter.work_done(Update((), 0, 0, 0), cast("State", None))
-    assert works[1].may_wait
+    assert works[0].in_speech
     assert works[-1].is_last
-    assert not works[-1].may_wait
-    assert not works[-2].may_wait
+    assert not works[-2].in_speech
+    seat = Seat("a", 1, Part(0, 1, 0))
+    patience = [Job(0.0, 0, seat, work, Decoding(), lambda _: None).patience for work in works]
+    assert patience[0] > patience[-2] > patience[-1] == 0.0
 
 
 def job(number: int, due_s: float, *, is_last: bool) -> Job:

@@ -22,7 +22,7 @@ SOUND = np.concatenate(
     [
         speak("do re mi"),
         silence(QUIET_SAMPLES / RATE + 2, seed=3),
-        speak("so", tail_s=0.2),
+        speak("so", tail_s=0.8),
         murmur(6.0),
         speak("fa fa do mi re so do", gap_s=0.05),
     ]

@@ -73,7 +73,7 @@ async def test_partials_come_while_the_client_still_speaks() -> None:
         await talk.say(START, pcm(speak("do mi re", tail_s=0.0)))
         partial = await talk.hear(wire.Partial)
         assert isinstance(partial, wire.Partial)
-        assert partial.text == "do"
+        assert partial.text in {"do", "do mi"}
         await talk.say(STOP)
         assert finals(await talk.rest()) == ["do mi re"]
 

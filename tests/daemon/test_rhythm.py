@@ -15,8 +15,16 @@ from steno_daemon.engine import perform
 from steno_daemon.happenings import STEP_SAMPLES
 from steno_daemon.journal import Journal, Opening
 from steno_daemon.offer import Offer, room_at
-from steno_daemon.rhythm import BEATS, Rhythm, first_chunk_steps
+from steno_daemon.rhythm import (
+    BEATS,
+    LATE_SAMPLES,
+    LOOK_SAMPLES,
+    Pace,
+    Rhythm,
+    first_chunk_steps,
+)
 from steno_daemon.session import Session
+from steno_models.features.extractor import FRAME_LENGTH_SAMPLES, FRAME_SHIFT_SAMPLES
 
 STEPS = 16
 PERIOD = STEPS * STEP_SAMPLES
@@ -40,8 +48,27 @@ def test_a_first_chunk_ends_with_the_beat_and_is_never_empty(
 ) -> None:
     steps = first_chunk_steps(origin, phase, chunk)
     assert 1 <= steps <= chunk
-    off = (origin + steps * STEP_SAMPLES - phase) % (chunk * STEP_SAMPLES)
-    assert min(off, chunk * STEP_SAMPLES - off) <= STEP_SAMPLES / 2
+    early = (phase - origin - steps * STEP_SAMPLES) % (chunk * STEP_SAMPLES)
+    assert early < STEP_SAMPLES
+
+
+@given(position=st.integers(0, 10**9), phase=st.none() | st.integers(0, PERIOD - 1))
+def test_looks_are_one_grid_whatever_the_position(position: int, phase: int | None) -> None:
+    pace = Pace(phase)
+    look = pace.next_look(position)
+    assert position < look <= position + LOOK_SAMPLES
+    assert pace.next_look(look - 1) == look
+    assert pace.next_look(look) == look + LOOK_SAMPLES
+
+
+@given(origin=st.integers(0, 10**9), phase=st.integers(0, PERIOD - 1))
+def test_at_a_look_the_first_chunk_is_complete_just_after_the_beat(origin: int, phase: int) -> None:
+    pace = Pace(phase, STEPS)
+    needed = (pace.first_frames(origin) - 1) * FRAME_SHIFT_SAMPLES + FRAME_LENGTH_SAMPLES
+    look = pace.next_look(origin)
+    while look < origin + needed:
+        look += LOOK_SAMPLES
+    assert (look - phase) % PERIOD <= LATE_SAMPLES
 
 
 def test_without_a_phase_it_is_whole() -> None:
@@ -116,7 +143,7 @@ def test_whole_chunks_of_a_session_end_with_its_beat(phase: int) -> None:
     assert texts == ["do re mi fa so do re mi"]
     late = (np.array(ends) - phase) % PERIOD
     assert len(late) > 3
-    assert late.max() <= 0.12 * SAMPLE_RATE  # the rules look at every twelfth of a second
+    assert late.max() <= LATE_SAMPLES
 
 
 def test_the_phase_is_kept_on_disk(tmp_path: Path) -> None:

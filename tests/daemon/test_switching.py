@@ -18,7 +18,7 @@ from steno_models.types import FloatArray
 FIRST = speak("do re mi", gap_s=0.1)
 SECOND = speak("so fa")
 SOUND = np.concatenate([FIRST, SECOND])
-IN_FIRST = round(1.3 * RATE)
+IN_FIRST = round(1.6 * RATE)
 
 
 class Talk(Run):
