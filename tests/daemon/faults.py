@@ -27,7 +27,7 @@ from rich.progress import Progress
 from tests.clients.breaking import Break, Cut, Wire, entrance
 from tests.daemon.program import WAIT_S, Program
 
-from steno_clients.errors import StenoClientsError
+from steno_clients.errors import SessionEndedError, StenoClientsError
 from steno_clients.file import FloatArray, read_blocks
 from steno_clients.websocket import Resumption, StenoClient
 from steno_daemon.wire import Final
@@ -151,10 +151,24 @@ def recordings(seed: int, sessions: int) -> list[list[FloatArray]]:
     ]
 
 
+class NotBegunError(StenoClientsError):
+    """The daemon went down before a session began that could be resumed."""
+
+
 async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
-    """Stream a recording at `pace` times the speed of speech; return the finals."""
+    """Stream a recording at `pace` times the speed of speech; return the finals.
+
+    Raises:
+        NotBegunError: there was no session.
+        StenoClientsError: it was lost.
+    """
     stubborn = Resumption(resume_s=WAIT_S)
-    async with StenoClient.connect(url, rate=RATE, timeout_s=WAIT_S, resume=stubborn) as client:
+    async with AsyncExitStack() as stack:
+        link = StenoClient.connect(url, rate=RATE, timeout_s=WAIT_S, resume=stubborn)
+        try:
+            client = await stack.enter_async_context(link)
+        except SessionEndedError as error:
+            raise NotBegunError(f"expected a session, found: {error}") from error
 
         async def speak() -> None:
             due_s = time.monotonic()

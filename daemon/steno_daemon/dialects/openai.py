@@ -5,7 +5,6 @@ is a language model of the daemon where there is one of that name; any other nam
 one.
 """
 
-import binascii
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import count
@@ -169,6 +168,7 @@ class OpenAIDialect(Dialect):
         else:
             fault = describe(found, error, known)
             where, expected, said = fault.where, fault.expected, fault.found
+            expected = "base64" if where == "audio" else expected
         self._complain(
             f"{where or 'the message'}: expected {expected}, found {said}",
             "invalid_value",
@@ -178,15 +178,9 @@ class OpenAIDialect(Dialect):
 
     def _audio(self, session: Session, message: Append) -> Iterator[bytes]:
         """Yield the audio of a message; the session begins with the first."""
-        try:
-            data = binascii.a2b_base64(message.audio, strict_mode=True)
-        except (binascii.Error, ValueError) as error:
-            said = f"audio: expected base64, found: {error}"
-            self._complain(said, "invalid_value", param="audio", event_id=message.event_id)
-            return
-        if data and session.state is State.IDLE:
+        if message.audio and session.state is State.IDLE:
             self._start(session)
-        yield from cut(data)
+        yield from cut(message.audio)
 
     def _start(self, session: Session) -> None:
         name = self._about.language_model(self._settings.model)

@@ -129,7 +129,7 @@ class FlatUpdate(_Message, frozen=True, kw_only=True, tag="transcription_session
 class Append(_Message, frozen=True, kw_only=True, tag="input_audio_buffer.append"):
     """More audio, in base64."""
 
-    audio: str
+    audio: bytes
 
 
 class Commit(_Message, frozen=True, kw_only=True, tag="input_audio_buffer.commit"):
