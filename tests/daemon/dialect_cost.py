@@ -178,6 +178,7 @@ async def measure(options: argparse.Namespace, progress: Progress) -> Mapping[st
                 )
                 found[dialect].append(Round(three[0], three[1], three[2].engine))
                 progress.advance(bar)
+            progress.console.print(table(found))  # so far: who has no patience has that
     return found
 
 
@@ -208,7 +209,6 @@ def main() -> int:
     options = parser.parse_args()
     with Progress() as progress:
         found = asyncio.run(measure(options, progress))
-        progress.console.print(table(found))
     dear = [name for name in found if cost_of(found[name]).verdict != "below"]
     for name in dear:
         sys.stdout.write(f"WRONG: expected {name} to be shown to cost at most {COST_MAX:.0%}\n")
