@@ -97,8 +97,8 @@ def _confirmed(given: argparse.Namespace) -> NewWord:
     return NewWord(text=given.word, pronunciations=ways, boost=given.boost)
 
 
-def _check_boost(boost: float) -> None:
-    if not 0 <= boost <= BOOST_MAX:
+def _check_boost(boost: float | None) -> None:
+    if boost is not None and not 0 <= boost <= BOOST_MAX:
         raise WordListError(f"--boost: expected 0 to {BOOST_MAX:g}, found {boost:g}")
 
 

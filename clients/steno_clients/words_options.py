@@ -61,9 +61,8 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
     new.add_argument(
         "--boost",
         type=float,
-        default=0.0,
         metavar="NATS",
-        help="how much likelier than a rare word, 0 to 20: 2 is a nudge, 5 a push (0)",
+        help="how much likelier than a rare word, 0 to 20: 2 is a nudge, 5 a push (by its length)",
     )
     new.add_argument(
         "--at",

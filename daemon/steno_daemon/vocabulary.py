@@ -275,15 +275,18 @@ def spelled(text: str) -> str:
 def with_words(
     wishes: Wishes, words: Sequence[wire.NewWord], limits: WordLimits
 ) -> tuple[Wishes, tuple[wire.RefusedText, ...]]:
-    """Return wishes with more words, and those that are too many."""
+    """Return wishes with more words, in a turn of their own, and those that are too many."""
     found = {word.text: word for word in wishes.words}
+    turn = 1 + max((word.turn for word in wishes.words), default=-1)
     refused = []
     for word in words:
         if word.text not in found and len(found) >= limits.words:
             reason = f"expected at most {limits.words} added words, found more"
             refused.append(wire.RefusedText(text=word.text, reason=reason))
         else:
-            found[word.text] = AddedWord(word.text, word.pronunciations, word.boost, word.recording)
+            found[word.text] = AddedWord(
+                word.text, word.pronunciations, word.boost, word.recording, turn
+            )
     return replace(wishes, words=tuple(found.values())), tuple(refused)
 
 

@@ -2,7 +2,8 @@
 
 They lie beside the domains, so that the next daemon knows them too: NAME.added.lexicon.txt in the
 folder of domains, for the bundle's own language models as for those that lie there. A line is a
-word, its boost and a pronunciation, with tabs between; the first line has the SHA-256 of the rest.
+word, its boost and a pronunciation, with tabs between, the boost being "-" where nobody named one;
+the first line has the SHA-256 of the rest.
 Written whole or not at all.
 
 Each change makes a further version of the language model, beside which sessions keep theirs. What
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".added.lexicon.txt"
+_NONE = "-"
 _HEAD = "# words added by administrators; sha256 of the rest: "
 
 
@@ -233,7 +235,7 @@ def read(path: Path) -> tuple[AddedWord, ...]:
     words: dict[str, AddedWord] = {}
     for line in body.splitlines():
         text, boost, way = line.split("\t")
-        known = words.get(text, AddedWord(text, (), float(boost)))
+        known = words.get(text, AddedWord(text, (), None if boost == _NONE else float(boost)))
         ways = (*known.pronunciations, way) if way else known.pronunciations
         words[text] = replace(known, pronunciations=ways)
     return tuple(words.values())
@@ -249,7 +251,7 @@ def write(path: Path, words: Sequence[AddedWord]) -> None:
         path.unlink(missing_ok=True)
         return
     body = "".join(
-        f"{word.text}\t{word.boost:g}\t{way}\n"
+        f"{word.text}\t{_NONE if word.boost is None else f'{word.boost:g}'}\t{way}\n"
         for word in words
         for way in word.pronunciations or ("",)
     )

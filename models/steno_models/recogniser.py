@@ -6,7 +6,7 @@ models; `transducer_recogniser.py`, `hmm_recogniser.py` and `speller_recogniser.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -214,14 +214,16 @@ class AddedWord:
     Attributes:
         text: its spelling.
         pronunciations: phones with spaces between; none where they shall be found.
-        boost: nats that each time it is said earns.
+        boost: nats that each time it is said earns; None for what suits its length, of a new word.
         recording: how it is said, 16-bit samples at 16 kHz; empty where nobody said it.
+        turn: rises with each addition: what was added later is expected more.
     """
 
     text: str
     pronunciations: tuple[str, ...] = ()
-    boost: float = 0.0
+    boost: float | None = None
     recording: bytes = b""
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +242,10 @@ class Wishes:
     phrases: tuple[Phrase, ...] = ()
 
     def joined(self, others: "Wishes") -> "Wishes":
-        """Return these and others; of a word that both have, the others' counts."""
-        words = {word.text: word for word in (*self.words, *others.words)}
+        """Return these and others, which came later; of a word that both have, theirs counts."""
+        shift = 1 + max((word.turn for word in self.words), default=-1)
+        later = [replace(word, turn=word.turn + shift) for word in others.words]
+        words = {word.text: word for word in (*self.words, *later)}
         return Wishes(tuple(words.values()), (*self.phrases, *others.phrases))
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
 
+from steno_models.default_boost import default_boost, ranks
 from steno_models.errors import DataError
 from steno_models.features.fbank import fbank
 from steno_models.mixture import Mixer
@@ -134,8 +135,8 @@ class _Book:
     spelled: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
-    def add(self, word: AddedWord) -> None:
-        """Take a word, or say why not."""
+    def add(self, word: AddedWord, rank: int = 1) -> None:
+        """Take a word, after which `rank` - 1 others came, or say why not."""
         try:
             text = spelling(word.text)
             given, source = word.pronunciations, Source.GIVEN
@@ -145,8 +146,11 @@ class _Book:
         except DataError as error:
             self.refused.append(Refusal(word.text, str(error)))
             return
-        if word.boost > 0:
-            self._expect((number,), word.boost)
+        boost = word.boost
+        if boost is None and number >= self.first:
+            boost = default_boost(min(map(len, self.ways[number])), rank)
+        if boost:
+            self._expect((number,), boost)
 
     def expect(self, phrase: Phrase) -> None:
         """Take a phrase and the words that it brings, or say why not."""
@@ -304,8 +308,8 @@ class Extender:
         search = plain.search
         first = max(len(plain.words), search.known_words)
         book = _Book(self._numbers(plain), first, self._symbols, self._guess, self._listen)
-        for word in both.words:
-            book.add(word)
+        for word, rank in zip(both.words, ranks(both.words), strict=True):
+            book.add(word, rank)
         for phrase in both.phrases:
             book.expect(phrase)
         extended = replace(

@@ -129,6 +129,13 @@ async def test_a_damaged_file_is_left_as_it_is(
         assert "are left out" in caplog.text
 
 
+def test_a_word_without_a_boost_keeps_none(tmp_path: Path) -> None:
+    words = (AddedWord("kow", ("K OW",)), AddedWord("tam", ("T AE M",), 0.0))
+    path = tmp_path / f"general{SUFFIX}"
+    write(path, words)
+    assert read(path) == words
+
+
 async def test_a_full_disk_is_told_and_the_words_count(tmp_path: Path) -> None:
     async with office(tmp_path / "gone") as found:
         with pytest.raises(DomainError, match="cannot be kept"):

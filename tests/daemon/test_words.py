@@ -14,7 +14,7 @@ from steno_daemon.domains import Domains
 from steno_daemon.engine import perform
 from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.session import Session
-from steno_daemon.vocabulary import Order, WordLimits
+from steno_daemon.vocabulary import Order, WordLimits, with_words
 from steno_daemon.wire import When
 from steno_models.recogniser import LanguageModel, Wishes
 from steno_models.vocabulary import Extended, Refusal, Source, Taken
@@ -140,6 +140,15 @@ def test_a_thousand_words_at_one_place_are_made_at_once() -> None:
     assert talk.bench.filled == 1
     [event] = talk.of(wire.Vocabulary)
     assert len(event.words) == 1_000
+
+
+def test_each_addition_is_a_turn_and_a_word_that_comes_again_is_in_the_latest() -> None:
+    wishes = Wishes()
+    for texts in (("kow", "tam"), ("zor",), ("kow",)):
+        words = [wire.NewWord(text=text) for text in texts]
+        wishes, refused = with_words(wishes, words, WordLimits())
+        assert not refused
+    assert {word.text: word.turn for word in wishes.words} == {"kow": 2, "tam": 0, "zor": 1}
 
 
 def test_what_is_too_much_is_named() -> None:

@@ -13,6 +13,7 @@ import soxr
 
 from steno_models import bundle
 from steno_models.audio import read_file
+from steno_models.default_boost import default_boost
 from steno_models.features.fbank import SAMPLE_RATE, fbank
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.recogniser import DecodeOptions, LanguageModel, State, Update, Work
@@ -167,3 +168,24 @@ def test_a_recording_of_a_word_says_how_it_sounds() -> None:
     assert found.taken[0].pronunciations[0].split().count("SH") == 1
     short = extender()(general(), Wishes((AddedWord("shivonna", recording=b"\0\0"),)))
     assert "samples or more, found 1" in short.refused[0].reason
+
+
+@speaks
+def test_a_new_word_is_expected_by_its_length_where_nobody_says_how_much() -> None:
+    plain = extender()(general(), Wishes((AddedWord("kowalczyk", boost=0.0),))).model
+    usual = extender()(general(), Wishes((AddedWord("kowalczyk"),))).model
+    scores = [
+        model.search.finish(model.search.step(log_probs("kowalczyk"), model.search.start()))[0]
+        for model in (plain, usual)
+    ]
+    sounds = extender()(general(), Wishes((AddedWord("kowalczyk"),))).taken[0].pronunciations
+    gained = scores[1].log_score - scores[0].log_score
+    assert "kowalczyk" in heard("kowalczyk", usual)
+    assert gained == pytest.approx(
+        default_boost(min(len(one.split()) for one in sounds), 1), abs=1e-3
+    )
+
+
+def test_a_known_word_that_nobody_wants_louder_stays_as_it_is() -> None:
+    found = extender()(general(), Wishes((AddedWord("letter", ("L EH D ER",)),))).model
+    assert not found.search._model.phrases.most

@@ -36,8 +36,9 @@ class NewWord(_Wish, frozen=True, kw_only=True):
     """Phones of the CMU dictionary, such as "K OW V AE L CH IH K"; left out, they are guessed from
     the spelling. A word that is known gets these besides its own. "*" stands for the guesses, so
     that they count besides what was heard."""
-    boost: Annotated[float, msgspec.Meta(ge=0, le=BOOST_MAX)] = 0.0
-    """Nats that it earns whenever it is said."""
+    boost: Annotated[float, msgspec.Meta(ge=0, le=BOOST_MAX)] | None = None
+    """Nats that it earns whenever it is said. Left out, a new word earns what suits its length, the
+    less the more words are added with it or later; a word that is known earns nothing."""
     recording: bytes = b""
     """How it is said, 16-bit samples at 16 kHz in Base64, up to a second and a half: then its
     pronunciation is what is heard there, the spelling helping."""
