@@ -101,19 +101,33 @@ def events_until(seconds: float, told_s: float) -> Iterator[wire.ServerMessage]:
             for k, text in enumerate(WORDS[:count])
         )
         text = " ".join(WORDS[:count])
-        place = {"seq": number, "segment": int(segment)}
         if within_s < PARTIAL_S:
-            yield wire.SpeechStarted(**place, time=at_s)
+            yield wire.SpeechStarted(seq=number, segment=int(segment), time=at_s)
         elif within_s + PARTIAL_S < UTTERANCE_S:
             yield wire.Partial(
-                **place, text=text, stable_chars=len(text) // 2, start=at_s - within_s, words=words
+                seq=number,
+                segment=int(segment),
+                text=text,
+                stable_chars=len(text) // 2,
+                start=at_s - within_s,
+                words=words,
             )
         else:
-            start_s = at_s - within_s
             yield wire.Final(
-                **place, text=text, start=start_s, end=at_s, confidence=0.9, words=words
+                seq=number,
+                segment=int(segment),
+                text=text,
+                start=at_s - within_s,
+                end=at_s,
+                confidence=0.9,
+                words=words,
             )
-            yield wire.Endpoint(**place, time=at_s, reason=wire.EndpointReason.TRAILING_SILENCE)
+            yield wire.Endpoint(
+                seq=number,
+                segment=int(segment),
+                time=at_s,
+                reason=wire.EndpointReason.TRAILING_SILENCE,
+            )
 
 
 def socket_talk(dialect: Dialect, message: Callable[[bytes], bytes | str]) -> Talk:

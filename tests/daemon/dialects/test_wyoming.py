@@ -247,7 +247,8 @@ def test_chunks_count_and_not_what_audio_start_said() -> None:
 def test_a_large_chunk_is_taken_as_it_comes_in_pieces_of_whole_samples() -> None:
     sound = bytes(range(240)) * 500
     data = pack(Event("audio-chunk", {**AUDIO, "width": 3}, sound)) + pack(Event("audio-stop"))
-    unpacker, found = Unpacker(len(sound)), []
+    unpacker = Unpacker(len(sound))
+    found: list[Event] = []
     for at in range(0, len(data), 50_000):
         before = len(found)
         found += unpacker.receive(data[at : at + 50_000])
