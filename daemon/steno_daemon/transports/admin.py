@@ -11,7 +11,7 @@ from steno_daemon.administration import Administration
 from steno_daemon.auth import Grant
 from steno_daemon.errors import LimitError, WireError
 from steno_daemon.limits import MessageRate
-from steno_daemon.transports.receiving import receive
+from steno_daemon.transports.receiving import Receiver
 from steno_daemon.wire import MAX_TEXT_BYTES, ErrorCode
 
 IDLE_S = 300.0
@@ -61,10 +61,11 @@ class Office:
         )
         await socket.prepare(request)
         rate = MessageRate(self._messages_per_s)
+        receiver = Receiver(socket, rate)
         code, why = WSCloseCode.OK, ""
         try:
             while True:
-                message = await receive(socket, rate, IDLE_S)
+                message = await receiver.receive(IDLE_S)
                 if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                     break
                 rate.take()

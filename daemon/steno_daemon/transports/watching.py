@@ -18,7 +18,7 @@ from steno_daemon.captions.hub import LIVE, Hub, MissedError, Topic
 from steno_daemon.errors import LimitError
 from steno_daemon.limits import Deadlines, MessageRate, Places
 from steno_daemon.metrics import Metrics
-from steno_daemon.transports.receiving import receive
+from steno_daemon.transports.receiving import Receiver
 
 KEEP_ALIVE_S = 15.0
 HEARTBEAT_S = 30.0
@@ -223,8 +223,9 @@ async def _dismiss(socket: web.WebSocketResponse, close_s: float) -> None:
 async def _until_gone(socket: web.WebSocketResponse) -> None:
     """Wait for a viewer to leave; what it says until then is not for us, and not much."""
     rate = MessageRate(_MESSAGES_PER_S)
+    receiver = Receiver(socket, rate)
     try:
-        while (await receive(socket, rate)).type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+        while (await receiver.receive()).type in {WSMsgType.TEXT, WSMsgType.BINARY}:
             rate.take()
     except LimitError as error:
         await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=str(error).encode()[:120])

@@ -17,7 +17,7 @@ from steno_daemon.errors import LimitError
 from steno_daemon.limits import Deadlines, MessageRate
 from steno_daemon.stream import Stream
 from steno_daemon.streams import Streams
-from steno_daemon.transports.receiving import receive
+from steno_daemon.transports.receiving import Receiver
 from steno_daemon.transports.terms import Terms
 from steno_daemon.wire import Closed, CloseReason, Error
 
@@ -52,6 +52,7 @@ class WebSocketConnection:
             protocols=welcome.subprotocols,
         )
         self._socket.headers.update(welcome.headers)
+        self._receiver = Receiver(self._socket, self._rate)
         self._transport: asyncio.Transport | None = None
         self._stream: Stream | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -166,7 +167,7 @@ class WebSocketConnection:
     async def _receive(self, stream: Stream, timeout_s: float) -> Frame | None:
         """Return the next frame, None when there is no more; end a session that is idle."""
         try:
-            message = await receive(self._socket, self._rate, timeout_s)
+            message = await self._receiver.receive(timeout_s)
         except TimeoutError:
             stream.session.end(CloseReason.IDLE)
             stream.advance()

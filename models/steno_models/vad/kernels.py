@@ -51,17 +51,24 @@ def frame_level_db(frame: FloatArray, before: float) -> float:
 
 @leaf
 def hear(
-    frame: FloatArray, before: float, frame_ms: int, counts: NDArray[np.int64],
+    frames: FloatArray, before: float, frame_ms: int, counts: NDArray[np.int64],
     recent: DoubleArray, minima: DoubleArray, maxima: DoubleArray, found: DoubleArray,
-    pcm: NDArray[np.int16],
+    above: DoubleArray, pcm: NDArray[np.int16],
 ) -> None:  # fmt: skip
-    """Take one more frame: remember its level, and write it to `pcm` with its gain."""
-    note(frame_level_db(frame, before), frame_ms, counts, recent, minima, maxima)
-    find(counts, recent, minima, maxima, found)
-    scale = np.float32(32768.0 * 10.0 ** (found[GAIN] / 20.0))
-    for i in range(frame.shape[0]):
-        sample = np.rint(frame[i] * scale)
-        pcm[i] = np.int16(min(max(sample, np.float32(-32768.0)), np.float32(32767.0)))
+    """Take more frames, (K, N): remember their levels, and write them to `pcm` with their gains.
+
+    How far the smoothed level stood above the noise after each is written to `above`, (K,).
+    """
+    for k in range(frames.shape[0]):
+        frame = frames[k]
+        note(frame_level_db(frame, before), frame_ms, counts, recent, minima, maxima)
+        find(counts, recent, minima, maxima, found)
+        above[k] = found[ABOVE]
+        before = np.float64(frame[frame.shape[0] - 1])
+        scale = np.float32(32768.0 * 10.0 ** (found[GAIN] / 20.0))
+        for i in range(frame.shape[0]):
+            sample = np.rint(frame[i] * scale)
+            pcm[k, i] = np.int16(min(max(sample, np.float32(-32768.0)), np.float32(32767.0)))
 
 
 @leaf

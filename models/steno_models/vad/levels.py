@@ -42,7 +42,6 @@ class LevelMeter:
         self._minima = _filled(levels.minima, BLOCKS)
         self._maxima = _filled(levels.maxima, BLOCKS)
         self._found = np.zeros(3)
-        self._pcm = np.zeros(0, np.int16)
         self._memory = (self._counts, self._recent, self._minima, self._maxima)
         find(*self._memory, self._found)
 
@@ -73,16 +72,16 @@ class LevelMeter:
         """By how much to raise the sound before WebRTC's detector hears it."""
         return float(self._found[GAIN])
 
-    def hear(self, frame: FloatArray, before: float) -> bytes:
-        """Take one more frame, (N,), that came after the sample `before`.
+    def hear(self, frames: FloatArray, before: float) -> tuple[bytes, list[float]]:
+        """Take more frames, (K, N), that came after the sample `before`.
 
         Returns:
-            The frame with its gain, in 16 bits, for WebRTC's detector.
+            The frames with their gains, in 16 bits, for WebRTC's detector; and after each of them,
+            how far the smoothed level stood above the noise, in dB.
         """
-        if len(self._pcm) != len(frame):
-            self._pcm = np.zeros(len(frame), np.int16)
-        hear(frame, before, self._frame_ms, *self._memory, self._found, self._pcm)
-        return self._pcm.tobytes()
+        above, pcm = np.zeros(len(frames)), np.zeros(frames.shape, np.int16)
+        hear(frames, before, self._frame_ms, *self._memory, self._found, above, pcm)
+        return pcm.tobytes(), above.tolist()
 
     def note(self, level_db: float) -> None:
         """Take the level of one more frame."""

@@ -69,24 +69,21 @@ class VoiceActivityDetector:
         size = self.options.frame_samples
         whole = len(known) - len(known) % size
         self._rest = known[whole:].copy()
-        events = []
-        for begin in range(0, whole, size):
-            event = self._hear(known[begin : begin + size])
-            if event is not None:
-                events.append(event)
-        return events
+        if not whole:
+            return []
+        pcm, above_db = self._meter.hear(known[:whole].reshape(-1, size), self._before)
+        self._before = float(known[whole - 1])
+        heard = (self._hear(pcm[2 * size * k :][: 2 * size], db) for k, db in enumerate(above_db))
+        return [event for event in heard if event is not None]
 
     def finish(self) -> list[VadEvent]:
         """Return the end of the speech that the end of the stream cut short, if there is one."""
         event = self._decision.end()
         return [] if event is None else [event]
 
-    def _hear(self, frame: FloatArray) -> VadEvent | None:
-        pcm = self._meter.hear(frame, self._before)
-        self._before = float(frame[-1])
+    def _hear(self, pcm: bytes, above_db: float) -> VadEvent | None:
         speaking = self._decision.speaking
         margin_db = self.options.stay_db if speaking else self.options.start_db
         return self._decision.hear(
-            candidate=bool(self._webrtc.is_speech(pcm, SAMPLE_RATE)),
-            loud=self._meter.above_floor_db > margin_db,
+            candidate=bool(self._webrtc.is_speech(pcm, SAMPLE_RATE)), loud=above_db > margin_db
         )
