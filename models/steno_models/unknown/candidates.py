@@ -7,7 +7,6 @@ The weights are those of a conditional logistic regression over shortlists (McFa
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,9 @@ from steno_models.unknown.kernels import forced_all, gathered, shortlist
 from steno_models.unknown.vocabulary import CandidateVocabulary
 from steno_models.unknown.weights import PARTS, Weights
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 DoubleArray = NDArray[np.float64]
 SHORTLIST = 150
-RIVALS = 60
-_NOBODY = -40.0
-_WIDTH = 600
+_WIDTH = 300
 _BEAM = 10.0
 _CAP = 8.0
 _HALF = 0.5
@@ -70,23 +64,6 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """Candidates, and what speaks against all of them.
-
-    Attributes:
-        candidates: the likeliest first.
-        score: of the first.
-        rivals: the word of the lexicon that would fit best; it may have been misheard.
-        rival_score: its score.
-    """
-
-    candidates: tuple[Candidate, ...]
-    score: float
-    rivals: tuple[Candidate, ...]
-    rival_score: float
-
-
-@dataclass(frozen=True, slots=True)
 class Shortlist:
     """Words and what the parts say of them.
 
@@ -124,31 +101,24 @@ class Candidates:
             word: number for number, word in enumerate(vocabulary.description.neighbours)
         }
 
-    def __call__(self, heard: Heard, known: ByteArray, most: int = 5) -> Ranked:
-        """Return up to `most` candidates, the likeliest first, and the best known word.
+    def __call__(self, heard: Heard, known: ByteArray, most: int = 5) -> tuple[Candidate, ...]:
+        """Return up to `most` candidates, the likeliest first.
 
         Args:
             heard: the stretch.
             known: (W,) 1 for words that are no candidates.
             most: how many.
         """
-        nodes = self._near(heard)
-        scored = self._ranked(self._shortlist(heard, nodes, known, SHORTLIST), most)
-        rivals = self._ranked(self._shortlist(heard, nodes, 1 - known, RIVALS), 1)
-        return Ranked(scored[0], scored[1], *rivals)
-
-    def _ranked(self, short: Shortlist, most: int) -> tuple[tuple[Candidate, ...], float]:
-        """Return the best of a shortlist, the likeliest first, and the score of the first."""
+        short = self._shortlist(heard, self._near(heard), known, SHORTLIST)
         if not len(short.words):
-            return (), _NOBODY
+            return ()
         scores = short.parts @ self._parts
-        best = float(scores.max())
-        shares = np.exp(scores - best) / np.exp(scores - best).sum()
-        candidates = tuple(
+        shares = np.exp(scores - scores.max())
+        shares /= shares.sum()
+        return tuple(
             self._candidate(short, i, float(shares[i]))
             for i in np.argsort(-scores, kind="stable")[:most].tolist()
         )
-        return candidates, best
 
     def _shortlist(
         self, heard: Heard, nodes: tuple[IntArray, FloatArray], left_out: ByteArray, most: int
@@ -194,12 +164,13 @@ class Candidates:
     def _context(self, heard: Heard, kinds: IntArray) -> FloatArray:
         """Return (R,) how well endings go with the words beside the stretch."""
         book = self._vocabulary
-        values = np.zeros(len(kinds), np.float32)
-        for table, word in ((book.before, heard.before), (book.after, heard.after)):
-            last = table.shape[1] - 1
-            beside = 0 if word is None else self._neighbours.get(word, last)
-            values += table[kinds, beside]
-        return values
+        before, after = self.neighbour(heard.before), self.neighbour(heard.after)
+        return np.asarray(book.before[kinds, before] + book.after[kinds, after])
+
+    def neighbour(self, word: str | None) -> int:
+        """Return the number of a word beside a stretch, in the tables of the vocabulary."""
+        others = self._vocabulary.before.shape[1] - 1
+        return 0 if word is None else self._neighbours.get(word, others)
 
     def _candidate(self, short: Shortlist, i: int, probability: float) -> Candidate:
         parts: list[float | None] = [float(part) for part in short.parts[i]]
@@ -216,11 +187,9 @@ def substitutions(heard: Heard, costs: FloatArray) -> FloatArray:
     Half of it is how far the token lies behind while the phone lasts, half how often the model
     confuses the two.
     """
-    U, V = len(heard.phones), heard.sound.shape[1]
-    found = np.empty((U, V), np.float32)
-    ends: Sequence[int] = [*heard.steps[1:].tolist(), len(heard.sound)]
-    for u, (begin, end) in enumerate(zip(heard.steps.tolist(), ends, strict=True)):
-        behind = np.minimum(-heard.sound[begin:end].max(axis=0), _CAP)
-        found[u] = _HALF * behind + _HALF * costs[heard.phones[u]]
-        found[u, heard.phones[u]] = 0.0
-    return found
+    if not len(heard.phones):
+        return np.zeros((0, heard.sound.shape[1]), np.float32)
+    behind = np.minimum(-np.maximum.reduceat(heard.sound, heard.steps, axis=0), _CAP)
+    found = _HALF * behind + _HALF * costs[heard.phones]
+    found[np.arange(len(found)), heard.phones] = 0.0
+    return np.asarray(found, np.float32)

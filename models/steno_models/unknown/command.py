@@ -33,6 +33,7 @@ from steno_models.unknown.trial import Utterance
 from steno_models.unknown.vocabulary import DESCRIPTION
 
 _BLOCK = 20_000
+_COSTS = ("p50", "p95", "most")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,9 +48,11 @@ def main(arguments: Sequence[str]) -> int:
             return _build(asked)
         case _:
             experiment = _experiment(asked)
+            margins = None
             if asked.command == "fit":
-                experiment.fitted().write(asked.candidates)
-            report = experiment.report(confirm=asked.confirm)
+                weights, margins = experiment.fitted()
+                weights.write(asked.candidates)
+            report = experiment.report(confirm=asked.confirm, margins=margins)
             if asked.json:
                 sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
             else:
@@ -134,8 +137,15 @@ def _table(report: Report) -> str:
         f"precision {report.precision:.3f}, recall {report.recall:.3f}: {found}",
         f"false alarms {report.false_alarms_per_hundred:.2f} per 100 known words",
         f"first candidate right {report.first:.1%}, one of five {report.five:.1%}",
-        f"cost of a stretch p50 {report.cost_p50_ms:.1f} ms, p95 {report.cost_p95_ms:.1f} ms",
+        f"of words that no lexicon ever held, {report.never[0]} of {report.never[1]} told of",
     ]
+    for name, costs in (
+        ("an event", report.costs.event),
+        ("a segment", report.costs.segment),
+        ("a segment without an event", report.costs.quiet),
+    ):
+        told = ", ".join(f"{q} {ms:.1f} ms" for q, ms in zip(_COSTS, costs, strict=True))
+        lines.append(f"cost of {name} {told}")
     for name, first, five in report.alone:
         lines.append(f"  {name} alone: first {first:.1%}, five {five:.1%}")
     for one in report.confirmed:

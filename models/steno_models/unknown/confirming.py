@@ -6,17 +6,19 @@ from dataclasses import replace
 from steno_models.errors import DataError
 from steno_models.recogniser import LanguageModel
 from steno_models.search.hypothesis import SearchWord
-from steno_models.unknown.proposer import Found
+from steno_models.unknown.candidates import Candidate, Heard
 from steno_models.unknown.trial import Said, is_hit
 from steno_models.vocabulary import Guesser
 
 _guess = Guesser()
 
 
-def ways_of(event: Found, word: str, symbols: Sequence[str]) -> list[tuple[int, ...]]:
+def ways_of(
+    event: Heard, candidates: Sequence[Candidate], word: str, symbols: Sequence[str]
+) -> list[tuple[int, ...]]:
     """Return how a confirmed word sounds: as its candidate or its spelling, and as it was heard."""
-    heard = tuple(event.heard.phones.tolist())
-    taken = [one.tokens for one in event.candidates if one.text == word]
+    heard = tuple(event.phones.tolist())
+    taken = [one.tokens for one in candidates if one.text == word]
     if not taken:
         numbers = {symbol: number for number, symbol in enumerate(symbols)}
         try:

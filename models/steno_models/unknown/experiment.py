@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.recogniser import LanguageModel
@@ -15,19 +16,23 @@ from steno_models.search.pronunciations import Pronunciations
 from steno_models.text.g2p import G2P
 from steno_models.text.lexicon import Lexicon
 from steno_models.text.tokens import TokenTable
+from steno_models.unknown.boosting import Boosted, Forest
+from steno_models.unknown.candidates import Candidate
 from steno_models.unknown.confirming import is_among, ways_of, with_words
+from steno_models.unknown.detection import fit_detection
 from steno_models.unknown.figures import (
     Heard,
     Named,
     Truth,
     best_by,
     best_stretch,
-    chosen,
+    events,
     figures,
-    fit_detection,
     fit_parts,
+    matched,
 )
-from steno_models.unknown.proposer import Found, UnknownWords
+from steno_models.unknown.proposer import UnknownWords
+from steno_models.unknown.stretches import Stretch
 from steno_models.unknown.trial import (
     Said,
     Utterance,
@@ -38,8 +43,9 @@ from steno_models.unknown.trial import (
 )
 from steno_models.unknown.trial import chosen as words_to_remove
 from steno_models.unknown.vocabulary import CandidateVocabulary
-from steno_models.unknown.weights import DETECTION, PARTS, Weights, confusions
+from steno_models.unknown.weights import PARTS, Weights, confusions
 
+DoubleArray = NDArray[np.float64]
 GENERAL = "general"
 _WAYS = 3
 _BOOSTS = (0.0, 3.0, 5.0)
@@ -61,6 +67,29 @@ class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
         return self.right / max(1, self.said)
 
 
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds of processor time that segments cost once their words stand.
+
+    Attributes:
+        segment: of a segment: half cost no more, 95 in 100, all.
+        quiet: of a segment in which there is no event, likewise.
+        event: of an event: a segment's, shared by its events, likewise.
+    """
+
+    segment: tuple[float, ...]
+    quiet: tuple[float, ...]
+    event: tuple[float, ...]
+
+    @classmethod
+    def of(cls, costs: Sequence[tuple[float, int]]) -> "Costs":
+        """Return the figures of segments' costs and their numbers of events."""
+        return cls(
+            segment=_quantiles([ms for ms, _ in costs]),
+            quiet=_quantiles([ms for ms, told in costs if not told]),
+            event=_quantiles([ms / told for ms, told in costs for _ in range(told)]),
+        )
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a trial."""
 
@@ -75,8 +104,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     false_alarms_per_hundred: float
     first: float
     five: float
-    cost_p50_ms: float
-    cost_p95_ms: float
+    never: tuple[int, int]
+    costs: Costs
     alone: tuple[tuple[str, float, float], ...]
     confirmed: tuple[Confirmed, ...]
 
@@ -108,8 +137,6 @@ class Experiment:
     symbols: tuple[str, ...]
     said: list[list[Said]]
     words: list[tuple[SearchWord, ...]]
-    costs_ms: list[float] = field(default_factory=list)
-    """Of each stretch, in milliseconds of processor time, when it was last heard."""
 
     @classmethod
     def of(
@@ -152,8 +179,8 @@ class Experiment:
             [recognised(model, one.log_probs) for one in utterances],
         )  # fmt: skip
 
-    def fitted(self) -> Weights:
-        """Return weights fitted on the words to tune on.
+    def fitted(self) -> tuple[Weights, list[DoubleArray]]:
+        """Return weights fitted on the words to tune on, and margins as `Fitted` has them.
 
         Raises:
             DataError: hardly any of them are found.
@@ -161,74 +188,72 @@ class Experiment:
         costs = confusions([one.log_probs for one in self.utterances[::_EVERY]])
         weights = Weights(
             symbols=self.symbols,
-            detection=(0.0,) * len(DETECTION),
+            detection=Boosted(),
             threshold=0.0,
             parts=_START,
             confusion=tuple(tuple(row) for row in costs.tolist()),
         )
         truth = Truth(self.lexicon, self.tune)
-        parts = fit_parts(self.named(weights, self.heard(weights), truth), _used(PARTS[:-1]))
-        weights = msgspec.structs.replace(weights, parts=tuple(parts.tolist()))
-        best = fit_detection(self.heard(weights), truth)
-        return msgspec.structs.replace(
-            weights,
-            detection=tuple(best.detection.tolist()),
-            threshold=best.threshold,
-            screen=tuple(best.screen.tolist()),
-            screen_threshold=best.screen_threshold,
-        )
-
-    def heard(self, weights: Weights) -> list[Heard]:
-        """Return what is found in the utterances."""
         finder = self._finder(weights)
-        found: list[Heard] = []
-        self.costs_ms.clear()
-        for one, said, words in zip(self.utterances, self.said, self.words, strict=True):
-            began_s = time.thread_time()
-            stretches = finder.measured(one.log_probs, words, self.model)
-            took_ms = 1e3 * (time.thread_time() - began_s)
-            self.costs_ms += [took_ms / max(1, len(stretches))] * len(stretches)
-            found.append(Heard(said, stretches))
+        parts = fit_parts(self.named(finder, self.heard(finder), truth), _used(PARTS[:-1]))
+        weights = msgspec.structs.replace(weights, parts=tuple(parts.tolist()))
+        best = fit_detection(self.heard(self._finder(weights)), truth)
+        weights = msgspec.structs.replace(
+            weights, detection=best.detection, threshold=round(best.threshold, 3)
+        )
+        return weights, best.margins
+
+    def heard(self, finder: UnknownWords) -> list[Heard]:
+        """Return what a first look finds in the utterances."""
+        return [
+            Heard(said, finder.measured(one.log_probs, words, self.model))
+            for one, said, words in zip(self.utterances, self.said, self.words, strict=True)
+        ]
+
+    def named(self, finder: UnknownWords, heard: Sequence[Heard], truth: Truth) -> list[Named]:
+        """Return the words that count, each with all candidates for where it was said."""
+        found = []
+        for number, one in enumerate(heard):
+            for said in filter(truth.is_counted, one.said):
+                stretch = best_stretch(one, said)
+                if stretch is not None:
+                    candidates = self._candidates(finder, number, stretch, _SHORTLIST)
+                    found.append(Named(said.word, candidates))
         return found
 
-    def named(self, weights: Weights, heard: Sequence[Heard], truth: Truth) -> list[Named]:
-        """Return the words that count, each with all candidates for where it was said."""
-        finder = self._finder(weights)
-        best = [
-            (said.word, best_stretch(one, said))
-            for one in heard
-            for said in one.said
-            if truth.is_counted(said)
-        ]
-        return [
-            Named(word, finder.candidates(one.heard, self.model, _SHORTLIST))
-            for word, one in best
-            if one is not None
-        ]
+    def _candidates(
+        self, finder: UnknownWords, number: int, stretch: Stretch, most: int = 5
+    ) -> tuple[Candidate, ...]:
+        log_probs, words = self.utterances[number].log_probs, self.words[number]
+        heard = finder.heard(log_probs, words, self.model, stretch)
+        return finder.candidates(heard, self.model, most)
 
     def _finder(self, weights: Weights) -> UnknownWords:
         finder = UnknownWords(self.vocabulary, weights)
-        finder.known(self.model)
+        finder.warm_up(self.model)
         return finder
 
-    def report(self, *, confirm: bool) -> Report:
+    def report(self, *, confirm: bool, margins: list[DoubleArray] | None = None) -> Report:
         """Return the figures of the words to report on, by the weights beside the vocabulary.
 
         Args:
             confirm: whether to let somebody say what the words are, and to look whether they are
                 recognised from then on; recognises much again.
+            margins: from `fitted`, where the weights were fitted on the same speech.
 
         Raises:
             DataError: nobody fitted weights.
         """
         weights = Weights.read(self.folder)
-        heard = self.heard(weights)
-        costs = list(self.costs_ms)
+        finder = self._finder(weights)
+        heard = self.heard(finder)
         truth = Truth(self.lexicon, self.test)
-        detection = np.array(weights.detection)
-        found = figures(heard, truth, detection, weights.threshold)
-        named = self.named(weights, heard, truth)
-        events = [chosen(one.found, detection, weights.threshold) for one in heard]
+        if margins is None:
+            forest = Forest.of(weights.detection)
+            margins = [forest(one.looked.features) - weights.threshold for one in heard]
+        found, told = figures(heard, truth, margins), events(heard, margins)
+        first, five = self._ranks(finder, told, truth)
+        named = self.named(finder, heard, truth)
         return Report(
             removed=len(self.tune) + len(self.test),
             counted=len(self.test),
@@ -239,23 +264,66 @@ class Experiment:
             recall=found.recall,
             f1=found.f1,
             false_alarms_per_hundred=found.false_alarms_per_hundred,
-            first=found.first / max(1, found.hits),
-            five=found.five / max(1, found.hits),
-            cost_p50_ms=float(np.percentile(costs, 50)) if costs else 0.0,
-            cost_p95_ms=float(np.percentile(costs, 95)) if costs else 0.0,
+            first=first / max(1, found.hits),
+            five=five / max(1, found.hits),
+            never=self._never(told),
+            costs=Costs.of(self.costs_ms(finder)),
             alone=tuple((PARTS[part], *best_by(named, part)) for part in range(len(PARTS) - 1)),
-            confirmed=tuple(self._confirmed(events, boost) for boost in _BOOSTS if confirm),
+            confirmed=tuple(self._confirmed(finder, told, boost) for boost in _BOOSTS if confirm),
         )
 
-    def _confirmed(self, events: Sequence[Sequence[Found]], boost: float) -> Confirmed:
+    def _ranks(
+        self, finder: UnknownWords, told: Sequence[Sequence[Stretch]], truth: Truth
+    ) -> tuple[int, int]:
+        """Return how often the first candidate is right, and how often one of five."""
+        first = five = 0
+        for number, said in enumerate(self.said):
+            for event, word in matched(said, told[number], truth):
+                if word is not None and truth.is_counted(word):
+                    candidates = self._candidates(finder, number, event)
+                    names = [candidate.text for candidate in candidates]
+                    first += word.word in names[:1]
+                    five += word.word in names
+        return first, five
+
+    def _never(self, told: Sequence[Sequence[Stretch]]) -> tuple[int, int]:
+        """Return how often a word was told of that no lexicon ever held, and how often it was said.
+
+        Those that were taken away are common words; these are as rare as unknown words are.
+        """
+        truth = Truth(self.lexicon, self.tune | self.test)
+        found = [
+            word
+            for said, one in zip(self.said, told, strict=True)
+            for _, word in matched(said, one, truth)
+            if word is not None and not truth.is_counted(word)
+        ]
+        all_said = [one for said in self.said for one in said if truth.is_unknown(one)]
+        return len(found), sum(not truth.is_counted(one) for one in all_said)
+
+    def costs_ms(self, finder: UnknownWords) -> list[tuple[float, int]]:
+        """Return milliseconds of processor time and the number of events of each segment."""
+        found = []
+        for one, words in zip(self.utterances, self.words, strict=True):
+            began_s = time.thread_time()
+            told = finder(one.log_probs, words, self.model)
+            found.append((1e3 * (time.thread_time() - began_s), len(told)))
+        return found
+
+    def _confirmed(
+        self, finder: UnknownWords, told: Sequence[Sequence[Stretch]], boost: float
+    ) -> Confirmed:
         """Let somebody say what each word is where it is first told of; count it from then on."""
         ways: dict[str, list[tuple[int, ...]]] = {}
         since: dict[str, int] = {}
-        for number, (told, said) in enumerate(zip(events, self.said, strict=True)):
+        for number, said in enumerate(self.said):
             for one in said:
-                event = _event_of(told, one)
+                event = _event_of(told[number], one)
                 if one.word in self.test and one.word not in ways and event is not None:
-                    ways[one.word] = ways_of(event, one.word, self.symbols)
+                    log_probs, words = self.utterances[number].log_probs, self.words[number]
+                    heard = finder.heard(log_probs, words, self.model, event)
+                    candidates = finder.candidates(heard, self.model, 5)
+                    ways[one.word] = ways_of(heard, candidates, one.word, self.symbols)
                     since[one.word] = number
         model = with_words(self.model, ways, boost)
         total = right = 0
@@ -268,10 +336,14 @@ class Experiment:
         return Confirmed(boost=boost, said=total, right=right)
 
 
-def _event_of(told: Sequence[Found], said: Said) -> Found | None:
+def _event_of(told: Sequence[Stretch], said: Said) -> Stretch | None:
     """Return the event that stands where a word was said, None where there is none."""
-    there = (one for one in told if is_hit(one.stretch.start, one.stretch.end, said))
-    return next(there, None)
+    return next((one for one in told if is_hit(one.start, one.end, said)), None)
+
+
+def _quantiles(costs: Sequence[float]) -> tuple[float, ...]:
+    """Return the median, the 95th percentile and the largest."""
+    return tuple(np.percentile(costs or [0.0], [50, 95, 100]).round(2).tolist())
 
 
 def _used(parts: Sequence[str]) -> list[bool]:

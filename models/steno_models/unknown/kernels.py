@@ -1,15 +1,17 @@
-"""The compiled part: the phone loop, forced scores of pronunciations, and the shortlist.
+"""The compiled part: the phone loop, forced scores, the shortlist, contexts, and trees.
 
-All scores are deficits: nats behind the likeliest token at each step, so that they compare over
-pronunciations of any length in the same stretch of sound; 0 is the best there can be.
+All scores of sound are deficits: nats behind the likeliest token at each step, so that they compare
+over pronunciations of any length in the same stretch of sound; 0 is the best there can be.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.compiled import kernel, leaf
+from steno_models.lm.ngram.kernels import NgramArrays, advance
 from steno_models.types import FloatArray, IntArray, LongArray
 
+DoubleArray = NDArray[np.float64]
 _LOWEST = np.float32(-1e30)
 
 
@@ -236,3 +238,67 @@ def gathered(
         if count == most:
             break
     return rows[:count], found[:count]
+
+
+@kernel
+def compared(
+    lm: NgramArrays, start: int, unknown: int, words: IntArray, firsts: IntArray, lasts: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return (R,) ln p of the words of stretches, and of an unknown one, each with what follows.
+
+    Args:
+        lm: the language model.
+        start: its state before the first word.
+        unknown: the unknown word.
+        words: (W + 1,) of a hypothesis, the sentence end included.
+        firsts: (R,) the first word of each stretch.
+        lasts: (R,) the word behind it.
+    """
+    W = words.shape[0]
+    total = np.zeros(W + 1)
+    jumped, missing = np.zeros(W, np.int64), np.zeros(W)
+    state = start
+    for w in range(W):
+        jumped[w], missing[w] = advance(lm, state, unknown)
+        state, log_prob = advance(lm, state, words[w])
+        total[w + 1] = total[w] + log_prob
+    R = firsts.shape[0]
+    known, instead = np.empty(R, np.float32), np.empty(R, np.float32)
+    for r in range(R):
+        first, last = firsts[r], lasts[r]
+        _, following = advance(lm, jumped[first], words[last])
+        known[r] = total[last + 1] - total[first]
+        instead[r] = missing[first] + following
+    return known, instead
+
+
+@kernel
+def asked(
+    x: DoubleArray, roots: LongArray, feature: LongArray, bound: DoubleArray, lower: LongArray,
+    value: DoubleArray,
+) -> DoubleArray:  # fmt: skip
+    """Return (N,) the sum of the leaves that each row of `x`, (N, F), ends in."""
+    found = np.zeros(x.shape[0])
+    for n in range(x.shape[0]):
+        for root in roots:
+            node = root
+            while feature[node] >= 0:
+                node = lower[node] + (x[n, feature[node]] > bound[node])
+            found[n] += value[node]
+    return found
+
+
+@kernel
+def histograms(
+    binned: LongArray, rows: LongArray, first: DoubleArray, second: DoubleArray, bins: int
+) -> DoubleArray:
+    """Return (F, bins, 3) the sums of derivatives and the number of `rows` in each bin."""
+    F = binned.shape[1]
+    table = np.zeros((F, bins, 3))
+    for i in range(rows.shape[0]):
+        for f in range(F):
+            place = binned[rows[i], f]
+            table[f, place, 0] += first[i]
+            table[f, place, 1] += second[i]
+            table[f, place, 2] += 1.0
+    return table

@@ -6,26 +6,22 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steno_models.errors import ConfigError
 from steno_models.recogniser import LanguageModel
 from steno_models.search.hypothesis import SearchWord
-from steno_models.types import ByteArray, FloatArray
-from steno_models.unknown.candidates import Candidate, Candidates, Heard, Ranked
+from steno_models.types import FloatArray
+from steno_models.unknown.boosting import Forest
+from steno_models.unknown.candidates import Candidate, Candidates, Heard
 from steno_models.unknown.embedding import SegmentScorer
 from steno_models.unknown.kernels import phone_loop
+from steno_models.unknown.look import LEAST_PHONES, Known, Look, Looked
 from steno_models.unknown.phonotactics import phone_bigram
-from steno_models.unknown.stretches import Contexts, Stretch, deficit, posteriors, stretches
+from steno_models.unknown.stretches import Stretch, chosen
 from steno_models.unknown.vocabulary import CandidateVocabulary
-from steno_models.unknown.weights import DETECTION, SCREENING, Weights
+from steno_models.unknown.weights import Weights
 
-DoubleArray = NDArray[np.float64]
-LEAST_PHONES = 3
-_KNOWN = 4
-_NO_CANDIDATE = (-30.0, -15.0, -20.0, 0.0, -5.0)
-_FAR = 15.0
-_LEAST_SHARE = 0.002
+_KNOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +47,12 @@ class Unknown:
     candidates: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A stretch with all that was measured of it.
-
-    Attributes:
-        stretch: where.
-        heard: what.
-        features: as `DETECTION` names them.
-        candidates: ranked.
-    """
-
-    stretch: Stretch
-    heard: Heard
-    features: DoubleArray
-    candidates: tuple[Candidate, ...]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class UnknownWords:
     """Finds unknown words in finished segments, and proposes what they are.
 
-    The search is left alone: only stretches whose words lie behind the likeliest tokens are looked
-    at, after the segment's end, so a segment that is clear costs next to nothing.
+    The search is left alone: after the segment's end all its stretches are looked at once, and
+    only the few that count as unknown words are heard again.
 
     Attributes:
         vocabulary: of candidates.
@@ -85,10 +64,10 @@ class UnknownWords:
     weights: Weights
     scorer: SegmentScorer | None = None
     _bigram: FloatArray = field(init=False, repr=False)
-    _screen: DoubleArray = field(init=False, repr=False)
-    _least: float = field(init=False, repr=False)
+    _detection: Forest = field(init=False, repr=False)
     _candidates: Candidates = field(init=False, repr=False)
-    _known: list[tuple[Sequence[str], ByteArray]] = field(init=False, repr=False)
+    _look: Look = field(init=False, repr=False)
+    _known: list[tuple[Sequence[str], tuple[int, ...], Known]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.vocabulary.description.symbols != self.weights.symbols:
@@ -96,17 +75,14 @@ class UnknownWords:
                 f"expected weights and candidates of the same phones, found "
                 f"{len(self.weights.symbols)} and {len(self.vocabulary.description.symbols)}"
             )
-        object.__setattr__(
-            self, "_candidates", Candidates(self.vocabulary, self.weights, self.scorer)
-        )
-        object.__setattr__(self, "_known", [])
-        columns = [DETECTION.index(name) for name in SCREENING]
-        screen = np.array(self.weights.screen)
-        object.__setattr__(self, "_screen", screen[columns])
-        object.__setattr__(self, "_least", self.weights.screen_threshold - float(screen[0]))
         book = self.vocabulary
         bigram = phone_bigram(np.diff(book.way_begins), book.ways, len(self.weights.symbols))
+        candidates = Candidates(book, self.weights, self.scorer)
         object.__setattr__(self, "_bigram", bigram)
+        object.__setattr__(self, "_detection", Forest.of(self.weights.detection))
+        object.__setattr__(self, "_candidates", candidates)
+        object.__setattr__(self, "_look", Look(book, self.weights, bigram, candidates))
+        object.__setattr__(self, "_known", [])
 
     @classmethod
     def open(
@@ -144,137 +120,89 @@ class UnknownWords:
             model: with which.
             most: candidates for each.
         """
-        sure = np.array(self.weights.detection)
-        found = self.measured(log_probs, words, model, most)
-        odds = [float(one.features @ sure) for one in found]
-        taken: list[tuple[Found, float]] = []
-        for i in sorted(range(len(found)), key=lambda i: -odds[i]):
-            if odds[i] < self.weights.threshold:
-                break
-            if not any(_overlap(found[i].stretch, other.stretch) for other, _ in taken):
-                taken.append((found[i], odds[i]))
-        taken.sort(key=lambda one: one[0].stretch.start)
-        return tuple(self._told(one, log_odds, most) for one, log_odds in taken)
+        looked = self.measured(log_probs, words, model)
+        odds = self._detection(looked.features)
+        taken = chosen(looked.stretches, odds, self.weights.threshold)
+        told = []
+        for i in sorted(taken, key=lambda i: looked.stretches[i].start):
+            heard = self.heard(log_probs, words, model, looked.stretches[i])
+            candidates = self.candidates(heard, model, most)
+            told.append(self._told(looked.stretches[i], heard, float(odds[i]), candidates))
+        return tuple(told)
 
     def measured(
+        self, log_probs: FloatArray, words: Sequence[SearchWord], model: LanguageModel
+    ) -> Looked:
+        """Return the stretches of a segment and what is measured of each; see `__call__`."""
+        return self._look(_behind(log_probs), words, model, self.known(model))
+
+    def heard(
         self,
         log_probs: FloatArray,
         words: Sequence[SearchWord],
         model: LanguageModel,
-        most: int = 5,
-    ) -> list[Found]:
-        """Return what is known of each stretch that may hold an unknown word; see `__call__`."""
-        suspects = list(stretches(words, len(log_probs), self.weights.suspicion))
-        if not suspects:
-            return []
-        search = model.search
-        unknown = search.end_word if search.unknown_word is None else search.unknown_word
-        numbers = [w.word if w.word < search.known_words else unknown for w in words]
-        contexts = Contexts.of(search.lm, search.start_state, unknown, search.end_word, numbers)
-        behind = np.ascontiguousarray(log_probs - log_probs.max(axis=1, keepdims=True), np.float32)
-        known = self.known(model)
-        found = []
-        for stretch in suspects:
-            there = words[stretch.first : stretch.last]
-            known_before = (
-                *_of_words(there, stretch),
-                *contexts.compare(stretch),
-                *posteriors(there),
-                len(there),
-                stretch.end - stretch.start,
-            )
-            if self._screen @ np.array(known_before) < self._least:
-                continue
-            beside = (_spelled(model, words, stretch.first - 1),
-                      _spelled(model, words, stretch.last))  # fmt: skip
-            loop = self._loop(behind[stretch.start : stretch.end], beside)
-            if loop is None:
-                continue
-            heard, scores = loop
-            ranked = self._candidates(heard, known, most)
-            features = np.array([
-                1.0,
-                *known_before[:2],
-                *scores,
-                *known_before[2:7],
-                len(heard.phones),
-                known_before[7],
-                *_of_best(ranked),
-            ])  # fmt: skip
-            found.append(Found(stretch, heard, features, ranked.candidates))
-        return found
+        stretch: Stretch,
+    ) -> Heard:
+        """Return what is heard in a stretch on its own."""
+        sound = _behind(log_probs[stretch.start : stretch.end])
+        phones, steps, _, _ = phone_loop(sound, self._bigram, self.weights.phonotactic)
+        before = _spelled(model, words, stretch.first - 1)
+        return Heard(sound, phones, steps, before, _spelled(model, words, stretch.last))
+
+    def candidates(self, heard: Heard, model: LanguageModel, most: int) -> tuple[Candidate, ...]:
+        """Return up to `most` candidates for what was heard, the likeliest first."""
+        return self._candidates(heard, self.known(model).mask, most)
 
     def warm_up(self, model: LanguageModel) -> None:
         """Do everything once, so that the first unknown word finds it compiled and in memory."""
         sound = np.full((2 * LEAST_PHONES, len(self.weights.symbols)), -1.0, np.float32)
         sound[np.arange(len(sound)), 1 + np.arange(len(sound)) // 2] = 0.0
-        loop = self._loop(sound, (None, None))
-        if loop is not None:
-            self.candidates(loop[0], model, 1)
+        words = [SearchWord(0, 0, len(sound), 0.5, -1.0, -1.0)]
+        self._detection(self.measured(sound, words, model).features)
+        heard = self.heard(sound, words, model, Stretch(0, 1, 0, len(sound)))
+        self.candidates(heard, model, 1)
 
-    def candidates(self, heard: Heard, model: LanguageModel, most: int) -> tuple[Candidate, ...]:
-        """Return up to `most` candidates for what was heard, the likeliest first."""
-        return self._candidates(heard, self.known(model), most).candidates
-
-    def _loop(
-        self, sound: FloatArray, beside: tuple[str | None, str | None]
-    ) -> tuple[Heard, tuple[float, float]] | None:
-        """Return what the phone loop hears, and its scores; None where it is too little."""
-        weight = self.weights.phonotactic
-        phones, steps, acoustic, phonotactic = phone_loop(sound, self._bigram, weight)
-        if len(phones) < LEAST_PHONES:
-            return None
-        return Heard(sound, phones, steps, *beside), (acoustic, phonotactic / (len(phones) + 1))
-
-    def known(self, model: LanguageModel) -> ByteArray:
-        """Return (W,) 1 for the candidates that the lexicon of `model` has: they are none."""
+    def known(self, model: LanguageModel) -> Known:
+        """Return which candidates the lexicon of `model` has: they are none."""
         words = (model.plain or model).words  # which models of one lexicon share
-        mask = next((mask for other, mask in self._known if other is words), None)
-        if mask is None:
-            there = set(words)
+        numbers = (self.vocabulary.number_of(word.text) for word in model.wishes.words)
+        added = tuple(number for number in numbers if number is not None)
+        for i, (others, also, found) in enumerate(self._known):
+            if others is words and also == added:
+                self._known.insert(0, self._known.pop(i))
+                return found
+        there = set(words)
+        plain = next((k.mask for others, also, k in self._known if others is words and not also),
+                     None)  # fmt: skip
+        if plain is None:
             spelled = self.vocabulary.spellings()
-            mask = np.fromiter((word in there for word in spelled), np.uint8, len(spelled))
-            self._known[:] = [(words, mask), *self._known[: _KNOWN - 1]]
-        added = [self.vocabulary.number_of(word.text) for word in model.wishes.words]
-        if any(number is not None for number in added):
-            mask = mask.copy()
-            mask[[number for number in added if number is not None]] = 1
-        return mask
+            plain = np.fromiter((word in there for word in spelled), np.uint8, len(spelled))
+        mask = plain.copy()
+        mask[list(added)] = 1
+        found = Known.of(self.vocabulary, self.weights, mask)
+        self._known[:] = [(words, added, found), *self._known[: _KNOWN - 1]]
+        return found
 
-    def _told(self, found: Found, log_odds: float, most: int) -> Unknown:
+    def _told(
+        self, stretch: Stretch, heard: Heard, log_odds: float, candidates: tuple[Candidate, ...]
+    ) -> Unknown:
         symbols = self.weights.symbols
         return Unknown(
-            found.stretch.first,
-            found.stretch.last,
-            found.stretch.start,
-            found.stretch.end,
-            tuple(symbols[phone] for phone in found.heard.phones.tolist()),
+            stretch.first,
+            stretch.last,
+            stretch.start,
+            stretch.end,
+            tuple(symbols[phone] for phone in heard.phones.tolist()),
             log_odds,
-            found.candidates[:most],
+            candidates,
         )
 
 
-def _of_words(words: Sequence[SearchWord], stretch: Stretch) -> tuple[float, float]:
-    """Return how many nats the words lie behind, in all and a step."""
-    behind = sum(map(deficit, words))
-    return behind, behind / (stretch.end - stretch.start)
-
-
-def _of_best(ranked: Ranked) -> tuple[float, ...]:
-    """Return what is known of the best candidate, and how far it leads before a known word."""
-    lead = float(np.clip(ranked.score - ranked.rival_score, -_FAR, _FAR))
-    if not ranked.candidates:
-        return *_NO_CANDIDATE, lead
-    best = ranked.candidates[0]
-    distance, behind, frequency, context, _ = (part or 0.0 for part in best.parts)
-    share = min(max(best.probability, _LEAST_SHARE), 1.0 - _LEAST_SHARE)
-    return behind, distance, frequency, context, float(np.log(share / (1.0 - share))), lead
+def _behind(log_probs: FloatArray) -> FloatArray:
+    """Return how far each token lies behind the likeliest of its step."""
+    return np.ascontiguousarray(log_probs - log_probs.max(axis=1, keepdims=True), np.float32)
 
 
 def _spelled(model: LanguageModel, words: Sequence[SearchWord], place: int) -> str | None:
     """Return the word at a place of a hypothesis, None before its start and behind its end."""
     return model.words[words[place].word] if 0 <= place < len(words) else None
-
-
-def _overlap(one: Stretch, other: Stretch) -> bool:
-    return one.first < other.last and other.first < one.last

@@ -1,19 +1,21 @@
-"""Stretches of recognised words that may stand for an unknown one, and what speaks for it."""
+"""Stretches of recognised words that may stand for an unknown one, and which of them do."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from steno_models.lm.ngram.kernels import NgramArrays, advance
 from steno_models.search.hypothesis import SearchWord
-from steno_models.types import FloatArray, IntArray
 
+DoubleArray = NDArray[np.float64]
+MOST_EVENTS = 6
+"""Unknown words that are told of a segment: one that is bad all over is no set of them."""
+_MOST_STRETCHES = 240
 _MOST_WORDS = 4
 _MOST_STEPS = 40
 _LONGEST_GAP = 8
 _MARGIN_STEPS = 2
-_LARGEST_LOGIT = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,25 @@ class Stretch:
     end: int
 
 
-def stretches(words: Sequence[SearchWord], steps: int, suspicion: float) -> Iterator[Stretch]:
-    """Iterate over runs of up to four words that together lie behind the likeliest tokens.
+def stretches(words: Sequence[SearchWord], steps: int) -> list[Stretch]:
+    """Return runs of up to four words, no more of a segment than can be looked at in good time.
+
+    Of a long segment those remain that lie furthest behind the likeliest tokens.
 
     Args:
         words: of the hypothesis.
         steps: of the segment.
-        suspicion: how many nats behind.
     """
-    deficits = np.cumsum([0.0, *(deficit(word) for word in words)])
+    found = list(_runs(words, steps))
+    if len(found) > _MOST_STRETCHES:
+        total = np.cumsum([0.0, *map(deficit, words)])
+        behind = [total[one.last] - total[one.first] for one in found]
+        worst = np.argsort(behind, kind="stable")[-_MOST_STRETCHES:]
+        found = [found[i] for i in sorted(worst.tolist())]
+    return found
+
+
+def _runs(words: Sequence[SearchWord], steps: int) -> Iterator[Stretch]:
     for first in range(len(words)):
         for last in range(first + 1, min(len(words), first + _MOST_WORDS) + 1):
             if last - first > 1:
@@ -43,8 +55,7 @@ def stretches(words: Sequence[SearchWord], steps: int, suspicion: float) -> Iter
                     break
             if words[last - 1].end_step - words[first].start_step > _MOST_STEPS:
                 break
-            if deficits[last] - deficits[first] >= suspicion:
-                yield Stretch(first, last, *_bounds(words, first, last, steps))
+            yield Stretch(first, last, *_bounds(words, first, last, steps))
 
 
 def _bounds(words: Sequence[SearchWord], first: int, last: int, steps: int) -> tuple[int, int]:
@@ -61,54 +72,21 @@ def deficit(word: SearchWord) -> float:
     return max(0.0, -word.margin * (word.end_step - word.start_step))
 
 
-@dataclass(frozen=True, slots=True)
-class Contexts:
-    """What a language model says of each place of a hypothesis, words known and unknown.
+def chosen(found: Sequence[Stretch], odds: DoubleArray, threshold: float = 0.0) -> list[int]:
+    """Return the numbers of the stretches that count as unknown words, the likeliest first.
 
-    Attributes:
-        known: (words + 1,) ln p of each word, the end included.
-        unknown: (words + 1,) ln p of the unknown word in the place of each.
-        after: (words + 1,) the state after an unknown word in the place of each.
+    Of those that share a word only the likeliest one counts.
+
+    Args:
+        found: stretches of a segment.
+        odds: (R,) of each.
+        threshold: from which on they count.
     """
-
-    lm: NgramArrays
-    words: IntArray
-    known: FloatArray
-    unknown: FloatArray
-    after: IntArray
-
-    @classmethod
-    def of(
-        cls, lm: NgramArrays, start: int, unknown: int, end: int, words: Sequence[int]
-    ) -> "Contexts":
-        """Return what `lm` says of `words`, from the state `start` on."""
-        state, known, missing, after = start, [], [], []
-        for word in (*words, end):
-            jumped, log_prob = advance(lm, state, unknown)
-            missing.append(log_prob)
-            after.append(jumped)
-            state, log_prob = advance(lm, state, word)
-            known.append(log_prob)
-        return cls(
-            lm,
-            np.array([*words, end], np.int32),
-            np.array(known, np.float32),
-            np.array(missing, np.float32),
-            np.array(after, np.int32),
-        )
-
-    def compare(self, stretch: Stretch) -> tuple[float, float]:
-        """Return ln p of the words of a stretch, and of an unknown one, each with what follows."""
-        known = float(self.known[stretch.first : stretch.last + 1].sum())
-        _, following = advance(
-            self.lm, int(self.after[stretch.first]), int(self.words[stretch.last])
-        )
-        return known, float(self.unknown[stretch.first]) + float(following)
-
-
-def posteriors(words: Sequence[SearchWord]) -> tuple[float, float]:
-    """Return the least and the mean log odds of words' posteriors."""
-    least = 1.0 / (1.0 + np.exp(_LARGEST_LOGIT))
-    p = np.clip([word.posterior for word in words], least, 1.0 - least)
-    logits = np.log(p) - np.log1p(-p)
-    return float(logits.min()), float(logits.mean())
+    taken: list[int] = []
+    for i in np.argsort(-odds, kind="stable").tolist():
+        if odds[i] < threshold or len(taken) == MOST_EVENTS:
+            break
+        one = found[i]
+        if all(found[k].last <= one.first or one.last <= found[k].first for k in taken):
+            taken.append(i)
+    return taken

@@ -7,21 +7,19 @@ import numpy as np
 
 from steno_models.errors import DataError
 from steno_models.types import FloatArray
+from steno_models.unknown.boosting import Boosted
 
 FILE = "weights.json"
+_LEAST_SOUND = 0.1
 
 DETECTION = (
-    "bias", "word_deficit", "word_deficit_rate", "loop_deficit", "phonotactic", "word_log_prob",
-    "unknown_log_prob", "least_posterior", "mean_posterior", "words", "phones", "steps",
-    "candidate_deficit", "candidate_distance", "candidate_log_count", "candidate_context",
-    "candidate_log_odds", "lead",
+    "word_deficit", "word_deficit_rate", "edge_deficit", "largest_deficit", "word_log_prob",
+    "unknown_log_prob", "language_gain", "least_log_count", "mean_log_count", "least_posterior",
+    "mean_posterior", "edge_posterior", "words", "phones", "steps", "steps_of_phone", "phonotactic",
+    "candidate_deficit", "candidate_deficit_rate", "candidate_gain", "candidate_distance",
+    "candidate_log_count", "candidate_context", "candidate_longer",
 )  # fmt: skip
-"""What tells whether words stand for an unknown one; see `evidence`."""
-SCREENING = (
-    "word_deficit", "word_deficit_rate", "word_log_prob", "unknown_log_prob", "least_posterior",
-    "mean_posterior", "words", "steps",
-)  # fmt: skip
-"""What is known of words before anything is listened to again."""
+"""What tells whether words stand for an unknown one; see `measures`."""
 PARTS = ("distance", "forced", "frequency", "context", "embedding")
 """What tells candidates apart; see `rank`."""
 
@@ -31,42 +29,43 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     Attributes:
         symbols: the tokens of the acoustic model that they were fitted for, the blank first.
-        detection: one for each of `DETECTION`.
-        threshold: log odds from which on words count as an unknown one.
-        screen: one for each of `DETECTION`; only those of `SCREENING` are not 0.
-        screen_threshold: log odds from which on it is worth to listen for phones and candidates.
+        detection: log odds that words stand for an unknown one, by `DETECTION`.
+        threshold: log odds from which on they count as one.
         parts: one for each of `PARTS`.
         confusion: (V, V) nats that a phone costs in the place of one heard.
         insertion: nats for a phone that was not heard.
         deletion: nats for one heard that is not there.
         phonotactic: weight of the phone bigram in the loop.
-        suspicion: nats that words lie behind the likeliest tokens, from which on a stretch is
-            looked at.
     """
 
     symbols: tuple[str, ...]
-    detection: tuple[float, ...]
+    detection: Boosted
     threshold: float
     parts: tuple[float, ...]
     confusion: tuple[tuple[float, ...], ...]
     insertion: float = 3.0
     deletion: float = 3.0
     phonotactic: float = 0.3
-    suspicion: float = 2.0
-    screen: tuple[float, ...] = (0.0,) * len(DETECTION)
-    screen_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         V = len(self.symbols)
         shape = [len(self.confusion), *{len(row) for row in self.confusion}]
-        both = {len(self.detection), len(self.screen)}
-        if both != {len(DETECTION)} or len(self.parts) != len(PARTS):
+        asked = {one for tree in self.detection.trees for one in tree.feature}
+        if asked and max(asked) >= len(DETECTION):
             raise ValueError(
-                f"expected {len(DETECTION)} weights of the detection and {len(PARTS)} of parts, "
-                f"found {len(self.detection)} and {len(self.parts)}"
+                f"expected trees of {len(DETECTION)} features, found one that asks for "
+                f"feature {max(asked)}"
             )
+        if len(self.parts) != len(PARTS):
+            raise ValueError(f"expected {len(PARTS)} weights of parts, found {len(self.parts)}")
         if shape != [V, V]:
             raise ValueError(f"expected confusions of shape [{V}, {V}], found {shape}")
+
+    @property
+    def frequency(self) -> float:
+        """Phones' nats that a nat of ln p(word) is worth in a first look."""
+        distance, forced, frequency = self.parts[:3]
+        return frequency / max(distance + forced, _LEAST_SOUND)
 
     @property
     def costs(self) -> FloatArray:
