@@ -11,7 +11,9 @@ number of words that wait with it, as each of them may be the one:
 The rank counts the words that were added together with it or later. So words that come one by one
 are expected most when they are new, in the manner of a cache (Kuhn & De Mori 1990), and a long list
 at once is expected with care. The constants were chosen on synthetic speech of 149 names, and on
-read speech of a development set beside 1 to 1,000 words that nobody says there.
+read speech of a development set beside 1 to 1,000 words that nobody says there. Beside 10 to 1,000
+of them, added at once, 0.2 to 0.4 words in a hundred more are wrong; beside 200 that came one by
+one, 0.8.
 """
 
 import math
