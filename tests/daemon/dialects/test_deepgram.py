@@ -77,7 +77,7 @@ def test_interim_results_come_where_they_are_asked_for_and_repeat_their_start() 
     assert [one["is_final"] for one in (*interim, final)] == [False] * len(interim) + [True]
     assert {one["start"] for one in (*interim, final)} == {0.0}
     texts = [one["channel"]["alternatives"][0]["transcript"] for one in interim]
-    assert texts[0] == "do"
+    assert texts[0] in {"do", "do mi"}  # by where on the grid the words end
     assert texts == sorted(texts, key=len)
     durations = [one["duration"] for one in interim]
     assert durations == sorted(durations)

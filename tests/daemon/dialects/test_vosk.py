@@ -49,7 +49,7 @@ def test_the_reply_in_which_an_utterance_ends_has_its_words_and_is_no_partial() 
     [final] = [one for one in replies if "partial" not in one]
     assert (final["text"], [word["word"] for word in final["result"]]) == ("do mi", ["do", "mi"])
     assert final["result"][0].keys() == {"conf", "start", "end", "word"}
-    assert {"partial": "do"} in replies
+    assert any(one.get("partial", "").startswith("do") for one in replies)
     assert replies[-1] == {"partial": ""}
     for frame, reply in zip(talk.frames, replies, strict=True):  # as vosk itself writes it
         assert frame == json.dumps(reply, indent=2, separators=(",", " : "), sort_keys=True)
