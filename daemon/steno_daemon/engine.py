@@ -128,7 +128,7 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
                 unknown_words=decoding.unknown_words and not decoding.degraded,
             )
         )
-    return Chunk(work.features, state, work.is_last)
+    return Chunk(work.features, state, work.is_last, is_silent=work.is_silent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Work:
         channel: whose segment it is.
         origin: the segment's first sample in the stream.
         in_speech: whether speech goes on at its end; in silence an endpoint may be near.
+        is_silent: whether nobody speaks in what the recogniser did not decode yet.
         language_model: of the segment; None for the one that the session began with.
         is_rescored: whether `state` is of another one, and what was heard counts anew.
         finals: the words of the newest finals before the segment, the oldest first.
@@ -40,6 +41,7 @@ class Work:
     channel: int = 0
     origin: int = 0
     in_speech: bool = False
+    is_silent: bool = False
     language_model: "LanguageModel | str | None" = None
     is_rescored: bool = False
     finals: tuple[tuple[str, ...], ...] = ()

@@ -1,15 +1,13 @@
 """What a segmenter works on: a segment, and what it was told to do and where."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from steno_daemon.domains import Version
 from steno_daemon.endpoint import SAMPLE_RATE, SHORT_PAUSE_SAMPLES, Rules, widest_gap
 from steno_daemon.happenings import BLOCK_SAMPLES, STEP_SAMPLES, Work
 from steno_daemon.wire import EndpointReason, When
-from steno_models.features.extractor import StreamingExtractor
+from steno_models.features.extractor import StreamingExtractor, frames_of
 from steno_models.types import FloatArray
 from steno_models.vad.decision import VadOptions
 from steno_models.vad.webrtc import VadMemory, VoiceActivityDetector
@@ -82,12 +80,12 @@ class Segment:
     Attributes:
         origin: its first sample.
         fed: sample up to which features went out.
+        given: how many features went out.
         extractor: makes the features.
         version: of its language model; None for the one that the session began with.
         number: None as long as nobody heard of it: it continues another, and may stay silent.
         update: the newest one.
         first_frames: how many complete its first chunk.
-        features: that went out with no work yet, each (T, F).
         stable_words: how many words were called stable so far.
         ending: why it ends, once that is decided.
         is_rescored: whether its next work lets the language model score again what was heard.
@@ -101,7 +99,7 @@ class Segment:
     state: "State | None" = None
     update: "Update | None" = None
     first_frames: int = 0
-    features: list[FloatArray] = field(default_factory=list)
+    given: int = 0
     stable_words: int = 0
     ending: EndpointReason | None = None
     is_rescored: bool = False
@@ -116,24 +114,33 @@ class Segment:
         """Whether its next work goes out whatever there is of it."""
         return self.ending is not None or self.is_rescored
 
-    @property
-    def is_enough(self) -> bool:
-        """Whether the recogniser can say anything new with the features that wait."""
+    def is_enough(self, position: int) -> bool:
+        """Whether the recogniser can say anything new once it hears up to `position`."""
         missing = self.update.missing_frames if self.update else self.first_frames
-        return sum(map(len, self.features)) >= missing
+        return frames_of(position - self.origin) - self.given >= missing
 
-    def work(self, position: int, *, in_speech: bool, said: Said) -> Work:
-        """Return the features since the last work, those up to `position`, as work."""
-        features = np.concatenate(self.features)
-        self.features.clear()
+    def work(self, samples: FloatArray, *, silence: int, in_speech: bool, said: Said) -> Work:
+        """Return as work the features that `samples`, those since the last work, complete.
+
+        Args:
+            samples: (N,).
+            silence: how many samples it has been silent for.
+            in_speech: whether speech goes on.
+            said: in earlier segments.
+        """
+        features = self.extractor.accept(samples)
+        self.fed += len(samples)
+        self.given += len(features)
         is_rescored, self.is_rescored = self.is_rescored, False
+        decoded = self.origin + (self.update.steps if self.update else 0) * STEP_SAMPLES
         return Work(
             features,
             self.state,
             is_last=self.ending is not None,
-            position=position,
+            position=self.fed,
             origin=self.origin,
             in_speech=in_speech,
+            is_silent=silence >= self.fed - decoded,
             language_model=self.language_model,
             is_rescored=is_rescored,
             finals=said,

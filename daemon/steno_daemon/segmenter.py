@@ -170,10 +170,14 @@ class Segmenter:
         while True:
             segment = self._segment
             if segment is not None and (segment.is_due or self._cursor >= self._next_look):
-                self._hear(segment)
-                if segment.is_due or segment.is_enough:
+                if segment.is_due or segment.is_enough(self._cursor):
                     self._waiting = True
-                    return segment.work(self._cursor, in_speech=self._in_speech, said=self._said)
+                    return segment.work(
+                        self._tape.read(segment.fed, self._cursor),
+                        silence=self._silence_samples(),
+                        in_speech=self._in_speech,
+                        said=self._said,
+                    )
                 self._decide(segment)
             elif not self._move():
                 return None
@@ -213,13 +217,6 @@ class Segmenter:
         if missing > 0:  # a client came back with less audio than it had sent
             self._tape.append(np.zeros(missing, np.float32))
         self._commands.append(Command(self._tape.end, end=reason))
-
-    def _hear(self, segment: Segment) -> None:
-        """Compute the features up to the cursor."""
-        segment.features.append(
-            segment.extractor.accept(self._tape.read(segment.fed, self._cursor))
-        )
-        segment.fed = self._cursor
 
     def _decide(self, segment: Segment) -> None:
         """Let the rules look at what is known here; they look again a little later."""

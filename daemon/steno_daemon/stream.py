@@ -396,5 +396,5 @@ class Stream:
         self._wake_room()
 
     def _wake_room(self) -> None:
-        if self._has_room():
+        if not self._room.is_set() and self._has_room():
             self._room.set()

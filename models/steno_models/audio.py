@@ -120,7 +120,7 @@ def decode_pcm(data: bytes, audio_format: AudioFormat) -> FloatArray:
 def _decode(data: bytes, encoding: Encoding) -> FloatArray:
     match encoding:
         case Encoding.S16LE:
-            return np.multiply(np.frombuffer(data, "<i2"), np.float32(1 / 32768))
+            return np.asarray(np.frombuffer(data, "<i2") * np.float32(1 / 32768), np.float32)
         case Encoding.F32LE:
             return _in_range(np.frombuffer(data, "<f4"))
         case Encoding.U8:

@@ -104,7 +104,7 @@ class LexiconRecogniser:
         wait in the state, unless the segment ends.
         """
         states = [self._with_frames(item) for item in work]
-        while ready := [i for i, item in enumerate(work) if self._ready(states[i], item.is_last)]:
+        while ready := [i for i, item in enumerate(work) if self._ready(states[i], item)]:
             first = self._context(states[ready[0]].options)
             batch = [i for i in ready if self._context(states[i].options) == first]
             decoded = self._decode([states[i] for i in batch], first)
@@ -187,16 +187,17 @@ class LexiconRecogniser:
         """Return how many frames complete the encoder's next chunk."""
         return self._ear.frames_of_chunk(state.encoder)
 
-    def _ready(self, state: State, is_last: bool) -> bool:  # noqa: FBT001
+    def _ready(self, state: State, work: Work) -> bool:
         """Return whether a chunk can be decoded: a whole one, or the last."""
-        if len(state.frames) >= self._frames_of_chunk(state):
-            return True
-        return is_last and len(state.frames) > 0 and not self._is_over(state)
+        if work.is_last and self._is_over(state, work):
+            return False
+        missing = self._frames_of_chunk(state) - len(state.frames)
+        return missing <= 0 or (work.is_last and len(state.frames) > 0)
 
-    def _is_over(self, state: State) -> bool:
-        """Return whether only the added silence is left, and no spike can come late any more."""
-        silent = self._ear.told_steps(state.trailing_blank_steps) * STEP_FRAMES
-        return silent >= TAIL_FRAMES >= len(state.frames)
+    def _is_over(self, state: State, work: Work) -> bool:
+        """Return whether only silence is left, and enough of it heard that no spike comes late."""
+        heard = self._ear.told_steps(state.trailing_blank_steps) * STEP_FRAMES
+        return heard >= TAIL_FRAMES and (work.is_silent or len(state.frames) <= TAIL_FRAMES)
 
     def _decode(self, states: list[State], context: Context) -> list[State]:
         """Return `states` after one chunk of each, through the encoder as one batch."""

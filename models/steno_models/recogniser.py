@@ -199,12 +199,15 @@ class Work:
         state: of its segment.
         is_last: whether they end the segment.
         asked_s: since when somebody waits, by the monotonic clock; None where nobody does.
+        is_silent: whether it is known by other means that nobody speaks in what was not decoded
+            yet; it need not be then, if nothing was heard before it either.
     """
 
     features: FloatArray
     state: State
     is_last: bool = False
     asked_s: float | None = None
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def test_words_that_are_added_as_they_are_said_are_heard_one_after_the_other() -
     extend, recogniser = Extender.of(loaded), loaded.first_pass
     assert extend is not None
     assert isinstance(recogniser, LexiconRecogniser)
-    general, added, heard = recogniser.language_models["general"], list[AddedWord](), []
+    general, added = recogniser.language_models["general"], list[AddedWord]()
+    heard: list[str] = []
     words = chosen(5, 2)
     for number, word in enumerate(words):
         new = word.by(Way.GIVEN, None)

@@ -1,10 +1,11 @@
-"""Kaldi's incremental extractors behind one door: samples in, finished frames out.
+"""What extracts features, behind one door: samples in, finished frames out.
 
 The whole and the incremental form of every feature run through here, so both give the same
 numbers for any chunking. Framing is the same for all features: 25 ms Povey windows every 10 ms
 (100 frames a second) at 16 kHz, no dither, `snip_edges` (no frame reaches past the last sample).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -17,8 +18,13 @@ SAMPLE_RATE = 16_000
 FRAME_SHIFT_SAMPLES = 160
 FRAME_LENGTH_SAMPLES = 400
 
-# `accept_waveform` wants a list of Python floats: 32 bytes a sample, so never a whole hour at once.
+# Kaldi wants a list of Python floats, 32 bytes a sample, so it never has a whole hour at once.
 _BLOCK_SAMPLES = 1 << 16
+
+
+def frames_of(samples: int) -> int:
+    """Return how many frames so many samples complete."""
+    return max(0, 1 + (samples - FRAME_LENGTH_SAMPLES) // FRAME_SHIFT_SAMPLES)
 
 
 class KaldiExtractor(Protocol):
@@ -48,12 +54,8 @@ def frame_options() -> knf.FrameExtractionOptions:
     return options
 
 
-class StreamingExtractor:
+class StreamingExtractor(ABC):
     """The incremental form of a feature: samples in, the frames that they complete out."""
-
-    def __init__(self, extractor: KaldiExtractor) -> None:
-        self._extractor = extractor
-        self._taken_frames = 0
 
     def accept(self, samples: FloatArray) -> FloatArray:
         """Return the new frames, (T, F) float32, after `samples`, (N,) float32 in [-1, 1]."""
@@ -62,6 +64,18 @@ class StreamingExtractor:
             for start in range(0, max(len(samples), 1), _BLOCK_SAMPLES)
         ]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+    @abstractmethod
+    def _accept_block(self, samples: FloatArray) -> FloatArray:
+        """Return the new frames after samples that are not too many."""
+
+
+class StreamingKaldiExtractor(StreamingExtractor):
+    """One of Kaldi's."""
+
+    def __init__(self, extractor: KaldiExtractor) -> None:
+        self._extractor = extractor
+        self._taken_frames = 0
 
     def _accept_block(self, samples: FloatArray) -> FloatArray:
         # Kaldi's scale is that of 16-bit integers; it only shifts the log energies.

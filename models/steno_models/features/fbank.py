@@ -1,18 +1,20 @@
 """Log-mel filter bank energies as Kaldi computes them, whole and incrementally.
 
 80 triangular bins on the mel scale from 20 Hz to 7.6 kHz, natural logarithm of their energy;
-`extractor.py` has the framing.
+`extractor.py` has the framing, `spectra.py` the arithmetic. It is our own because every session
+pays for it all the time: Kaldi's incremental form takes lists of Python's numbers.
 """
 
-import kaldi_native_fbank as knf
+import numpy as np
 
 from steno_models.features.extractor import (
     FRAME_LENGTH_SAMPLES,
     FRAME_SHIFT_SAMPLES,
     SAMPLE_RATE,
     StreamingExtractor,
-    frame_options,
+    frames_of,
 )
+from steno_models.features.spectra import NUM_BINS, log_mel, power_spectra
 from steno_models.types import FloatArray
 
 __all__ = [
@@ -22,33 +24,22 @@ __all__ = [
     "SAMPLE_RATE",
     "StreamingFbank",
     "fbank",
-    "mel_options",
 ]
-
-NUM_BINS = 80
-
-
-def mel_options() -> knf.MelBanksOptions:
-    """Return the filter bank: its bins and the band that they share."""
-    options = knf.MelBanksOptions()
-    options.num_bins = NUM_BINS
-    options.low_freq = 20.0
-    options.high_freq = -400.0  # counted from 8 kHz
-    return options
-
-
-def _options() -> knf.FbankOptions:
-    options = knf.FbankOptions()
-    options.frame_opts = frame_options()
-    options.mel_opts = mel_options()
-    return options
 
 
 class StreamingFbank(StreamingExtractor):
     """The incremental form: samples in, frames of (80,) float32 log-mel energies out."""
 
     def __init__(self) -> None:
-        super().__init__(knf.OnlineFbank(_options()))
+        self._rest = np.zeros(0, np.float32)
+
+    def _accept_block(self, samples: FloatArray) -> FloatArray:
+        known = np.concatenate([self._rest, samples])
+        frames = frames_of(len(known))
+        self._rest = known[frames * FRAME_SHIFT_SAMPLES :].copy()
+        if not frames:
+            return np.zeros((0, NUM_BINS), np.float32)
+        return log_mel(power_spectra(known))
 
 
 def fbank(samples: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ covariance want. 13 cepstra with C0 instead of the frame's energy, from 23 bins 
 
 import kaldi_native_fbank as knf
 
-from steno_models.features.extractor import StreamingExtractor, frame_options
+from steno_models.features.extractor import StreamingKaldiExtractor, frame_options
 from steno_models.types import FloatArray
 
 NUM_CEPSTRA = 13
@@ -25,7 +25,7 @@ def _options() -> knf.MfccOptions:
     return options
 
 
-class StreamingMfcc(StreamingExtractor):
+class StreamingMfcc(StreamingKaldiExtractor):
     """The incremental form: samples in, frames of (13,) float32 cepstra out."""
 
     def __init__(self) -> None:

@@ -9,19 +9,15 @@ Hinton 2013. Rooms: Polack 1988 (a tail is noise that dies away exponentially). 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-import kaldi_native_fbank as knf
 import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.audio import SAMPLE_RATE, resample
 from steno_models.features.extractor import (
     FRAME_LENGTH_SAMPLES,
-    FRAME_SHIFT_SAMPLES,
-    frame_options,
 )
-from steno_models.features.fbank import mel_options
+from steno_models.features.spectra import NUM_BINS, mel_weights, power_spectra
 from steno_models.types import FloatArray
 
 _FFT_SAMPLES = 512
@@ -153,32 +149,7 @@ def vtlp(samples: FloatArray, factor: float) -> FloatArray:
     1.0 gives `fbank`, and 0.9 to 1.1 are speakers one meets.
     """
     if len(samples) < FRAME_LENGTH_SAMPLES:
-        return np.zeros((0, mel_options().num_bins), np.float32)
-    power = _power_spectra(samples)
-    energies = power @ _warped_mel_weights(factor)
+        return np.zeros((0, NUM_BINS), np.float32)
+    power = power_spectra(samples)
+    energies = power @ mel_weights(factor)
     return np.asarray(np.log(np.maximum(energies, np.finfo(np.float32).eps)), np.float32)
-
-
-def _power_spectra(samples: FloatArray) -> FloatArray:
-    """Return (T, 257) float32 power spectra with the framing of `features/extractor.py`."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, FRAME_LENGTH_SAMPLES)
-    frames = windows[::FRAME_SHIFT_SAMPLES] * np.float32(32768)
-    frames -= frames.mean(axis=1, keepdims=True)
-    emphasised = frames.copy()
-    emphasised[:, 1:] -= np.float32(0.97) * frames[:, :-1]
-    emphasised[:, 0] -= np.float32(0.97) * frames[:, 0]
-    spectra = np.fft.rfft(emphasised * _povey_window(), _FFT_SAMPLES)
-    return np.asarray(spectra.real**2 + spectra.imag**2, np.float32)
-
-
-@lru_cache(maxsize=1)
-def _povey_window() -> FloatArray:
-    phase = 2 * np.pi * np.arange(FRAME_LENGTH_SAMPLES) / (FRAME_LENGTH_SAMPLES - 1)
-    return np.asarray((0.5 - 0.5 * np.cos(phase)) ** 0.85, np.float32)
-
-
-@lru_cache(maxsize=256)
-def _warped_mel_weights(factor: float) -> FloatArray:
-    """Return the triangles, (257, F), of a filter bank warped by `factor`."""
-    banks = knf.MelBanks(mel_options(), frame_options(), factor)
-    return np.ascontiguousarray(np.asarray(banks.get_matrix(), np.float32).T)
