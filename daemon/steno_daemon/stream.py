@@ -97,7 +97,7 @@ class Stream:
     Attributes:
         session: the protocol and the audio.
         log: for lines about this session; never with what was said.
-        follows: whether `events` also returns when more was heard and nothing happened.
+        follows: says whether `events` also returns when more was heard and nothing happened.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Stream:
         self.session.call_when_ready(self._go_on)
         self.log = SessionLog(logger, {"session": identity.name})
         self._house = house
-        self.follows = False
+        self.follows: Callable[[], bool] = bool  # no
         self._seat: Seat | None = None
         self._clock = asyncio.get_running_loop().time
         self._began_s = 0.0
@@ -195,7 +195,7 @@ class Stream:
         while not self.session.waiting_events:
             await self._news.wait()
             self._news.clear()
-            if self.follows:
+            if self.follows():
                 break
         events = self.session.events_to_send()
         self._keep(events)
@@ -391,7 +391,7 @@ class Stream:
         """Wake who waits for events or for room; a closed session needs its seat no more."""
         if self.session.state is State.CLOSED:
             self._stand_up()
-        if self.session.waiting_events or self.follows:
+        if self.session.waiting_events or self.follows():
             self._news.set()
         self._wake_room()
 

@@ -95,6 +95,14 @@ class DeepgramDialect(Dialect):
         """How many answers wait."""
         return len(self._waiting)
 
+    @property
+    def follows(self) -> bool:
+        """Whether answers wait, or the gap after an utterance has begun that it shall tell of."""
+        tells = self._wishes.utterance_end_s is not None
+        return super().follows or (
+            tells and any(one.last_word_s is not None and not one.speaks for one in self._channels)
+        )
+
     def begin(self, session: Session) -> None:
         """Begin to listen, if it is known what the bytes are."""
         if self._head is None:

@@ -19,17 +19,22 @@ class Dialect(Protocol):
 
     Attributes:
         is_resumable: whether its clients know how to come back to a session.
-        follows: whether it has something to say as audio is heard, and not of events alone; then
-            `replies` is asked often.
     """
 
     is_resumable: ClassVar[bool] = False
-    follows: ClassVar[bool] = True
 
     @property
     def owed(self) -> int:
         """How many frames it will still send for those that came: beyond some, none is read."""
         return 0
+
+    @property
+    def follows(self) -> bool:
+        """Whether it may have something to say now as audio is heard, and not of events alone.
+
+        Then `replies` is asked often.
+        """
+        return self.owed > 0
 
     def begin(self, session: Session) -> None:
         """Do what the request alone asks for, before the first frame; nothing, unless said."""

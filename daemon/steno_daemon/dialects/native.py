@@ -25,7 +25,6 @@ class NativeDialect(Dialect):
     """The native messages."""
 
     is_resumable = True
-    follows = False
 
     def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
         """Return audio in pieces that take no time to speak of, and a message whole."""

@@ -50,8 +50,6 @@ class SherpaDialect(Dialect):
         language_model: by name.
     """
 
-    follows = False
-
     def __init__(self, language_model: str) -> None:
         self._start = Start(
             encoding=Encoding.PCM_F32LE,

@@ -70,7 +70,7 @@ class WebSocketConnection:
         await self._socket.prepare(request)
         is_resumable = self._dialect.is_resumable
         self._stream = stream = self._streams.open(grant, self, is_resumable=is_resumable)
-        stream.follows = self._dialect.follows
+        stream.follows = self._follows
         self._reader = asyncio.create_task(self._listen(stream, grant))
         try:
             await asyncio.wait([self._reader])
@@ -156,6 +156,9 @@ class WebSocketConnection:
             self._rate.take()
         if self._dialect.follows:
             stream.advance()
+
+    def _follows(self) -> bool:
+        return self._dialect.follows
 
     async def _room(self, stream: Stream) -> None:
         """Wait until the stream takes more audio, and the client has taken what it is owed."""
