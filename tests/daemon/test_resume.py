@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed
 
 from steno_daemon import wire
 from steno_daemon.auth import hash_token
-from steno_daemon.config import Config, SecurityConfig, ServerConfig, TokenConfig
+from steno_daemon.config import Config, LimitsConfig, SecurityConfig, ServerConfig, TokenConfig
 from steno_daemon.journal import Journal
+from steno_daemon.stream import EVENTS_MAX
 from steno_daemon.wire import CloseReason, ErrorCode
 
 START = wire.Start()
@@ -252,3 +253,17 @@ def test_a_last_line_that_was_cut_off_is_as_if_it_had_not_been_sent(tmp_path: Pa
     assert kept[1].events == (first,)
     assert kept[1].checkpoints == (Checkpoint(),)
     assert journal.read("../0123456789abcd") is None
+
+
+async def test_a_client_that_asks_much_and_vanishes_leaves_no_session_behind() -> None:
+    limits = LimitsConfig(messages_per_s=100_000)
+    config = Config(server=ServerConfig(resume_s=0.05), limits=limits)
+    async with serving(FakeRecogniser(), config=config) as served:
+        async with talking(served.url) as talk:
+            await talk.say(START)
+            await talk.hear(wire.Ready)
+            talk.connection.transport.pause_reading()
+            for number in range(10 * EVENTS_MAX):
+                await talk.connection.send(wire.encode(wire.Ping(id=number)))
+            talk.connection.transport.abort()
+        await nobody_connected(served)

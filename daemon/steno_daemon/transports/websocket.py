@@ -6,7 +6,6 @@ client's return, or to be given up and leave nothing behind.
 """
 
 import asyncio
-import contextlib
 
 from aiohttp import ClientConnectionError, WSCloseCode, WSMsgType, web
 
@@ -62,6 +61,7 @@ class WebSocketConnection:
         self._written = asyncio.Event()
         self._is_handed_over = False
         self._gone = False
+        self._is_deaf = False
         self._over = False
 
     async def converse(self, request: web.Request, grant: Grant) -> web.WebSocketResponse:
@@ -193,28 +193,30 @@ class WebSocketConnection:
         """Send what the session says; after its last word, nothing more is read either.
 
         The connection is closed by `converse` then, once nobody reads from it: aiohttp would else
-        hang up before the client has heard everything, and what is on its way would be lost.
+        hang up before the client has heard everything, and what is on its way would be lost. Where
+        the client hears nothing any more, what it said before is still taken, and answered to none.
         """
-        with contextlib.suppress(ClientConnectionError):
-            while True:
-                events = await stream.events()
-                told_s = stream.session.told_s  # now: it grows while frames are sent
-                for event in events:
-                    for frame in self._dialect.encode(event):
-                        await self._send(frame)
-                    if isinstance(event, Error) and event.fatal:
-                        self._fault = event
-                    if isinstance(event, Closed):
-                        self._goodbye = event.reason
-                        if self._reader is not None:
-                            self._reader.cancel()
-                        return
-                for frame in self._dialect.replies(told_s):
+        while True:
+            events = await stream.events()
+            told_s = stream.session.told_s  # now: it grows while frames are sent
+            for event in events:
+                for frame in self._dialect.encode(event):
                     await self._send(frame)
-                self._written.set()
+                if isinstance(event, Error) and event.fatal:
+                    self._fault = event
+                if isinstance(event, Closed):
+                    self._goodbye = event.reason
+                    if self._reader is not None:
+                        self._reader.cancel()
+                    return
+            for frame in self._dialect.replies(told_s):
+                await self._send(frame)
+            self._written.set()
 
     async def _send(self, frame: Frame) -> None:
         """Send one frame to a client that takes it in time."""
+        if self._is_deaf:
+            return
         try:
             async with asyncio.timeout(self._deadlines.send_s):
                 if isinstance(frame, str):
@@ -223,6 +225,8 @@ class WebSocketConnection:
                     await self._socket.send_bytes(frame)
         except TimeoutError:
             self.abort()
+        except ClientConnectionError:
+            self._is_deaf = True
 
     async def _close(self) -> None:
         """Close the connection, in words if the client still listens, and hear it say so too."""

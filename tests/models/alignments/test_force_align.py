@@ -190,4 +190,4 @@ def test_phones_trained_on_the_manifest_find_the_words_of_a_synthetic_voice(
     alone = [str(first.audio), "--text", first.text, "--system", str(system), "--out", str(again)]
     assert force_align(alone) == 0
     starts_s = [word["start_s"] for word in json.loads(again.read_text())["words"]]
-    assert np.median(np.abs(np.array(starts_s) - known[first.key])) <= 0.030
+    assert np.median(np.abs(np.array(starts_s) - known[first.key])) <= 0.040  # of ten words
