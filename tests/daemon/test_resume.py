@@ -267,3 +267,4 @@ async def test_a_client_that_asks_much_and_vanishes_leaves_no_session_behind() -
                 await talk.connection.send(wire.encode(wire.Ping(id=number)))
             talk.connection.transport.abort()
         await nobody_connected(served)
+        assert not served.daemon.streams.connected
