@@ -222,6 +222,7 @@ async def test_more_audio_than_may_wait_ends_the_session_with_an_error() -> None
         while b"limit_exceeded" not in b"".join(one.payload for one in link.posts):
             link.news.clear()
             await asyncio.wait_for(link.news.wait(), PATIENCE_S)
+    assert sum(b"limit_exceeded" in one.payload for one in link.posts) >= 1
 
 
 async def test_sessions_over_the_limit_of_the_broker_are_refused_in_words_of_hermes() -> None:

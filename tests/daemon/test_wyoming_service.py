@@ -184,6 +184,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(tmp_path
             await client.write_event(AudioChunk(16_000, 2, 1, pcm(speak("do"))).event())
             await served.sessions_are(1)
         await served.nobody_is_left()
+        assert len(served.daemon.streams) == 0
 
 
 async def test_a_client_that_is_gone_leaves_none_of_the_transcriptions_that_it_still_asked_for(
@@ -196,6 +197,7 @@ async def test_a_client_that_is_gone_leaves_none_of_the_transcriptions_that_it_s
             await writer.drain()
             writer.transport.abort()
         await served.nobody_is_left()
+        assert len(served.daemon.streams) == 0
 
 
 @pytest.mark.parametrize("opening", [b"", b'{"type":"audio-chunk","payload_length":640}\n'])

@@ -172,6 +172,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind_and_waits_for_nothin
             await socket.send(AUDIO)
             socket.transport.abort()
         await served.nobody_is_left()
+        assert len(served.daemon.streams) == 0
 
 
 FEW = msgspec.structs.replace(everything(), limits=LimitsConfig(messages_per_s=1))
