@@ -9,9 +9,9 @@ every dialect (over MQTT where a broker is installed).
 
 Whoever vanishes keeps a seat for `resume_s`: leave it long, and the healthy client is turned away
 most of the time. The program exits with 1 if the daemon died, blamed itself for what a client did,
-lost or changed a word of the healthy client, grew beyond its bound, or kept open what hostile
-clients had opened. Each fault is named with the number of its mutant: `--only NUMBER` plays that
-one alone.
+lost or changed a word of the healthy client, grew beyond its bound, kept open what hostile clients
+had opened, or heard nobody in the dialect any more. Each fault is named with the number of its
+mutant: `--only NUMBER` plays that one alone.
 """
 
 import argparse
@@ -28,7 +28,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from tests.daemon import hostile
+from tests.daemon.dialect_talk import talked
 from tests.daemon.dialects import mutants as dialect_mutants
+from tests.daemon.dialects.speakers import BrokenError, FullError
+from tests.daemon.fakes import speak
 from tests.daemon.mutant import Mutant
 from tests.daemon.mutants import kind_of, mutant
 from tests.daemon.mutation_mqtt import BrokerCampaign
@@ -40,6 +43,10 @@ CLIP = "tests/data/librivox/sense_and_sensibility_01_austen_64kb-0870.flac"
 MEGABYTE = 1024 * 1024
 SAMPLE_EVERY_S = 0.25
 SETTLE_S = 90.0
+SEATS_EACH = 3
+"""For each hostile connection that there is at a time: some keep theirs for a while."""
+FULL_S = 0.5
+AFTER_S = 60.0
 
 
 @dataclass(slots=True)
@@ -157,7 +164,8 @@ async def campaign(options: argparse.Namespace) -> list[str]:
     async with AsyncExitStack() as stack:
         place = Place(options.url)
         if options.start:
-            place = await stack.enter_async_context(every_dialect())
+            seats = SEATS_EACH * options.concurrency
+            place = await stack.enter_async_context(every_dialect(seats=seats))
         dialects = place.dialects if options.dialect == "all" else [options.dialect]
         wrong = []
         for dialect in dialects:
@@ -185,9 +193,26 @@ async def _against(dialect: str, place: Place, options: argparse.Namespace) -> l
     took_s = time.monotonic() - began_s
     if memory.process.is_alive():
         await witness.once()
+        if place.program is not None:
+            attack.faults += await _afterwards(dialect, place)
         await memory.settle()
     _say(_report(attack, witness, memory, took_s))
     return [*attack.faults, *witness.wrong, *_complaints(witness, memory, options.bound_mb)]
+
+
+async def _afterwards(dialect: str, place: Place) -> list[str]:
+    """Speak the dialect that was attacked, as it should be; return what is wrong."""
+    found: list[str] | str = "nothing"
+    try:
+        async with asyncio.timeout(AFTER_S):
+            while found == "nothing":
+                try:
+                    found = await talked(dialect, place, speak("do mi"))
+                except FullError:
+                    await asyncio.sleep(FULL_S)
+    except (TimeoutError, BrokenError, OSError) as error:
+        found = f"{type(error).__name__}: {error}"
+    return [] if found == ["do", "mi"] else [f"expected to be heard in {dialect}, found {found}"]
 
 
 async def _attack(
@@ -273,7 +298,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000, help="mutations to send (20000)")
     parser.add_argument("--seed", type=int, default=1, help="for others, change this (1)")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="play one mutant alone")
-    parser.add_argument("--concurrency", type=int, default=8, help="connections at a time (8)")
+    parser.add_argument("--concurrency", type=int, default=24, help="connections at a time (24)")
     parser.add_argument("--bound-mb", type=float, default=256, help="most it may grow by (256)")
     parser.add_argument("--sound", type=Path, default=Path(CLIP), help="what the healthy one says")
     parser.add_argument("--token", help="of the healthy client, if the daemon asks for one")

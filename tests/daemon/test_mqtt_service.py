@@ -71,6 +71,29 @@ async def test_a_post_that_could_not_be_sent_goes_first_unless_it_has_passed() -
     await asyncio.wait_for(posting.all_sent(), PATIENCE_S)
 
 
+@pytest.mark.parametrize(
+    "topic", ["", "a+b", "#", "a\0b", "a\ud800", "/" * 200, "x" * 65_536, "é" * 32_768]
+)
+async def test_a_post_that_no_broker_takes_is_given_up_at_once(topic: str) -> None:
+    dropped: list[Post] = []
+    posting = Posting(dropped.append)
+    posting.put(post(topic))
+    posting.put(post("x" * 65_535))
+    assert [one.topic for one in dropped] == [topic]
+    assert len(posting) == 1
+
+
+async def test_a_post_under_which_connections_break_is_given_up_some_time() -> None:
+    dropped: list[Post] = []
+    posting = Posting(dropped.append)
+    for name in "ab":
+        posting.put(post(name))
+    while (taken := await posting.take()).topic == "a":
+        posting.put_back(taken)
+    assert taken.topic == "b"
+    assert [one.topic for one in dropped] == ["a"]
+
+
 # A link that does what a test wants.
 
 

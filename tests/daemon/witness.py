@@ -13,7 +13,8 @@ from steno_daemon import wire
 from steno_daemon.wire import CloseReason, ErrorCode
 
 PIECE_BYTES = 6_400
-PAUSE_S = 0.1
+PAUSE_S = 0.25
+"""Between two sessions: it is there to be heard, not to keep the daemon from being attacked."""
 
 
 class BrokenOffError(Exception):
@@ -51,6 +52,7 @@ class Witness:
         """Speak in one session after the other, until cancelled."""
         while True:
             await self.once()
+            await asyncio.sleep(PAUSE_S)
 
     async def once(self) -> None:
         """Speak in one session, and compare."""
@@ -61,7 +63,6 @@ class Witness:
             return
         if texts is None:
             self.refused += 1
-            await asyncio.sleep(PAUSE_S)
         elif texts == self.texts:
             self.passes += 1
         else:

@@ -21,6 +21,7 @@ from steno_daemon.complaints import describe, shorten
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.conversation import Key, Message, Open, Order, Tell
 from steno_daemon.dialects.hermes_session import HermesSession, Listening, error_post
+from steno_daemon.dialects.topics import is_level
 from steno_daemon.errors import UnknownModelError, WireError
 from steno_daemon.wire import ErrorCode
 
@@ -147,6 +148,8 @@ class Hermes:
     def _start(self, said: _Start) -> Iterator[Order]:
         if not self._serves(said.site_id):
             return
+        _check_level("siteId", said.site_id)
+        _check_level("sessionId", said.session_id or "")
         listening = Listening(
             site_id=said.site_id,
             session_id=said.session_id,
@@ -190,6 +193,21 @@ class Hermes:
 
 def _key(site: str, session: str | None) -> Key:
     return ("hermes", site, session or "")
+
+
+def _check_level(what: str, name: str) -> None:
+    """Check that topics can be made of a name.
+
+    Raises:
+        WireError: they cannot.
+    """
+    if not is_level(name):
+        raise WireError(
+            ErrorCode.INVALID_MESSAGE,
+            f"{what} is not understood",
+            expected="a name that can be a level of a topic: without /, +, # and what none prints",
+            found=shorten(repr(name)),
+        )
 
 
 def _read(payload: bytes, kind: type[Said]) -> Said:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from socket import gethostname
 
+from steno_daemon.complaints import shorten
 from steno_daemon.config import MqttConfig
 from steno_daemon.dialects.broker import member_post, status_post
 from steno_daemon.dialects.conversation import Key, Message, Open, Order, Post, Switchboard, Tell
@@ -224,13 +225,14 @@ class MqttService:
         self._hall.metrics.broker(is_connected=is_connected)
 
     def _lose(self, post: Post) -> None:
-        """Take note of a post that waited for too long."""
+        """Take note of a post that waited for too long, or that the broker does not take."""
         self._hall.metrics.unposted()
         self._lost += 1
         if self._lost.bit_count() == 1:
             logger.warning(
-                "mqtt: %d posts were given up: the broker is too slow; now %s",
-                *(self._lost, post.topic),
+                "mqtt: %d posts were given up: the broker is too slow, or takes none like them; "
+                "now %s",
+                *(self._lost, shorten(post.topic)),
             )
 
     # The sessions.

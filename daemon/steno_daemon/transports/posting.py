@@ -5,15 +5,19 @@ from collections import deque
 from collections.abc import Callable
 
 from steno_daemon.dialects.conversation import Post
+from steno_daemon.dialects.topics import is_topic
 
 POSTS_MAX = 10_000
 BYTES_MAX = 32 * 1024 * 1024
+TRIES_MAX = 5
+"""How often a post may be in the way when a connection breaks: some break because of it."""
 
 
 class Posting:
     """Posts in order. Of passing ones only the newest of a topic waits, behind nothing newer.
 
-    Where there are too many, passing ones go first, then the oldest.
+    Where there are too many, passing ones go first, then the oldest. What no broker would take is
+    given up at once, and after some tries what could never be sent.
 
     Args:
         dropped: hears of each post that is given up; not of passing ones that are replaced.
@@ -36,12 +40,17 @@ class Posting:
         self._news = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._returned: Post | None = None
+        self._returns = 0
 
     def __len__(self) -> int:
         return len(self._posts)
 
     def put(self, post: Post) -> None:
         """Let a post wait for its turn."""
+        if not is_topic(post.topic):
+            self._dropped(post)
+            return
         self._forget(lambda old: old.is_passing and old.topic == post.topic, tell=False)
         self._posts.append(post)
         self._bytes += len(post.payload)
@@ -53,9 +62,15 @@ class Posting:
 
     def put_back(self, post: Post) -> None:
         """Let a post go first that could not be sent; a passing one has passed."""
-        if not post.is_passing:
+        self._returns = self._returns + 1 if post is self._returned else 1
+        self._returned = post
+        if post.is_passing:
+            pass
+        elif self._returns < TRIES_MAX:
             self._posts.appendleft(post)
             self._bytes += len(post.payload)
+        else:
+            self._dropped(post)
         self._wake()
 
     def forget_passing(self) -> None:

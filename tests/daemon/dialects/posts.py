@@ -9,9 +9,11 @@ from tests.daemon.mutants_websocket import MESSAGES as NATIVE
 
 from steno_daemon.dialects.pcm import Form, wav_file
 
-TOPIC_BYTES_MAX = 60_000
+TOPIC_BYTES_MAX = 65_535
 SIZES = (16 * 1024, 1024 * 1024, 4 * 1024 * 1024 - 1, 4 * 1024 * 1024 + 1)
 WHOSE: dict[str, nasty.Json] = {"siteId": "hall", "sessionId": "mutant"}
+NO_LEVELS = ("a+b", "#", "a/b", "/" * 200, "a\0b", "\x1b[2J", "\ufffe", "\ud800")
+"""Names that can be no level of a topic."""
 HERMES: tuple[tuple[str, dict[str, nasty.Json]], ...] = (
     (
         "hermes/asr/startListening",
@@ -51,7 +53,7 @@ def is_topic(topic: str) -> bool:
         encoded = topic.encode()
     except UnicodeError:
         return False
-    return bool(topic) and len(encoded) < TOPIC_BYTES_MAX and not {*"+#\0"} & {*topic}
+    return bool(topic) and len(encoded) <= TOPIC_BYTES_MAX and not {*"+#\0"} & {*topic}
 
 
 def _right(rng: Random, dialect: str) -> Iterator[Post]:
@@ -69,7 +71,7 @@ def _right(rng: Random, dialect: str) -> Iterator[Post]:
 def _wrong(rng: Random, dialect: str) -> Post:
     """A message in which something is wrong."""
     topic, message = _message(rng, dialect)
-    match rng.randrange(5):
+    match rng.randrange(6):
         case 0:
             topic, sound = _audio(rng, dialect, nasty.speech()[: rng.choice([0, 1, 7, 999])])
             return topic, nasty.damaged_bytes(rng, sound)
@@ -81,15 +83,27 @@ def _wrong(rng: Random, dialect: str) -> Post:
         case 3:
             form = Form(rng.choice([0, 1, 7_999, 44_100, 2**29]), rng.choice([1, 2, 3, 4]), 1)
             return _audio(rng, dialect, b"")[0], wav_file(form, rng.randbytes(99))
+        case 4:
+            return _long(rng, topic), json.dumps(message).encode()
         case _:
             parts = topic.split("/")
             parts[rng.randrange(len(parts))] = rng.choice(nasty.TEXTS)
             return "/".join(parts), json.dumps(message).encode()
 
 
+def _long(rng: Random, topic: str) -> str:
+    """A topic with a level that is as long as it may be, or nearly."""
+    before, _, after = topic.partition("/")
+    room = TOPIC_BYTES_MAX - len(f"{before}//{after.rpartition('/')[2]}") - rng.choice([0, 1, 2, 9])
+    return f"{before}/{'x' * room}/{after.rpartition('/')[2]}"
+
+
 def _message(rng: Random, dialect: str) -> tuple[str, dict[str, nasty.Json]]:
     if dialect == "hermes":
-        return rng.choice(HERMES)
+        topic, message = rng.choice(HERMES)
+        if rng.random() < 0.1:
+            message = {**message, "sessionId": rng.choice(NO_LEVELS)}
+        return topic, message
     return _name(rng) + "/control", rng.choice(NATIVE)
 
 

@@ -256,6 +256,16 @@ def test_a_start_that_cannot_be_is_answered_with_an_error(payload: bytes, says: 
     assert not house.runs
 
 
+@pytest.mark.parametrize("name", ["a+b", "#", "a/b", "a\0b", "\x1b[2J", "\ufffe", "\U0001ffff"])
+def test_names_that_can_be_part_of_no_topic_open_no_session(name: str) -> None:
+    house = hermes()
+    house.say("hermes/asr/startListening", {"sessionId": name, "sendAudioCaptured": True})
+    house.say("hermes/asr/startListening", {"siteId": name, "sendAudioCaptured": True})
+    for error, what in zip(house.on("hermes/error/asr"), ("sessionId", "siteId"), strict=True):
+        assert f"{what} is not understood" in str(error["error"])
+    assert not house.runs
+
+
 def test_a_frame_that_is_no_wav_file_is_an_error_once_and_the_session_goes_on() -> None:
     house = hermes()
     start(house, sessionId="s", stopOnSilence=False)
