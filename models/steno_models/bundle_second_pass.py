@@ -31,6 +31,7 @@ from steno_models.rescoring.attention import AttentionScorer
 from steno_models.rescoring.candidate import Candidate
 from steno_models.rescoring.combination import Weights
 from steno_models.rescoring.language import LanguageReader
+from steno_models.rescoring.pace import Pace
 from steno_models.rescoring.second_pass import SecondPass, Segment
 from steno_models.search.confidence import Calibration
 from steno_models.search.hypothesis import SearchWord
@@ -214,5 +215,6 @@ def _warm_up(rescorer: SecondPass, words: Sequence[str], steps_width: int | None
         for place in range(min(rescorer.batch, len(texts) - WARM_WORDS + 1))
     ]
     steps = np.zeros((WARM_STEPS, steps_width or 0), np.float32)
-    for _ in range(2):
-        rescorer.rescore(candidates, Segment(steps, rescorer.begin(())))
+    # What is slow the first time only says nothing of later ones.
+    for each in (replace(rescorer, pace=Pace()), rescorer):
+        each.rescore(candidates, Segment(steps, each.begin(())))

@@ -82,7 +82,7 @@ class SecondPassSection(
         kind: by a neural language model (`second_pass/language/`), by a speller on the bundle's own
             encoder (`second_pass/speller/`), or by both.
         n_best: candidates of the first pass that are looked at.
-        batch: how many are scored at a time.
+        batch: how many are scored at a time, at most; a speller needs memory for all of them.
         budget_ms: from the moment a final is asked for to the end of the second pass.
         hold_ms: words are called stable so long after their end at the earliest, so that there is
             something left to choose from.
@@ -97,7 +97,7 @@ class SecondPassSection(
 
     kind: Literal["language", "attention", "both"]
     n_best: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
-    batch: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    batch: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
     budget_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     hold_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 6_000
     context_words: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0

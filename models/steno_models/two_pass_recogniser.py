@@ -66,8 +66,8 @@ class Following:
     """What the second pass carries through a segment, in `State.second_pass`.
 
     Attributes:
-        carried: from the finals before.
-        stable: the words that were called stable.
+        carried: from the finals before and from the stable words.
+        stable: the words that were called stable; all candidates begin with them.
         known: what is known of the words of the final, once there is one.
     """
 
@@ -150,7 +150,7 @@ class TwoPassRecogniser:
         state = self.first.rescored(state, language_model)
         if state.second_pass is None:
             return state
-        return replace(state, second_pass=replace(state.second_pass, stable=()))
+        return replace(state, second_pass=Following(self.rescorer.begin(state.options.finals)))
 
     def measured(self, state: State) -> Measured:
         """Return the words of a segment that ended with `state`, for a calibration."""
@@ -168,9 +168,11 @@ class TwoPassRecogniser:
         words = update.words[: update.stable_words]
         count = max(len(following.stable), self._count_old(words, update.steps))
         stable = tuple(word.text for word in words[:count])
+        fresh = stable[len(following.stable) :]
+        carried = self.rescorer.read_on(following.carried, fresh) if fresh else following.carried
         return (
             replace(update, stable_words=len(stable)),
-            replace(state, second_pass=replace(following, stable=stable)),
+            replace(state, second_pass=Following(carried, stable)),
         )
 
     def _kept(self, update: Update, state: State, following: Following) -> tuple[str, ...]:

@@ -230,6 +230,23 @@ def test_only_so_many_words_of_finals_are_read(tmp_path: Path) -> None:
     assert read(1, finals) == read(0, finals) == read(6, ())
 
 
+def test_words_read_ahead_are_worth_what_they_are_in_the_end(tmp_path: Path) -> None:
+    reader = LanguageReader(open_model(second.recurrent(tmp_path / "lm")), 9)
+    ahead = ("see", "zebra", "tea")
+    listed = [
+        candidate(text, 0.0)
+        for text in ("see zebra tea", "see zebra tea at", "see zebra tea tea cat")
+    ]
+    begun = reader.begin((("tea", "cat"),))
+    read = reader.read_on(reader.read_on(begun, ahead[:1]), ahead[1:])
+    assert read.words == ahead
+    for now, then in zip(
+        reader.log_probs(listed, read), reader.log_probs(listed, begun), strict=True
+    ):
+        assert now == pytest.approx(then, abs=1e-4, nan_ok=True)
+        assert np.isnan(now[1])
+
+
 # How sure it is.
 
 

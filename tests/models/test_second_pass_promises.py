@@ -29,9 +29,10 @@ from steno_models.recogniser import (
 from steno_models.rescoring.candidate import Candidate
 from steno_models.rescoring.combination import Weights
 from steno_models.rescoring.language import LanguageReader
+from steno_models.rescoring.pace import STEP_ROWS, rows
 from steno_models.rescoring.second_pass import SecondPass, Segment, ranked
 from steno_models.search.confidence import UNCALIBRATED
-from steno_models.two_pass_recogniser import Following, TwoPassRecogniser
+from steno_models.two_pass_recogniser import TwoPassRecogniser
 from steno_models.types import FloatArray
 
 
@@ -60,10 +61,10 @@ class FakeClock:
 
 @dataclass
 class SlowScorer:
-    """Says that longer words are likelier, and takes its time for each place of a batch."""
+    """Says that longer words are likelier, and takes its time for each step and each prefix."""
 
     clock: FakeClock
-    place_s: float = 0.01
+    row_s: float = 0.001
     batches: list[int] = field(default_factory=list)
 
     def start(self) -> None:
@@ -77,13 +78,15 @@ class SlowScorer:
 
     def score_sentences(self, sentences: Sequence[Sentence], carried: None = None) -> Scored:
         self.batches.append(len(sentences))
-        self.clock.now_s += self.place_s * (1 + max(map(len, sentences)))
+        longest = 1 + max(map(len, sentences))
+        prefixes = {tuple(text[:k]) for text in sentences for k in range(1, 1 + len(text))}
+        self.clock.now_s += self.row_s * (STEP_ROWS * longest + len(sentences) + len(prefixes))
         found = [np.array([*(float(len(w)) for w in text), 0.0]) for text in sentences]
         return Scored(found, [carried] * len(sentences))
 
 
-def slow(clock: FakeClock, place_s: float = 0.01) -> tuple[SecondPass, SlowScorer]:
-    scorer = SlowScorer(clock, place_s)
+def slow(clock: FakeClock) -> tuple[SecondPass, SlowScorer]:
+    scorer = SlowScorer(clock)
     weights = Weights(language=1.0, neural_share=1.0)
     rescorer = SecondPass(
         weights=weights, batch=2, language=LanguageReader(scorer), clock=clock, n_best=6
@@ -98,19 +101,22 @@ STEPS = np.zeros((0, 0), np.float32)
 
 def test_without_a_deadline_all_are_scored_and_the_best_wins() -> None:
     rescorer, scorer = slow(FakeClock())
-    found = rescorer.rescore(LISTED, Segment(STEPS))
+    found = rescorer.rescore(LISTED, Segment(STEPS, rescorer.begin(())))
     assert [one.candidate.texts for one in found.ranked] == [one.texts for one in LISTED[::-1]]
     assert found.unscored == 0
     assert scorer.batches == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
-    ("budget_s", "scored"), [(-0.01, 0), (0.0, 2), (0.039, 2), (0.041, 4), (0.061, 6), (9.0, 6)]
+    ("budget_s", "scored"),
+    # One takes 0.032 s, two take 0.034 s; two are begun if one and a half times that is left.
+    [(-0.01, 0), (0.0, 2), (0.065, 2), (0.067, 3), (0.084, 3), (0.086, 4), (0.12, 6), (9.0, 6)],
 )
 def test_the_best_so_far_wins_when_time_is_up(budget_s: float, scored: int) -> None:
     clock = FakeClock()
     rescorer, scorer = slow(clock)
-    found = rescorer.rescore(LISTED, Segment(STEPS, deadline_s=clock.now_s + budget_s))
+    segment = Segment(STEPS, rescorer.begin(()), deadline_s=clock.now_s + budget_s)
+    found = rescorer.rescore(LISTED, segment)
     assert sum(scorer.batches) == scored
     assert found.unscored == 6 - scored
     order = [one.texts for one in (*LISTED[:scored][::-1], *LISTED[scored:])]
@@ -122,13 +128,33 @@ def test_the_best_so_far_wins_when_time_is_up(budget_s: float, scored: int) -> N
 
 def test_no_batch_is_begun_that_would_be_late() -> None:
     clock = FakeClock()
-    rescorer, _ = slow(clock, place_s=0.05)
-    rescorer.rescore(LISTED, Segment(STEPS))  # now it knows how long a batch takes
-    for budget_s in np.linspace(0, 0.5, 21):
+    rescorer, _ = slow(clock)
+    begun = rescorer.begin(())
+    rescorer.rescore(LISTED, Segment(STEPS, begun))  # now it knows how long candidates take
+    scored = []
+    for budget_s in np.linspace(0, 0.2, 21):
         deadline_s = clock.now_s + float(budget_s)
-        found = rescorer.rescore(LISTED, Segment(STEPS, deadline_s=deadline_s))
+        found = rescorer.rescore(LISTED, Segment(STEPS, begun, deadline_s=deadline_s))
         assert clock.now_s <= deadline_s
-        assert found.unscored == 6 - 2 * min(3, int(budget_s / 0.1 + 1e-9))
+        scored.append(6 - found.unscored)
+    assert scored == sorted(scored)
+    assert scored[0] == 0
+    assert scored[-1] == 6
+
+
+@given(
+    listed=st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=8),
+    shared=st.booleans(),
+)
+def test_candidates_cost_their_distinct_prefixes(listed: list[list[str]], *, shared: bool) -> None:
+    candidates = [candidate(" ".join(text), 0.0) for text in listed]
+    found = rows(candidates, shared=shared)
+    for count, cost in enumerate(found, 1):
+        texts = listed[:count]
+        prefixes = [tuple(text[:k]) for text in texts for k in range(1, 1 + len(text))]
+        distinct = len(set(prefixes)) if shared else len(prefixes)
+        longest = 1 + max(map(len, texts))
+        assert cost == distinct + count + STEP_ROWS * longest
 
 
 @given(
@@ -282,14 +308,14 @@ def test_what_is_no_speech_stays_without_words() -> None:
         [Work(STEPS, recogniser.start(DecodeOptions()), is_last=True)]
     )
     assert update == Update((), 0, 9, 9)
-    assert state.second_pass == Following()
+    assert state.second_pass.stable == ()
+    assert state.second_pass.known is None
 
 
 def test_segments_that_end_together_share_the_time() -> None:
     clock = FakeClock()
-    rescorer, scorer = slow(clock)
-    rescorer.rescore(LISTED, Segment(STEPS))
-    scorer.batches.clear()
+    rescorer, _ = slow(clock)
+    rescorer.rescore(LISTED, Segment(STEPS, rescorer.begin(())))
     recogniser = TwoPassRecogniser(
         first=Scripted((), tuple(LISTED)),  # type: ignore[arg-type]
         rescorer=rescorer,
@@ -305,6 +331,7 @@ def test_segments_that_end_together_share_the_time() -> None:
         [Work(STEPS, start, is_last=True, asked_s=at) for at in (asked_s, began_s)]
     )
     assert clock.now_s <= asked_s + 0.2
-    # 0.1 s for two: 0.05 s are 2 batches of 0.02 s, and what is left is more than another two.
-    assert [update.unscored for update, _ in found] == [2, 0]
-    assert [len(texts(update.words)[0]) for update, _ in found] == [4, 6]
+    # 0.1 s for two: one candidate is 0.032 s of the first one's 0.05; of what is left, the other
+    # has two together and then one more.
+    assert [update.unscored for update, _ in found] == [5, 3]
+    assert [len(texts(update.words)[0]) for update, _ in found] == [1, 3]

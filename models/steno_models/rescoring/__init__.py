@@ -13,6 +13,7 @@ neural language models: Mikolov et al. 2010; a speller on the same encoder: Sain
     combination.py   the sum above
     language.py      p_neural, which reads on over the finals of a stream
     attention.py     p_speller
+    pace.py          how many candidates there is time for
     second_pass.py   asks them, the best candidates first, for as long as there is time
     tuning.py        the weights with the fewest errors
 """

@@ -1,5 +1,6 @@
 """An entry of the n-best list of a first pass, its log score taken apart."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -84,17 +85,20 @@ def sureness(ranked: Sequence[Ranked], number: int, scale: float) -> tuple[Searc
     """
     scores = scale * np.array([one.log_score for one in ranked])
     shares = np.exp(scores - np.logaddexp.reduce(scores))
+    places = _places(ranked)
     own = ranked[number].candidate
     found = []
     for text, span, word in zip(own.texts, own.spans, own.known, strict=True):
-        agree = [_has(one.candidate, text, span) for one in ranked]
-        found.append(replace(word, posterior=min(1.0, float(shares[agree].sum()))))
+        agree = {i for i, (start, end) in places[text] if start <= span[1] and span[0] <= end}
+        share = float(shares[sorted(agree)].sum())
+        found.append(replace(word, posterior=min(1.0, share)))
     return tuple(found)
 
 
-def _has(one: Candidate, text: str, span: tuple[int, int]) -> bool:
-    """Return whether a candidate has the word at about the same time."""
-    return any(
-        text == other and start <= span[1] and span[0] <= end
-        for other, (start, end) in zip(one.texts, one.spans, strict=True)
-    )
+def _places(ranked: Sequence[Ranked]) -> dict[str, list[tuple[int, tuple[int, int]]]]:
+    """Return where each word is: the numbers of entries and its spans in them."""
+    found = defaultdict[str, list[tuple[int, tuple[int, int]]]](list)
+    for i, one in enumerate(ranked):
+        for text, span in zip(one.candidate.texts, one.candidate.spans, strict=True):
+            found[text].append((i, span))
+    return found

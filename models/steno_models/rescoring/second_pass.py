@@ -1,8 +1,9 @@
 """The second pass over one segment: its models are asked about the best candidates first.
 
-There is a deadline, since somebody waits for the final. Candidates are scored in batches, a batch
-is begun only if there is time for one like the last, and whoever was not scored when time is up
-keeps the score of the first pass. Those are not comparable with the others as they are: what the
+There is a deadline, since somebody waits for the final. As many candidates are scored at once as
+there is time for, going by what others took of late: what begins alike is then read once, and
+weights are fetched for all of them. Whoever was not scored when time is up keeps the score of the
+first pass. Those are not comparable with the others as they are: what the
 second pass said of the others is taken off them, as little of it as it said of any. So they stay
 in their order behind all that were scored, and the best that is known by then wins.
 """
@@ -18,12 +19,11 @@ from steno_models.rescoring.attention import AttentionScorer
 from steno_models.rescoring.candidate import Candidate, Ranked
 from steno_models.rescoring.combination import Opinion, Weights, combined
 from steno_models.rescoring.language import Finals, LanguageReader
+from steno_models.rescoring.pace import Pace, rows
 from steno_models.types import FloatArray
 
 # What a rescorer carries from the finals before: nobody else looks inside.
 Carried: TypeAlias = Any
-
-_FADING = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Segment:
 
     Attributes:
         steps: (S, D) of the encoder; (0, D) where nobody looks at them.
-        carried: from the finals before, as `Rescorer.begin` says.
+        carried: from the finals before and from the words that are certain, as `Rescorer.begin` and
+            `Rescorer.read_on` say.
         neural_share: of the neural language model, where the stream's own says how much.
         deadline_s: when to be done by the rescorer's clock; None where nobody waits.
     """
@@ -68,26 +69,14 @@ class Rescorer(Protocol):
     def begin(self, finals: Finals) -> Carried:
         """Return what is carried into a segment after such finals of its stream."""
 
+    def read_on(self, carried: Carried, words: Sequence[str]) -> Carried:
+        """Return what is carried on once it is certain which `words` come next in the segment."""
+
     def rescore(self, candidates: Sequence[Candidate], segment: Segment) -> Rescored:
-        """Return `candidates`, which come best first, in the order of both passes."""
+        """Return `candidates`, which come best first, in the order of both passes.
 
-
-class Pace:
-    """How long a batch takes for each place in its longest text; the slowest of late.
-
-    The texts of a batch are read side by side, so it is the longest that counts.
-    """
-
-    def __init__(self) -> None:
-        self._place_s = 0.0
-
-    def note(self, places: int, took_s: float) -> None:
-        """Take note of a batch."""
-        self._place_s = max(took_s / places, _FADING * self._place_s)
-
-    def expected_s(self, places: int) -> float:
-        """Return how long a batch may take."""
-        return places * self._place_s
+        All begin with the words that were read on.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +86,16 @@ class SecondPass:
     Attributes:
         weights: of the parts of the score.
         n_best: how many candidates are looked at.
-        batch: how many are scored at a time.
+        batch: how many are scored at a time, at most.
         language: the neural language model.
         attention: the speller.
         clock: of deadlines, in seconds.
-        pace: what batches took.
+        pace: how long candidates take.
     """
 
     weights: Weights
     n_best: int = 10
-    batch: int = 5
+    batch: int = 100
     language: LanguageReader | None = None
     attention: AttentionScorer | None = None
     clock: Callable[[], float] = time.monotonic
@@ -124,6 +113,10 @@ class SecondPass:
     def begin(self, finals: Finals) -> Carried:
         """Return what is carried into a segment after such finals of its stream."""
         return None if self.language is None else self.language.begin(finals)
+
+    def read_on(self, carried: Carried, words: Sequence[str]) -> Carried:
+        """Return what is carried on once it is certain which `words` come next in the segment."""
+        return None if self.language is None else self.language.read_on(carried, words)
 
     def opinions(self, candidates: Sequence[Candidate], segment: Segment) -> list[Opinion]:
         """Return what the models say of `candidates`, all at once."""
@@ -143,19 +136,17 @@ class SecondPass:
             weights = replace(weights, neural_share=segment.neural_share)
         scores: list[float] = []
         while len(scores) < len(candidates):
-            batch = candidates[len(scores) : len(scores) + self.batch]
-            places = 1 + max(len(one.texts) for one in batch)
             began_s = self.clock()
-            if not self._is_time(began_s + self.pace.expected_s(places), segment):
+            left_s = float("inf") if segment.deadline_s is None else segment.deadline_s - began_s
+            ahead = candidates[len(scores) : len(scores) + self.batch]
+            costs = rows(ahead, shared=self.attention is None)
+            batch = ahead[: self.pace.fitting(costs, left_s)]
+            if not batch:
                 break
             opinions = self.opinions(batch, segment)
             scores += [combined(a, b, weights) for a, b in zip(batch, opinions, strict=True)]
-            self.pace.note(places, self.clock() - began_s)
+            self.pace.note(costs[len(batch) - 1], self.clock() - began_s)
         return Rescored(ranked(candidates, scores), len(candidates) - len(scores))
-
-    @staticmethod
-    def _is_time(done_s: float, segment: Segment) -> bool:
-        return segment.deadline_s is None or done_s <= segment.deadline_s
 
 
 def ranked(candidates: Sequence[Candidate], scores: Sequence[float]) -> tuple[Ranked, ...]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.models.lm import tiny_text
 
 from steno_models.errors import ConfigError
@@ -17,6 +19,7 @@ from steno_models.lm.factorized.scorer import FactorizedScorer
 from steno_models.lm.feedforward.model import FeedforwardLm, FeedforwardShape
 from steno_models.lm.interpolation import Interpolation
 from steno_models.lm.neural.corpus import encode
+from steno_models.lm.neural.prefixes import prefix_tree
 from steno_models.lm.neural.scorer import SubwordScorer, WordScorer
 from steno_models.lm.neural.units import SubwordUnits, WordUnits
 from steno_models.lm.ngram.corpus import SPECIAL_WORDS, CorpusReader
@@ -25,7 +28,7 @@ from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
 from steno_models.lm.ngram.scorer import NgramScorer
 from steno_models.lm.recurrent.model import RecurrentLm, RecurrentShape
-from steno_models.lm.scorer import END, Scorer, State
+from steno_models.lm.scorer import END, Scorer, State, score_by_prefixes
 
 torch.set_num_threads(1)
 
@@ -115,6 +118,45 @@ def test_hypotheses_together_are_worth_what_they_are_alone(kind: str) -> None:
     for found, sentence in zip(together.log_probs, HYPOTHESES, strict=True):
         assert found.tolist() == pytest.approx(_walked(scorer, sentence)[0], abs=1e-5)
     assert together.totals() == pytest.approx([x.sum() for x in together.log_probs])
+
+
+SENTENCES = st.lists(
+    st.lists(st.sampled_from(["the", "cat", "zebu", "gnu"]), max_size=5), max_size=9
+)
+
+
+@settings(deadline=None)
+@given(sentences=SENTENCES, before=st.lists(st.sampled_from(WORDS), max_size=3))
+def test_a_tree_of_prefixes_is_worth_what_its_texts_are(
+    sentences: list[list[str]], before: list[str]
+) -> None:
+    scorer = _recurrent()
+    state = scorer.start()
+    for word in before:
+        _, (state,) = scorer.score([state], [word])
+    together = scorer.score_sentences(sentences, state)
+    apart = score_by_prefixes(scorer, sentences, state)
+    further = [
+        [scorer.score([after], ["cat"])[0][0] for after in scored.states]
+        for scored in (together, apart)
+    ]
+    assert further[0] == pytest.approx(further[1], abs=1e-4)
+    for found, expected in zip(together.log_probs, apart.log_probs, strict=True):
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+@given(sentences=SENTENCES)
+def test_every_distinct_prefix_is_a_node(sentences: list[list[str]]) -> None:
+    texts = [[len(word) for word in sentence] for sentence in sentences]
+    tree = prefix_tree(texts)
+    spelled: list[tuple[int, ...]] = [()]
+    for node in range(1, len(tree)):
+        spelled.append((*spelled[tree.parents[node]], int(tree.units[node])))
+    prefixes = {tuple(text[:k]) for text in texts for k in range(1 + len(text))} | {()}
+    assert sorted(spelled) == sorted(prefixes)
+    assert [spelled[end] for end in tree.ends] == [tuple(text) for text in texts]
+    for depth, level in enumerate(tree.levels, 1):
+        assert {len(each) for each in spelled[level]} == {depth}
 
 
 def test_no_hypothesis_is_no_work() -> None:

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from steno_models.lm.neural.prefixes import ROOT, PrefixTree, prefix_tree
 from steno_models.lm.neural.softmax import TwoStepSoftmax
 from steno_models.lm.neural.units import END, SubwordUnits, WordUnits
 from steno_models.lm.scorer import END as END_WORD
 from steno_models.lm.scorer import LogProbs, Scored, Sentence, score_by_prefixes
+
+# The first step of the softmax for so many histories stays in the cache of a core.
+_AT_ONCE = 256
 
 
 class Network(Protocol):
@@ -120,11 +124,61 @@ class WordScorer:
         ]
         return found.double().numpy() + np.array(shares), after
 
+    @torch.inference_mode()
     def score_sentences(
         self, sentences: Sequence[Sentence], carried: NeuralState | None = None
     ) -> Scored:
-        """Return what each of `sentences` is worth after `carried`, default the start."""
-        return score_by_prefixes(self, sentences, carried)
+        """Return what each of `sentences` is worth after `carried`, default the start.
+
+        Every distinct prefix is read once, and the softmax asked for all of them together.
+        """
+        words = {word for sentence in sentences for word in sentence}
+        spelled = {word: self._units.spell(word)[0] for word in words}
+        shares = {word: self._units.log_share(word) for word in words}
+        tree = prefix_tree([[spelled[word] for word in sentence] for sentence in sentences])
+        [root] = self._reader.read([self.start() if carried is None else carried])
+        hidden, memories = self._walked(tree, root)
+        ends = dict.fromkeys(tree.ends)
+        after = {node: self._reader.after_end(NeuralState(memories[node], END)) for node in ends}
+        # Node i + 1 is question i; the ends come behind.
+        histories = torch.from_numpy(np.concatenate([tree.parents[1:], list(ends)]).astype(int))
+        units = torch.from_numpy(np.concatenate([tree.units[1:], [END] * len(ends)]).astype(int))
+        found = self._log_probs(hidden, histories, units)
+        ended = dict(zip(ends, found[len(tree) - 1 :].tolist(), strict=True))
+        log_probs = [
+            np.append(
+                found[np.array(path, int) - 1] + [shares[word] for word in sentence], ended[end]
+            )
+            for path, sentence, end in zip(tree.paths, sentences, tree.ends, strict=True)
+        ]
+        return Scored(log_probs, [after[end] for end in tree.ends])
+
+    def _walked(self, tree: PrefixTree, root: NeuralState) -> tuple[Tensor, dict[int, Tensor]]:
+        """Return (N, D) of all nodes, and (1, …) what is remembered where a text ends.
+
+        Args:
+            tree: of texts.
+            root: what was read before them, its last unit too.
+        """
+        ends, hidden, memory = set(tree.ends), [_hidden([root])], root.memory
+        memories = {ROOT: root.memory}
+        above = 0
+        for level in tree.levels:
+            rows = torch.from_numpy(tree.parents[level] - above)
+            units = torch.from_numpy(tree.units[level])
+            vectors, memory = self._reader.network.read(units, memory[rows])
+            hidden.append(vectors)
+            above = level.start
+            for node in ends.intersection(range(level.start, level.stop)):
+                memories[node] = memory[node - above : node - above + 1]
+        return torch.cat(hidden), memories
+
+    def _log_probs(self, hidden: Tensor, histories: Tensor, units: Tensor) -> LogProbs:
+        """Return (E,) ln p of `units` after `histories`, which are rows of `hidden`, (N, D)."""
+        network, found = self._reader.network, []
+        for asked, wanted in zip(histories.split(_AT_ONCE), units.split(_AT_ONCE), strict=True):
+            found.append(network.softmax(hidden[asked], wanted, network.embedding.weight))
+        return torch.cat(found).double().numpy() if found else np.zeros(0)
 
 
 class SubwordScorer:
