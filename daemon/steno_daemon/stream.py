@@ -184,9 +184,17 @@ class Stream:
             self._recording.rewind(self.session.received_bytes)
         self.advance()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the stream takes more audio."""
+        return (
+            self.session.undecoded_s < self._house.backlog.audio_s
+            and self.session.waiting_events < self._house.backlog.events
+        )
+
     async def room(self) -> None:
         """Wait until the stream takes more audio."""
-        while not self._has_room():
+        while not self.has_room:
             self._room.clear()
             await self._room.wait()
 
@@ -381,12 +389,6 @@ class Stream:
             new = [event for event in events if event.seq > self._kept_seq and is_durable(event)]
             self._page.write(new, self.session.checkpoints, self.session.wishes)
 
-    def _has_room(self) -> bool:
-        return (
-            self.session.undecoded_s < self._house.backlog.audio_s
-            and self.session.waiting_events < self._house.backlog.events
-        )
-
     def _wake(self) -> None:
         """Wake who waits for events or for room; a closed session needs its seat no more."""
         if self.session.state is State.CLOSED:
@@ -396,5 +398,5 @@ class Stream:
         self._wake_room()
 
     def _wake_room(self) -> None:
-        if not self._room.is_set() and self._has_room():
+        if not self._room.is_set() and self.has_room:
             self._room.set()

@@ -3,13 +3,16 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Sequence
 
 import aiomqtt
 import pytest
+from aiomqtt import ProtocolVersion
 from paho.mqtt.client import MQTTMessage
 from tests.daemon.serving import PATIENCE_S
 
 from steno_daemon.transports.mqtt_client import SILENT, ListeningClient, QuietClient
+from steno_daemon.transports.mqtt_link import Delivery
 
 MANY_BYTES = 20 * 1024 * 1024
 
@@ -40,6 +43,100 @@ async def test_what_a_broker_does_not_take_at_once_is_sent_when_it_does() -> Non
                 await letting
                 await client.let_pass("a", b"and this", retain=False)
         await asyncio.to_thread(thread.join, PATIENCE_S)
+
+
+def published(topic: bytes, payload: bytes, *, flags: int = 0, behind: bytes = b"") -> bytes:
+    """A message of a broker; `behind` its topic are a number or properties."""
+    rest = len(topic).to_bytes(2, "big") + topic + behind + payload
+    size, length = len(rest), bytearray()
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([0x30 | flags, *length, size]) + rest
+
+
+CONFIRMED, KEPT, NUMBER = 0x02, 0x01, b"\0\x07"
+SENT = (
+    published(b"a/audio", b"x" * 3_200)
+    + published(b"a/control", b"{}", flags=CONFIRMED, behind=NUMBER)
+    + published("é".encode(), b"", flags=KEPT)
+    + published(b"b/audio", b"y" * 50_000)
+    + b"\xd0\x00"  # an answer to a ping
+    + published(b"a/audio", b"z")
+)
+COME = [
+    ("a/audio", b"x" * 3_200, False),
+    ("a/control", b"{}", False),
+    ("é", b"", True),
+    ("b/audio", b"y" * 50_000, False),
+    ("a/audio", b"z", False),
+]
+
+
+def sending_broker(server: socket.socket, pieces: Sequence[bytes], connack: bytes) -> None:
+    """Let one client in, send it something, and hang up when it has said goodbye."""
+    connection, _ = server.accept()
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.recv(1_000)
+        connection.sendall(connack)
+        for piece in pieces:
+            connection.sendall(piece)
+        while connection.recv(1_000):
+            pass
+
+
+async def arrived(sent: bytes, size: int, count: int, *, is_mqtt5: bool = False) -> list[Delivery]:
+    """Return so many messages of a broker that sends in pieces of a size."""
+    pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+    connack = b"\x20\x03\x00\x00\x00" if is_mqtt5 else b"\x20\x02\x00\x00"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=sending_broker, args=(server, pieces, connack))
+        thread.start()
+        protocol = ProtocolVersion.V5 if is_mqtt5 else None
+        port = server.getsockname()[1]
+        found: list[Delivery] = []
+        async with (
+            asyncio.timeout(PATIENCE_S),
+            ListeningClient("127.0.0.1", port, logger=SILENT, protocol=protocol) as client,
+        ):
+            async for delivery in client.arrivals():
+                found.append(delivery)
+                if len(found) == count:
+                    break
+        await asyncio.to_thread(thread.join, PATIENCE_S)
+    return found
+
+
+@pytest.mark.parametrize("size", [61, 3_210, 100_000])
+async def test_messages_are_the_same_wherever_what_comes_is_cut(size: int) -> None:
+    assert [one[:3] for one in await arrived(SENT, size, len(COME))] == COME
+
+
+async def test_offsets_are_read_from_messages_that_have_properties() -> None:
+    name, value = b"at", b"640"
+    pair = b"\x26\0\x02" + name + b"\0\x03" + value
+    sent = published(b"a/audio", b"x", behind=b"\0")
+    sent += published(b"a/audio", b"y", behind=bytes([len(pair)]) + pair)
+    assert await arrived(sent, 100_000, 2, is_mqtt5=True) == [
+        Delivery("a/audio", b"x"),
+        Delivery("a/audio", b"y", at=640),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        published(b"\xff\xfe", b"x"),
+        b"\x30\xff\xff\xff\xff\x01",
+        b"\x30\x01\x00",
+        b"\x30\x04\x00\x09ab",
+        b"\x00\x00",
+    ],
+)
+async def test_a_broker_that_sends_what_is_none_is_gone(wrong: bytes) -> None:
+    with pytest.raises(aiomqtt.MqttError):
+        await arrived(wrong, 100_000, 1)
 
 
 async def test_who_waits_for_the_broker_can_be_cancelled_as_the_answer_comes() -> None:

@@ -19,6 +19,7 @@ from steno_daemon.check import Findings
 from steno_daemon.check_neighbours import check_domains, check_mqtt
 from steno_daemon.config import Config, MqttConfig, ServerConfig
 from steno_daemon.dialects.conversation import Post
+from steno_daemon.dialects.dialect import PIECE_BYTES
 from steno_daemon.dialects.pcm import Form, wav_file
 from steno_daemon.errors import BrokerError, ConfigError
 from steno_daemon.transports.mqtt import PAUSES_S, MqttService
@@ -166,10 +167,10 @@ class Town:
 
 
 @asynccontextmanager
-async def at(town: Town, **options: object) -> AsyncIterator[Served]:
+async def at(town: Town, *, idle_s: float = 300.0, **options: object) -> AsyncIterator[Served]:
     """A daemon whose broker is the town's."""
     config = Config(
-        server=ServerConfig(resume_s=0),
+        server=ServerConfig(resume_s=0, idle_timeout_s=idle_s),
         mqtt=MqttConfig(enabled=True, **options),  # type: ignore[arg-type]
     )
     made = MqttService.__init__
@@ -238,14 +239,41 @@ async def test_what_the_broker_kept_asks_for_nothing() -> None:
 
 
 async def test_more_audio_than_may_wait_ends_the_session_with_an_error() -> None:
-    link = FakeLink()
-    async with at(Town([link]), queue_bytes=64 * 1024, hermes=False):
+    link, sound = FakeLink(), pcm(speak("do mi"))
+    async with at(Town([link]), queue_bytes=4 * len(sound), hermes=False):
         for _ in range(100):
-            link.bring("steno/hall/audio", bytes(32_000))
+            link.bring("steno/hall/audio", sound)
         while b"limit_exceeded" not in b"".join(one.payload for one in link.posts):
             link.news.clear()
             await asyncio.wait_for(link.news.wait(), PATIENCE_S)
     assert sum(b"limit_exceeded" in one.payload for one in link.posts) >= 1
+
+
+async def test_a_session_of_which_nothing_comes_any_more_ends() -> None:
+    link = FakeLink()
+    async with at(Town([link]), idle_s=0.1, hermes=False):
+        link.bring("steno/hall/audio", pcm(speak("do")))
+        await link.posted("steno/hall/text")
+        while b'"reason":"idle"' not in b"".join(one.payload for one in link.posts):
+            link.news.clear()
+            await asyncio.wait_for(link.news.wait(), PATIENCE_S)
+    assert [one.payload for one in link.posts if one.topic == "steno/hall/text"] == [b"do"]
+
+
+async def test_a_long_message_is_taken_before_a_short_one_behind_it() -> None:
+    link, sound = FakeLink(), pcm(speak("do mi so do mi so do mi so"))
+    assert len(sound) > PIECE_BYTES
+    async with at(Town([link]), hermes=False):
+        link.bring("steno/hall/audio", sound[:640])
+        link.bring("steno/hall/audio", sound[640:-640])
+        link.bring("steno/hall/audio", sound[-640:])
+        link.bring("steno/hall/control", b'{"type": "stop"}')
+        await link.posted("steno/hall/text")
+        while not [one for one in link.posts if one.payload == b"idle"]:
+            link.news.clear()
+            await asyncio.wait_for(link.news.wait(), PATIENCE_S)
+    said = b" ".join(one.payload for one in link.posts if one.topic == "steno/hall/text")
+    assert said == b"do mi so do mi so do mi so"
 
 
 async def test_sessions_over_the_limit_of_the_broker_are_refused_in_words_of_hermes() -> None:

@@ -11,7 +11,7 @@ other. The first audio opens one, so a microcontroller needs to know of nothing 
 share the work are spoken to otherwise: see `transports.mqtt_claim`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -28,6 +28,7 @@ from steno_daemon.states import State
 from steno_daemon.wire import CloseReason, ErrorCode
 
 NAME_CHARS_MAX = 100
+_HEARD = {"audio", "control"}
 NAMES_MAX = 1_000
 """Names whose sessions broke, and that are to wait before they open another."""
 
@@ -128,6 +129,7 @@ class Broker:
     ) -> None:
         self._catalogue = catalogue
         self._prefix = prefix
+        self._beginning = f"{prefix}/"
         self._domains = domains
         self._partials = partials
         self._clock = clock
@@ -139,15 +141,12 @@ class Broker:
         """What to subscribe to."""
         return (f"{self._prefix}/+/audio", f"{self._prefix}/+/control")
 
-    def read(self, topic: str, payload: bytes) -> Iterator[Order]:
-        """Yield what a message asks for."""
-        if not topic.startswith(f"{self._prefix}/"):
-            return
-        match topic.removeprefix(f"{self._prefix}/").split("/"):
-            case [name, ("audio" | "control") as what]:
-                yield from self._tell(name, Message(what, payload))
-            case _:
-                return
+    def read(self, topic: str, payload: bytes) -> Iterable[Order]:
+        """Return what a message asks for."""
+        if not topic.startswith(self._beginning):
+            return ()
+        name, _, what = topic[len(self._beginning) :].partition("/")
+        return self._tell(name, Message(what, payload)) if what in _HEARD else ()
 
     def over(self, key: Key, *, retry_after_s: float | None) -> None:
         """Take note that a session is over; one that broke is not opened again at once."""
@@ -155,29 +154,34 @@ class Broker:
         if retry_after_s is not None and len(self._not_before_s) < NAMES_MAX:
             self._not_before_s[key] = self._clock() + retry_after_s
 
-    def left(self, key: Key, message: Message) -> Iterator[Order]:
-        """Yield what opens the next session: its audio may come before the one before is done."""
-        yield from self._tell(key[1], message)
+    def left(self, key: Key, message: Message) -> Iterable[Order]:
+        """Return what opens the next session: its audio may come before the one before is done."""
+        return self._tell(key[1], message)
 
-    def _tell(self, name: str, message: Message) -> Iterator[Order]:
+    def _tell(self, name: str, message: Message) -> Iterable[Order]:
         key = ("steno", name)
-        if key not in self._open:
-            if self._clock() < self._not_before_s.get(key, 0.0):
-                return  # what is sent without end would else be refused without end
-            self._not_before_s.pop(key, None)
-            if len(name) > NAME_CHARS_MAX:
-                topic = f"{self._prefix}/{name}/events"
-                yield refusal_post(topic, f"a name of {NAME_CHARS_MAX} characters", shorten(name))
-                return
-            try:
-                model = self._catalogue.language_model(self._domains.get(name))
-            except UnknownModelError as error:
-                expected = "one of " + ", ".join(error.expected)
-                yield refusal_post(f"{self._prefix}/{name}/events", expected, error.found)
-                return
-            self._open[key] = None
-            yield Open(key, BrokerSession(f"{self._prefix}/{name}", model, partials=self._partials))
-        yield Tell(key, message)
+        tell = Tell(key, message)
+        return (tell,) if key in self._open else self._begin(name, tell)
+
+    def _begin(self, name: str, tell: Tell) -> Iterator[Order]:
+        """Yield what opens a session, if it may be, and its first message."""
+        key = tell.key
+        if self._clock() < self._not_before_s.get(key, 0.0):
+            return  # what is sent without end would else be refused without end
+        self._not_before_s.pop(key, None)
+        if len(name) > NAME_CHARS_MAX:
+            topic = f"{self._prefix}/{name}/events"
+            yield refusal_post(topic, f"a name of {NAME_CHARS_MAX} characters", shorten(name))
+            return
+        try:
+            model = self._catalogue.language_model(self._domains.get(name))
+        except UnknownModelError as error:
+            expected = "one of " + ", ".join(error.expected)
+            yield refusal_post(f"{self._prefix}/{name}/events", expected, error.found)
+            return
+        self._open[key] = None
+        yield Open(key, BrokerSession(f"{self._prefix}/{name}", model, partials=self._partials))
+        yield tell
 
 
 def status_post(prefix: str, facts: Mapping[str, object]) -> Post:

@@ -11,7 +11,7 @@ speaks; each says when it is over.
 Source: https://github.com/rhasspy/rhasspy-hermes, release 0.6.2.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
@@ -29,6 +29,7 @@ REASONS_MAX = 16
 """What may keep a site switched off at once."""
 SITES_MAX = 1_000
 START, STOP = "hermes/asr/startListening", "hermes/asr/stopListening"
+AUDIO = "hermes/audioServer/"
 ON, OFF = "hermes/asr/toggleOn", "hermes/asr/toggleOff"
 
 SESSION_TOPICS = (START, STOP, ON, OFF)
@@ -91,59 +92,63 @@ class Hermes:
         self._sites = sites
         self._clock = clock
         self._off: dict[str, set[str]] = {}
-        self._open: dict[Key, None] = {}
+        self._open: dict[str, dict[Key, None]] = {}  # by their sites
 
     @property
     def topics(self) -> tuple[str, ...]:
         """What to subscribe to."""
         sites = self._sites.names or ("+",)
         audio = [
-            f"hermes/audioServer/{site}/{kind}"
+            f"{AUDIO}{site}/{kind}"
             for site in sites
             for kind in ("audioFrame", "+/audioSessionFrame")
         ]
         return (*SESSION_TOPICS, *audio)
 
-    def read(self, topic: str, payload: bytes) -> Iterator[Order]:
-        """Yield what a message asks for; what cannot be is answered in `hermes/error/asr`."""
-        if topic.startswith("hermes/audioServer/"):
-            yield from self._audio(topic, payload)
-            return
+    def read(self, topic: str, payload: bytes) -> Iterable[Order]:
+        """Return what a message asks for; what cannot be is answered in `hermes/error/asr`."""
+        if topic.startswith(AUDIO):
+            return self._audio(topic, payload)
+        return self._asked(topic, payload) if topic in SESSION_TOPICS else ()
+
+    def over(self, key: Key, *, retry_after_s: float | None) -> None:  # noqa: ARG002
+        """Take note that a session is over; the next one will be asked for, too."""
+        here = self._open.get(key[1], {})
+        here.pop(key, None)
+        if not here:
+            self._open.pop(key[1], None)
+
+    def left(self, _key: Key, _message: Message) -> Iterable[Order]:
+        """Return nothing: what comes behind the end of a session is not of the next one."""
+        return ()
+
+    # Within.
+
+    def _asked(self, topic: str, payload: bytes) -> Iterator[Order]:
+        """Yield what a message asks for that is no audio."""
         try:
             match topic:
                 case "hermes/asr/startListening":
                     yield from self._start(_read(payload, _Start))
                 case "hermes/asr/stopListening":
                     yield from self._stop(_read(payload, _Stop))
-                case "hermes/asr/toggleOn" | "hermes/asr/toggleOff":
-                    self._toggle(_read(payload, _Toggle), is_off=topic == OFF)
                 case _:
-                    return
+                    self._toggle(_read(payload, _Toggle), is_off=topic == OFF)
         except WireError as error:
             yield error_post(_whose(payload), str(error), context=topic)
 
-    def over(self, key: Key, *, retry_after_s: float | None) -> None:  # noqa: ARG002
-        """Take note that a session is over; the next one will be asked for, too."""
-        self._open.pop(key, None)
-
-    def left(self, _key: Key, _message: Message) -> Iterator[Order]:
-        """Yield nothing: what comes behind the end of a session is not of the next one."""
-        yield from ()
-
-    # Within.
-
-    def _audio(self, topic: str, payload: bytes) -> Iterator[Order]:
-        """Yield audio for the sessions that it is for, if the site listens."""
-        match topic.split("/"):
-            case [_, _, site, "audioFrame"]:
-                keys = [key for key in self._open if key[1] == site]
-            case [_, _, site, session, "audioSessionFrame"]:
-                keys = [key for key in self._open if key == _key(site, session)]
-            case _:
-                return
-        if not self._off.get(site):
-            for key in keys:
-                yield Tell(key, Message("audio", payload))
+    def _audio(self, topic: str, payload: bytes) -> Sequence[Order]:
+        """Return audio for the sessions that it is for, if the site listens."""
+        site, _, rest = topic[len(AUDIO) :].partition("/")
+        here = self._open.get(site)
+        if not here or self._off.get(site):
+            return ()
+        message = Message("audio", payload)
+        if rest == "audioFrame":
+            return [Tell(key, message) for key in here]
+        session, _, kind = rest.partition("/")
+        key = _key(site, session)
+        return (Tell(key, message),) if kind == "audioSessionFrame" and key in here else ()
 
     def _start(self, said: _Start) -> Iterator[Order]:
         if not self._serves(said.site_id):
@@ -166,7 +171,7 @@ class Hermes:
             yield error_post(listening, str(error), context=START)
             return
         key = _key(said.site_id, said.session_id)
-        self._open[key] = None
+        self._open.setdefault(said.site_id, {})[key] = None
         yield Open(key, HermesSession(listening, model, self._clock, partials=self._sites.partials))
 
     def _stop(self, said: _Stop) -> Iterator[Order]:

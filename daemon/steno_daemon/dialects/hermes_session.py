@@ -18,7 +18,7 @@ import msgspec
 from steno_daemon import wire
 from steno_daemon.dialects.closing import sentence
 from steno_daemon.dialects.conversation import Message, Post
-from steno_daemon.dialects.pcm import Converter, Form, wav_block, wav_file
+from steno_daemon.dialects.pcm import Converter, Form, WavReader, wav_block, wav_file
 from steno_daemon.session import Session
 from steno_daemon.states import State
 from steno_daemon.wire import CloseReason, EndpointReason
@@ -68,6 +68,7 @@ class HermesSession:
         self._language_model = language_model
         self._clock = clock
         self._partials = partials
+        self._reader = WavReader()
         self._converter: Converter | None = None
         self._finals: list[wire.Final] = []
         self._captured = bytearray()
@@ -101,7 +102,7 @@ class HermesSession:
         if piece.what != "audio":
             session.receive_stop()
             return b""
-        form, block = wav_block(piece.payload)
+        form, block = self._reader.read(piece.payload)
         if self._converter is None:
             self._begin(session, form)
         assert self._converter is not None  # noqa: S101 — it was begun

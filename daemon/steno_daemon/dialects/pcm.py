@@ -169,6 +169,16 @@ def wav_block(data: bytes) -> tuple[Form, bytes]:
     Raises:
         WireError: it is none, or is written in a way that is not known here.
     """
+    form, at, size = wav_head(data)
+    return form, data[at : at + size]
+
+
+def wav_head(data: bytes) -> tuple[Form, int, int]:
+    """Return form, first byte and length of the samples of a WAV file.
+
+    Raises:
+        WireError: as above.
+    """
     form: Form | None = None
     if len(data) < _RIFF.size or _RIFF.unpack_from(data)[::2] != (b"RIFF", b"WAVE"):
         raise _no_wav("a WAV file, which begins with RIFF and WAVE", data[:12].hex(" ") or "none")
@@ -181,9 +191,29 @@ def wav_block(data: bytes) -> tuple[Form, bytes]:
         elif name == b"data":
             if form is None:
                 raise _no_wav("a chunk fmt before the chunk data", "none")
-            return form, data[at : at + size]
+            return form, at, size
         at += size + size % 2
     raise _no_wav("a WAV file with a chunk data", "none")
+
+
+class WavReader:
+    """Reads WAV files of which most have the same head; then it is read once."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._known = Form(), 0, 0
+
+    def read(self, data: bytes) -> tuple[Form, bytes]:
+        """Return form and samples of a file.
+
+        Raises:
+            WireError: it is none, as `wav_block` says.
+        """
+        if not self._head or not data.startswith(self._head):
+            self._known = wav_head(data)
+            self._head = data[: self._known[1]]
+        form, at, size = self._known
+        return form, data[at : at + size]
 
 
 def _form_of(chunk: bytes) -> Form:

@@ -6,7 +6,7 @@ the event loop could look at it. None of that is news to who handles the errors.
 
 What is said goes out at once rather than when the event loop has asked the system whether it may.
 Audio is many messages, and for each of them aiomqtt would make a task that waits for the next one:
-`ListeningClient` takes them from paho as they are.
+`ListeningClient` takes them as they come, most of them without paho: see `mqtt_inlet`.
 """
 
 import asyncio
@@ -21,6 +21,9 @@ from typing import Any, TypeVar
 
 from aiomqtt import Client, MqttCodeError, MqttError
 from paho.mqtt.client import MQTT_ERR_SUCCESS, MQTTMessage
+
+from steno_daemon.transports.mqtt_inlet import Inlet
+from steno_daemon.transports.mqtt_link import Delivery, offset_of
 
 SILENT = logging.getLogger(f"{__name__}.aiomqtt")
 SILENT.setLevel(logging.CRITICAL)
@@ -102,10 +105,11 @@ class ListeningClient(QuietClient):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 — those of aiomqtt
         super().__init__(*args, **options)
-        self._waiting: deque[MQTTMessage] = deque()
+        self._waiting: deque[Delivery] = deque()
         self._news = asyncio.Event()
+        self._inlet = Inlet(self._client, self._take)
 
-    async def arrivals(self) -> AsyncIterator[MQTTMessage]:
+    async def arrivals(self) -> AsyncIterator[Delivery]:
         """Yield what came and comes.
 
         Raises:
@@ -147,6 +151,14 @@ class ListeningClient(QuietClient):
         message: MQTTMessage,
     ) -> None:
         """Let a message wait to be read."""
+        said = getattr(message.properties, "UserProperty", ())
+        self._wait(Delivery(message.topic, bytes(message.payload), message.retain, offset_of(said)))
+
+    def _take(self, topic: str, payload: bytes, is_retained: bool) -> None:  # noqa: FBT001
+        """Let a message wait to be read that has no properties."""
+        self._wait(Delivery(topic, payload, is_retained))
+
+    def _wait(self, delivery: Delivery) -> None:
         if len(self._waiting) < WAITING_MAX:
-            self._waiting.append(message)
+            self._waiting.append(delivery)
             self._news.set()

@@ -5,10 +5,9 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from steno_daemon.config import MqttConfig
 from steno_daemon.dialects.conversation import Post
@@ -24,8 +23,7 @@ TIMEOUT_S = 10.0
 OFFSET_DIGITS = 19
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message that came.
 
     Attributes:
@@ -127,14 +125,8 @@ class MqttLink:
         from aiomqtt import MqttError  # noqa: PLC0415 — optional
 
         try:
-            async for message in self._client.arrivals():
-                said = getattr(message.properties, "UserProperty", ()) if self._is_mqtt5 else ()
-                yield Delivery(
-                    message.topic,
-                    bytes(message.payload),
-                    is_retained=message.retain,
-                    at=offset_of(said),
-                )
+            async for delivery in self._client.arrivals():
+                yield delivery
         except MqttError as error:
             raise _error("the broker to stay", error) from None
 

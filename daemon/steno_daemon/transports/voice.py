@@ -2,7 +2,7 @@
 
 Nobody can make a broker wait for one session alone. So its messages wait in a queue of their own,
 which is bounded: a session whose audio comes faster than it is heard, and longer than that, ends
-with an error.
+with an error. A message that finds none before it, and a session that takes it, need not wait.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from steno_daemon.auth import Grant
 from steno_daemon.dialects.conversation import Conversation, Key, Message, Post
+from steno_daemon.dialects.dialect import PIECE_BYTES
 from steno_daemon.errors import LimitError, WireError
 from steno_daemon.limits import MessageRate
 from steno_daemon.metrics import Metrics
@@ -75,6 +76,9 @@ class Voice:
         self._messages: deque[Message] = deque()
         self._bytes = 0
         self._news = asyncio.Event()
+        self._is_taking = False
+        self._clock = asyncio.get_running_loop().time
+        self._heard_s = self._clock()
         self._stream = hall.streams.open(hall.grant, self, is_resumable=False)
         self._feeding = asyncio.create_task(self._feed())
         self._telling = asyncio.create_task(self._tell())
@@ -85,16 +89,43 @@ class Voice:
         return (self._feeding, self._telling)
 
     def put(self, message: Message) -> None:
-        """Let a message wait for its turn."""
+        """Take a message, or let it wait for its turn."""
         try:
             self._check(message)
         except LimitError as error:
             self._stream.session.exceed(str(error), expected=error.expected, found=error.found)
             self._stream.advance()
             return
+        if self._is_its_turn(message):
+            self._take(message)
+            return
         self._messages.append(message)
         self._bytes += len(message.payload)
-        self._news.set()
+        if self._stream.session.state in _OPEN:  # else it is for the session that comes next
+            self._news.set()
+
+    def _is_its_turn(self, message: Message) -> bool:
+        """Return whether a message can be taken now; a long one is taken piece by piece."""
+        return (
+            not self._messages
+            and not self._is_taking
+            and len(message.payload) <= PIECE_BYTES
+            and self._stream.session.state in _OPEN
+            and self._stream.has_room
+        )
+
+    def _take(self, message: Message) -> None:
+        """Give the session a short message at once."""
+        self._heard_s = self._clock()
+        try:
+            for piece in self._conversation.pieces(message):
+                self._give(piece)
+        except WireError as error:
+            self._stream.session.complain(error)
+            self._stream.advance()
+        except Exception:
+            self._stream.log.exception("a fault of the daemon")
+            self._stream.break_off()
 
     def _check(self, message: Message) -> None:
         """Check that a message comes to no limit.
@@ -125,11 +156,13 @@ class Voice:
         self._stream.advance()
 
     async def _feed(self) -> None:
-        """Give the session its messages, as fast as it takes them."""
+        """Give the session the messages that wait, as fast as it takes them."""
         session = self._stream.session
         try:
             while session.state in _OPEN:
-                await self._receive(await self._next())
+                await self._wait()
+                if session.state in _OPEN:
+                    await self._receive(self._messages.popleft())
         except TimeoutError:
             session.end(CloseReason.IDLE)
             self._stream.advance()
@@ -138,34 +171,47 @@ class Voice:
             self._stream.break_off()
 
     async def _receive(self, message: Message) -> None:
-        """Give the session one message."""
-        stream = self._stream
+        """Give the session one message that waited; others wait meanwhile."""
+        stream, self._is_taking = self._stream, True
+        self._bytes -= len(message.payload)
         try:
             for piece in self._conversation.pieces(message):
                 await stream.room()
                 if stream.session.state not in _OPEN:
-                    return
-                data = self._conversation.receive(stream.session, piece)
-                if data:
-                    stream.count(data)
-                stream.advance()
+                    break
+                self._give(piece)
         except WireError as error:
             stream.session.complain(error)
             stream.advance()
+        self._heard_s, self._is_taking = self._clock(), False
 
-    async def _next(self) -> Message:
-        """Wait for a message.
+    def _give(self, piece: Message) -> None:
+        """Give the session a piece of a message.
 
         Raises:
-            TimeoutError: none came for too long.
+            WireError: it says nothing that can be.
         """
-        async with asyncio.timeout(self._hall.terms.idle_timeout_s):
-            while not self._messages:
-                self._news.clear()
-                await self._news.wait()
-        message = self._messages.popleft()
-        self._bytes -= len(message.payload)
-        return message
+        stream = self._stream
+        if data := self._conversation.receive(stream.session, piece):
+            stream.count(data)
+        stream.advance()
+
+    async def _wait(self) -> None:
+        """Wait for a message that has to wait.
+
+        Raises:
+            TimeoutError: none came for too long, not even one that had not to.
+        """
+        idle_s = self._hall.terms.idle_timeout_s
+        while not self._messages:
+            end_s = self._heard_s + idle_s
+            try:
+                async with asyncio.timeout_at(end_s):
+                    self._news.clear()
+                    await self._news.wait()
+            except TimeoutError:
+                if self._heard_s + idle_s <= end_s:
+                    raise
 
     async def _tell(self) -> None:
         """Post what the session says, to its last word."""

@@ -13,6 +13,7 @@ from steno_daemon import wire
 from steno_daemon.dialects.pcm import Form, wav_file
 from steno_daemon.transports.mqtt_client import SILENT, QuietClient
 
+STATUS = "steno/status"
 LOOK_S = 0.25
 AWAY_S = 5.0
 """How long to wait for words that may have been lost with a connection."""
@@ -33,14 +34,21 @@ async def _client(port: int, *topics: str) -> AsyncIterator[aiomqtt.Client]:
 
 async def _online(client: aiomqtt.Client) -> None:
     """Wait until the daemon hears what is posted; it says so once it has subscribed."""
-    await client.subscribe("steno/status", 1)
+    await client.subscribe(STATUS, 1)
     async for message in client.messages:
         if json.loads(_bytes(message))["state"] == "online":
             break
-    await client.unsubscribe("steno/status")
+    await client.unsubscribe(STATUS)
 
 
 async def _next(client: aiomqtt.Client, lost: Callable[[], bool]) -> aiomqtt.Message:
+    """Return the next message that is no status; one may still have been on its way."""
+    while str((message := await _message(client, lost)).topic) == STATUS:
+        pass
+    return message
+
+
+async def _message(client: aiomqtt.Client, lost: Callable[[], bool]) -> aiomqtt.Message:
     """Return the next message; nobody waits for ever for what may have been lost."""
     waiting = asyncio.ensure_future(anext(client.messages))
     waited_s = 0.0

@@ -44,6 +44,8 @@ def posts(dialect: str, seed: int, number: int) -> tuple[str, list[Post]]:
     found: list[Post] = []
     for _ in range(rng.randrange(1, 6)):
         found += [*_right(rng, dialect), _wrong(rng, dialect)]
+    if dialect == "hermes" and rng.random() < 0.1:
+        found += _captured(rng)
     return "messages", found
 
 
@@ -54,6 +56,14 @@ def is_topic(topic: str) -> bool:
     except UnicodeError:
         return False
     return bool(topic) and len(encoded) <= TOPIC_BYTES_MAX and not {*"+#\0"} & {*topic}
+
+
+def _captured(rng: Random) -> Iterator[Post]:
+    """A session whose audio would come back under a topic that is none."""
+    whose = {"siteId": "hall", "sessionId": rng.choice(NO_LEVELS), "sendAudioCaptured": True}
+    yield "hermes/asr/startListening", json.dumps(whose).encode()
+    yield "hermes/audioServer/hall/audioFrame", wav_file(Form(), nasty.speech()[:3_200])
+    yield "hermes/asr/stopListening", json.dumps(whose).encode()
 
 
 def _right(rng: Random, dialect: str) -> Iterator[Post]:
@@ -100,10 +110,7 @@ def _long(rng: Random, topic: str) -> str:
 
 def _message(rng: Random, dialect: str) -> tuple[str, dict[str, nasty.Json]]:
     if dialect == "hermes":
-        topic, message = rng.choice(HERMES)
-        if rng.random() < 0.1:
-            message = {**message, "sessionId": rng.choice(NO_LEVELS)}
-        return topic, message
+        return rng.choice(HERMES)
     return _name(rng) + "/control", rng.choice(NATIVE)
 
 
