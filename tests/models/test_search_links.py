@@ -234,4 +234,4 @@ def test_among_equals_the_best_history_comes_first(seed: int) -> None:
     for places in (tokens, links):
         places["alternative_delta"] = 0.0  # words that sound and are written alike: all ways tie
     [(_, found)] = nbest.best_texts(tokens, tokens["score"].astype(np.float64), links, 1)
-    assert found == kernels.chain(links, tokens[0]["link"]).tolist()
+    assert found.tolist() == kernels.chain(links, tokens[0]["link"]).tolist()

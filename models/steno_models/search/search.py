@@ -239,12 +239,16 @@ class BeamSearch:
         final_scores = self._final_scores(state)
         share = self._posteriors(state, final_scores)
         found = nbest.best_texts(state.tokens, final_scores, state.links, n_best)
-        hypotheses = []
-        for score, links in found:
-            chain = np.array(links, np.int32)
-            words = _words(state.links, chain, posteriors_of(chain, state.links, share))
-            hypotheses.append(Hypothesis(state.settled + words, score))
-        return hypotheses
+        if not found:
+            return []
+        # Most links are shared by many sequences.
+        passed = np.unique(np.concatenate([chain for _, chain in found]))
+        words = _words(state.links, passed, posteriors_of(passed, state.links, share))
+        known = dict(zip(passed.tolist(), words, strict=True))
+        return [
+            Hypothesis(state.settled + tuple(known[link] for link in chain.tolist()), score)
+            for score, chain in found
+        ]
 
     def log_probs(self, words: Sequence[int]) -> DoubleArray:
         """Return (U + 1,) ln p of each of U words and of the end, as the language model has it."""

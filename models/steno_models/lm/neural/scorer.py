@@ -176,8 +176,10 @@ class WordScorer:
     def _log_probs(self, hidden: Tensor, histories: Tensor, units: Tensor) -> LogProbs:
         """Return (E,) ln p of `units` after `histories`, which are rows of `hidden`, (N, D)."""
         network, found = self._reader.network, []
-        for asked, wanted in zip(histories.split(_AT_ONCE), units.split(_AT_ONCE), strict=True):
-            found.append(network.softmax(hidden[asked], wanted, network.embedding.weight))
+        for first in range(0, len(units), _AT_ONCE):
+            asked = slice(first, first + _AT_ONCE)
+            vectors = network.embedding.weight
+            found.append(network.softmax(hidden[histories[asked]], units[asked], vectors))
         return torch.cat(found).double().numpy() if found else np.zeros(0)
 
 
