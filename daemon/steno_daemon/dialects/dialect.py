@@ -1,6 +1,6 @@
 """What every dialect can do, and what every one does alike unless it says otherwise."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from steno_daemon.dialects.closing import close_code, close_text
@@ -69,7 +69,8 @@ class Dialect(Protocol):
         return close_code(reason, fault), close_text(reason, fault)
 
 
-def cut(data: bytes, step: int = PIECE_BYTES) -> Iterator[bytes]:
-    """Yield audio in pieces that take no time to speak of."""
-    for start in range(0, len(data), step):
-        yield data[start : start + step]
+def cut(data: bytes, step: int = PIECE_BYTES) -> Iterable[bytes]:
+    """Return audio in pieces that take no time to speak of; most is one already."""
+    if len(data) <= step:
+        return (data,) if data else ()
+    return (data[start : start + step] for start in range(0, len(data), step))

@@ -1,6 +1,6 @@
 """The daemon's own dialect: the messages of `wire` as text frames, audio as binary frames."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from steno_daemon.dialects.dialect import CONTAINER_PIECE_BYTES, PIECE_BYTES, Dialect, Frame, cut
 from steno_daemon.errors import WireError
@@ -26,13 +26,12 @@ class NativeDialect(Dialect):
 
     is_resumable = True
 
-    def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
+    def pieces(self, session: Session, frame: Frame) -> Iterable[Frame]:
         """Return audio in pieces that take no time to speak of, and a message whole."""
         if isinstance(frame, str):
-            yield frame
-            return
+            return (frame,)
         is_container = session.start.encoding.is_container
-        yield from cut(frame, CONTAINER_PIECE_BYTES if is_container else PIECE_BYTES)
+        return cut(frame, CONTAINER_PIECE_BYTES if is_container else PIECE_BYTES)
 
     def resumption(self, frame: Frame) -> Resume | None:
         """Return what the first frame says, if it asks for a session that was there before."""

@@ -97,16 +97,20 @@ class OpenAIDialect(Dialect):
         del session
         self._tell_session("created")
 
-    def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
-        """Return the audio of a message in pieces, and any other message whole."""
+    def pieces(self, session: Session, frame: Frame) -> Iterable[Frame]:
+        """Return the audio of a message in pieces, and any other message whole.
+
+        The session begins with the first audio.
+        """
         if isinstance(frame, bytes):
             self._complain("expected messages in text frames, found a binary one", "invalid_value")
-        elif (message := self._decoded(frame)) is None:
-            return
-        elif isinstance(message, Append):
-            yield from self._audio(session, message)
-        else:
-            yield frame
+            return ()
+        message = self._decoded(frame)
+        if not isinstance(message, Append):
+            return () if message is None else (frame,)
+        if message.audio and session.state is State.IDLE:
+            self._start(session)
+        return cut(message.audio)
 
     def receive(self, session: Session, piece: Frame) -> None:
         """Tell the session what a piece says."""
@@ -128,10 +132,12 @@ class OpenAIDialect(Dialect):
 
     def encode(self, event: ServerMessage) -> Iterator[Frame]:
         """Return the messages that say an event."""
-        yield from self._taken()
+        if self._waiting:
+            yield from self._taken()
         match event:
             case SpeechStarted() | Partial() | Final() | Endpoint() | Finalized():
-                yield from map(self._numbered, self._items.tell(event))
+                for message in self._items.tell(event):
+                    yield self._numbered(message)
             case Error():
                 yield from map(self._numbered, self._items.tell(event))
                 kind = "server_error" if event.code in _OURS else "invalid_request_error"
@@ -141,7 +147,7 @@ class OpenAIDialect(Dialect):
 
     def replies(self, _told_s: float) -> Iterable[Frame]:
         """Return the answers that wait."""
-        return self._taken()
+        return self._taken() if self._waiting else ()
 
     # What comes in.
 
@@ -175,12 +181,6 @@ class OpenAIDialect(Dialect):
             param=where or None,
             event_id=event_id if isinstance(event_id, str) else None,
         )
-
-    def _audio(self, session: Session, message: Append) -> Iterator[bytes]:
-        """Yield the audio of a message; the session begins with the first."""
-        if message.audio and session.state is State.IDLE:
-            self._start(session)
-        yield from cut(message.audio)
 
     def _start(self, session: Session) -> None:
         name = self._about.language_model(self._settings.model)

@@ -6,7 +6,7 @@ two servers that exist this speaks for both: the members of the one in C++, its 
 and then a close as by the one in Python.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import log
 
@@ -64,10 +64,11 @@ class SherpaDialect(Dialect):
         """Begin to listen: there is nothing to agree on."""
         session.receive_start(self._start)
 
-    def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
+    def pieces(self, session: Session, frame: Frame) -> Iterable[Frame]:
         """Return audio in pieces, and a message whole; nothing counts behind `Done`."""
-        if session.state is State.LISTENING:
-            yield from (frame,) if isinstance(frame, str) else cut(frame)
+        if session.state is not State.LISTENING:
+            return ()
+        return (frame,) if isinstance(frame, str) else cut(frame)
 
     def receive(self, session: Session, piece: Frame) -> None:
         """Tell the session what a piece says; other texts than `Done` mean nothing."""

@@ -1,8 +1,9 @@
 """What waits to go to the broker: bounded, so that a slow broker costs others nothing."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
+from itertools import count
 
 from steno_daemon.dialects.conversation import Post
 from steno_daemon.dialects.topics import is_topic
@@ -35,7 +36,9 @@ class Posting:
         self._dropped = dropped
         self._most = most
         self._most_bytes = most_bytes
-        self._posts: deque[Post] = deque()
+        self._posts: OrderedDict[int, Post] = OrderedDict()
+        self._passing: dict[str, int] = {}  # numbers of those, by their topics
+        self._numbers = count()
         self._bytes = 0
         self._news = asyncio.Event()
         self._empty = asyncio.Event()
@@ -51,13 +54,16 @@ class Posting:
         if not is_topic(post.topic):
             self._dropped(post)
             return
-        self._forget(lambda old: old.is_passing and old.topic == post.topic, tell=False)
-        self._posts.append(post)
-        self._bytes += len(post.payload)
+        if (old := self._passing.get(post.topic)) is not None:
+            self._remove(old)
+        number = self._add(post)
+        if post.is_passing:
+            self._passing[post.topic] = number
         if self._is_full:
-            self._forget(lambda old: old.is_passing)
+            for one in list(self._passing.values()):
+                self._dropped(self._remove(one))
         while self._is_full:
-            self._drop(self._posts.popleft())
+            self._dropped(self._remove(next(iter(self._posts))))
         self._wake()
 
     def put_back(self, post: Post) -> None:
@@ -67,24 +73,23 @@ class Posting:
         if post.is_passing:
             pass
         elif self._returns < TRIES_MAX:
-            self._posts.appendleft(post)
-            self._bytes += len(post.payload)
+            self._posts.move_to_end(self._add(post), last=False)
         else:
             self._dropped(post)
         self._wake()
 
     def forget_passing(self) -> None:
         """Forget what will be worthless once there is a broker again."""
-        self._forget(lambda old: old.is_passing, tell=False)
+        for one in list(self._passing.values()):
+            self._remove(one)
+        self._wake()
 
     async def take(self) -> Post:
         """Wait for the next post and return it; call `done` or `put_back` then."""
         while not self._posts:
             self._news.clear()
             await self._news.wait()
-        post = self._posts.popleft()
-        self._bytes -= len(post.payload)
-        return post
+        return self._remove(next(iter(self._posts)))
 
     def done(self) -> None:
         """Take note that the post that was taken is out."""
@@ -99,21 +104,20 @@ class Posting:
     def _is_full(self) -> bool:
         return len(self._posts) > self._most or self._bytes > self._most_bytes
 
-    def _forget(self, is_meant: Callable[[Post], bool], *, tell: bool = True) -> None:
-        """Take the posts out that are meant."""
-        if not any(map(is_meant, self._posts)):
-            return
-        meant = [post for post in self._posts if is_meant(post)]
-        self._posts = deque(post for post in self._posts if not is_meant(post))
-        for post in meant:
-            self._bytes -= len(post.payload)
-            if tell:
-                self._dropped(post)
-        self._wake()
+    def _add(self, post: Post) -> int:
+        """Let a post wait behind all others; return its number."""
+        number = next(self._numbers)
+        self._posts[number] = post
+        self._bytes += len(post.payload)
+        return number
 
-    def _drop(self, post: Post) -> None:
+    def _remove(self, number: int) -> Post:
+        """Take a post out."""
+        post = self._posts.pop(number)
         self._bytes -= len(post.payload)
-        self._dropped(post)
+        if post.is_passing:
+            del self._passing[post.topic]
+        return post
 
     def _wake(self) -> None:
         if self._posts:
