@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Sequence
 
-HELP = """usage: steno-models lm {build,perplexity,convert} …
+HELP = """usage: steno-models lm {build,train,perplexity,convert,quantise} …
 
   build        estimate, mix and prune an n-gram model from texts; with --name a whole domain,
                for a running daemon (`lm build --name x --help`)
+  train        train a network, as a configuration says
   perplexity   measure a model on texts or manifests
-  convert      turn an ARPA file into the binary form
+  convert      turn an ARPA file into the binary form, or prune a model file
+  quantise     store a trained network at eight bits a weight
 
 Each has its own --help.
 """
@@ -44,6 +46,11 @@ def main(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each comma
             from steno_models.lm.ngram.convert import main as convert  # noqa: PLC0415
 
             convert(rest)
+            return 0
+        case ["quantise", *rest]:
+            from steno_models.lm.neural.quantise import main as quantise  # noqa: PLC0415
+
+            quantise(rest)
             return 0
         case found:
             sys.stdout.write(HELP)

@@ -12,8 +12,8 @@ best word that can still come of it. State is a value; any chunking gives the sa
 
 Files: tree (the lexicon), topology (CTC, or HMMs of one state a token), options, state, search (the
 calls), kernels (the compiled step), ahead (the compiled look-ahead), links (the compiled word
-graph), hypothesis, nbest, confidence; added and growing (words that come later), phrases (what is
-expected), mixture (several language models at once), lexicon (its file, read quickly), remembering
-(what looking ahead found). For searches that write labels: fusion (language models of labels),
-word_scorer (models of words as such).
+graph), ways (back through it, compiled), hypothesis, nbest, confidence; added and growing (words
+that come later), phrases (what is expected), mixture (several language models at once), lexicon
+(its file, read quickly), remembering (what looking ahead found). For searches that write labels:
+fusion (language models of labels), word_scorer (models of words as such).
 """

@@ -1,10 +1,15 @@
-"""A trained network as a folder: its description, its units, its weights at half precision."""
+"""A trained network as a folder: its description, its units, its weights.
+
+Weights are of half precision, or matrices of eight bits a weight: q = round(w / s) with a scale
+s = max |w| / 127 for each row, stored beside it.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
+import torch
 from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -17,6 +22,13 @@ DESCRIPTION = "lm.toml"
 WEIGHTS = "weights.safetensors"
 WORDS = "words.txt"
 TOKENS = "tokens.txt"
+
+_SCALE = ".scale"
+_BYTE = 8
+_MATRIX = 2
+_MOST = 127
+_LEAST = 1e-8
+"""The largest weight of a row counts as this at least: rows of zeros have a scale too."""
 
 _Shape = TypeVar("_Shape")
 
@@ -85,10 +97,37 @@ def shaped(folder: Path, description: Description, kind: type[_Shape]) -> _Shape
         raise DataError(f"{folder / DESCRIPTION}: expected a shape, found: {error}") from error
 
 
-def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write `weights` at half precision."""
-    halves = {name: weight.half().contiguous() for name, weight in weights.items()}
-    save_file(halves, folder / WEIGHTS)
+def write_weights(folder: Path, weights: Mapping[str, Tensor], *, bits: int = 16) -> None:
+    """Write `weights` at half precision, or their matrices at eight `bits`."""
+    written: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if bits == _BYTE and weight.ndim == _MATRIX:
+            scale = weight.float().abs().amax(dim=1, keepdim=True).clamp(min=_LEAST) / _MOST
+            written[name] = (weight.float() / scale).round().to(torch.int8)
+            written[name + _SCALE] = scale
+        else:
+            written[name] = weight.half().contiguous()
+    save_file(written, folder / WEIGHTS)
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights in `folder` at single precision.
+
+    Raises:
+        DataError: there are none, or they are damaged.
+    """
+    path = folder / WEIGHTS
+    try:
+        stored = load_file(path)
+        return {
+            name: weight.float() * stored[name + _SCALE]
+            if weight.dtype == torch.int8
+            else weight.float()
+            for name, weight in stored.items()
+            if not name.endswith(_SCALE)
+        }
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise DataError(f"{path}: expected the model's weights, found: {error}") from error
 
 
 def read_weights(folder: Path, network: nn.Module) -> None:
@@ -97,11 +136,10 @@ def read_weights(folder: Path, network: nn.Module) -> None:
     Raises:
         DataError: they are damaged, or another network's.
     """
-    path = folder / WEIGHTS
     try:
-        weights = load_file(path)
-        network.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    except (OSError, SafetensorError, RuntimeError) as error:
+        network.load_state_dict(load_weights(folder))
+    except RuntimeError as error:
+        path = folder / WEIGHTS
         raise DataError(f"{path}: expected the model's weights, found: {error}") from error
     network.eval()
     network.requires_grad_(requires_grad=False)
