@@ -42,6 +42,8 @@ class Intake:
         self.channels = start.channels if start.separate_channels else 1
         self._source = source_of(start, at_sample)
         self.format = self._source.format
+        self._rate = self.format.sample_rate
+        self._nothing = np.zeros((self.channels, 0), np.float32)
         self._at_sample = at_sample
         self._given = self.position  # up to here `accept` has returned the stream
         self._begin()
@@ -82,24 +84,33 @@ class Intake:
     @property
     def position(self) -> int:
         """Where in the 16 kHz stream the next sample of the client falls."""
-        return round(self.received_samples * SAMPLE_RATE / self.format.sample_rate)
+        if self._rate == SAMPLE_RATE:
+            return self.received_samples
+        return round(self.received_samples * SAMPLE_RATE / self._rate)
 
-    def accept(self, data: bytes) -> FloatArray:
-        """Return the 16 kHz samples, (C, N), that `data` completes."""
-        blocks = [self._resample(block) for block in self._source.accept(data)]
+    def accept(self, data: bytes, until: int = 0) -> FloatArray:
+        """Return the 16 kHz samples, (C, N), that `data` completes.
+
+        Args:
+            data: the next bytes.
+            until: position before which nobody looks at samples: they may come with those there.
+        """
+        wanted = until if self._rate == SAMPLE_RATE else until * self._rate // SAMPLE_RATE
+        blocks = [self._resample(block) for block in self._source.accept(data, wanted)]
         if len(blocks) == 1:
             return blocks[0]
-        return np.concatenate([np.zeros((self.channels, 0), np.float32), *blocks], axis=1)
+        return np.concatenate([self._nothing, *blocks], axis=1) if blocks else self._nothing
 
     def flush(self) -> FloatArray:
-        """Return the samples, (C, N), that the resampler still held, up to `position` exactly."""
+        """Return the samples, (C, N), that were still held back, up to `position` exactly."""
+        waited = self.accept(b"")
         rest = self._unseen(np.stack([resampler.finish() for resampler in self._resamplers]))
         missing = np.zeros((self.channels, self.position - self._given), np.float32)
         held = rest[:, : missing.shape[1]]
         missing[:, : held.shape[1]] = held
         self._given = self.position
         self._begin()
-        return missing
+        return np.concatenate([waited, missing], axis=1)
 
     def forget_loose_bytes(self) -> None:
         """Drop what makes no whole sample yet: a client that resumes sends it again."""
@@ -107,14 +118,14 @@ class Intake:
 
     def client_samples(self, position: int) -> int:
         """Return how many of the client's samples lie before a position at 16 kHz."""
-        return min(self.received_samples, position * self.format.sample_rate // SAMPLE_RATE)
+        return min(self.received_samples, position * self._rate // SAMPLE_RATE)
 
     def needed_from(self, position: int) -> int:
         """Return the client's sample from which on audio is needed to go on at a position.
 
         Where the rate is changed that lies a little before, as far as the filter looks back.
         """
-        needed = _needed_from(self.format.sample_rate, position)
+        needed = _needed_from(self._rate, position)
         return min(self.received_samples, needed)
 
     def _begin(self) -> None:
@@ -123,7 +134,7 @@ class Intake:
         Input and output coincide every `period` samples of the client: silence fills up from the
         last such place, and what it gives is left out.
         """
-        rate = self.format.sample_rate
+        rate = self._rate
         self._resamplers = [Resampler(rate, SAMPLE_RATE) for _ in range(self.channels)]
         period = rate // gcd(rate, SAMPLE_RATE)
         periods, lead = divmod(self._source.samples, period)
@@ -132,7 +143,7 @@ class Intake:
 
     def _resample(self, samples: FloatArray) -> FloatArray:
         """Return the samples at 16 kHz, (C, M), that `samples`, (C, N) of the client, complete."""
-        if self.format.sample_rate != SAMPLE_RATE:
+        if self._rate != SAMPLE_RATE:
             pairs = zip(self._resamplers, samples, strict=True)
             samples = np.stack([resampler.accept(channel) for resampler, channel in pairs])
         new = self._unseen(samples)

@@ -104,6 +104,11 @@ class Lanes:
         return any(lane.segmenter.has_to_do for lane in self._lanes)
 
     @property
+    def next_look(self) -> int:
+        """The 16 kHz position before which no channel looks at audio that comes in."""
+        return min((lane.segmenter.next_look for lane in self._lanes), default=0)
+
+    @property
     def told(self) -> int | None:
         """The 16 kHz position up to which every channel told its words; None for the last one."""
         busy = [lane.segmenter.told for lane in self._lanes if not lane.segmenter.is_idle]
@@ -131,6 +136,8 @@ class Lanes:
 
     def append(self, samples: FloatArray) -> None:
         """Add samples, (C, N) at 16 kHz."""
+        if not samples.shape[1]:
+            return
         for lane, channel in zip(self._lanes, samples, strict=True):
             lane.segmenter.append(channel)
 

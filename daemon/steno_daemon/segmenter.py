@@ -115,6 +115,11 @@ class Segmenter:
         return max(0, self._tape.end - self._cursor)
 
     @property
+    def next_look(self) -> int:
+        """The position up to which audio must have come before more of it is looked at."""
+        return self._pace.next_look(max(self._tape.end, self._cursor))
+
+    @property
     def versions(self) -> set[Version]:
         """Every version of a language model that is, or may still be, decoded with."""
         switches = [self._switch, *(command.switch for command in self._commands)]

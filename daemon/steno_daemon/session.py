@@ -171,7 +171,7 @@ class Session:
         if not self._allowed(Input.AUDIO):
             return
         self._note(data)
-        self._lanes.append(self._intake.accept(data))
+        self._lanes.append(self._intake.accept(data, self._lanes.next_look))
         if self._intake.fault is not None:
             self._replies.fail_for(self._intake.fault)
             self.end(CloseReason.FAILED)

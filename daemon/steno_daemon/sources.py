@@ -37,8 +37,12 @@ class Source(Protocol):
     def fault(self) -> AudioError | None:
         """What is wrong with the bytes, None while all is well."""
 
-    def accept(self, data: bytes) -> Iterator[FloatArray]:
-        """Yield the samples, (C, N), that `data` completes."""
+    def accept(self, data: bytes, until: int) -> Iterator[FloatArray]:
+        """Yield the samples, (C, N), that `data` completes; they may wait for the one at `until`.
+
+        Nobody looks at samples in between, and to decode them one by one costs more than all of
+        them together.
+        """
 
     def forget_loose_bytes(self) -> None:
         """Drop what makes no whole sample yet."""
@@ -71,28 +75,31 @@ class _Samples:
     def __init__(self, start: Start, at_sample: int) -> None:
         self.format = format_of(start)
         self._separate = start.separate_channels
+        self._block_bytes = self.format.block_bytes
         self._decoder = PcmDecoder(self.format)
-        self._bytes = at_sample * self.format.block_bytes
+        self._bytes = at_sample * self._block_bytes
 
     @property
     def samples(self) -> int:
-        return self._bytes // self.format.block_bytes
+        return self._bytes // self._block_bytes
 
     @property
     def received_bytes(self) -> int:
-        return self.samples * self.format.block_bytes
+        return self._bytes - self.loose_bytes
 
     @property
     def loose_bytes(self) -> int:
-        return self._bytes % self.format.block_bytes
+        return self._bytes % self._block_bytes
 
-    def accept(self, data: bytes) -> Iterator[FloatArray]:
+    def accept(self, data: bytes, until: int) -> Iterator[FloatArray]:
         self._bytes += len(data)
-        yield _in_channels(self._decoder.accept_channels(data), separate=self._separate)
+        self._decoder.hold(data)
+        if self.samples >= until:
+            yield _in_channels(self._decoder.read(), separate=self._separate)
 
     def forget_loose_bytes(self) -> None:
         self._bytes -= self.loose_bytes
-        self._decoder = PcmDecoder(self.format)
+        self._decoder.forget_loose_bytes()
 
 
 class _File:
@@ -114,7 +121,8 @@ class _File:
     def fault(self) -> AudioError | None:
         return self._decoder.fault
 
-    def accept(self, data: bytes) -> Iterator[FloatArray]:
+    def accept(self, data: bytes, until: int) -> Iterator[FloatArray]:
+        del until
         self.received_bytes += len(data)
         for begin in range(0, len(data), PIECE_BYTES):
             if self.fault is not None:

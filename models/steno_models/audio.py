@@ -154,18 +154,28 @@ class PcmDecoder:
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
+        self._block_bytes = audio_format.block_bytes
         self._rest = b""
 
     def accept(self, data: bytes) -> FloatArray:
         """Return the new samples, (N,) float32, after `data`, at the format's own rate."""
-        return mix_down(self.accept_channels(data))
+        self.hold(data)
+        return mix_down(self.read())
 
-    def accept_channels(self, data: bytes) -> FloatArray:
-        """Return the same, (N, channels), without mixing the channels."""
-        known = self._rest + data if self._rest else data
-        whole = len(known) - len(known) % self._format.block_bytes
+    def hold(self, data: bytes) -> None:
+        """Keep bytes for the next `read`."""
+        self._rest = self._rest + data if self._rest else data
+
+    def read(self) -> FloatArray:
+        """Return the samples, (N, channels), that what is held completes."""
+        known = self._rest
+        whole = len(known) - len(known) % self._block_bytes
         self._rest = bytes(known[whole:])
         return decode_pcm(known[:whole], self._format)
+
+    def forget_loose_bytes(self) -> None:
+        """Drop what makes no whole sample yet."""
+        self._rest = self._rest[: len(self._rest) - len(self._rest) % self._block_bytes]
 
     def finish(self) -> None:
         """Check that the stream did not end within a sample."""

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import WSMessage, WSMsgType, web
 
 from steno_daemon.limits import MessageRate
+from steno_daemon.transports.patience import Patience
 
 MOMENT_S = 0.0005
 """A frame that took longer to come was waited for, and meanwhile others had their turn."""
@@ -24,6 +25,7 @@ class Receiver:
     def __init__(self, socket: web.WebSocketResponse, rate: MessageRate) -> None:
         self._socket = socket
         self._rate = rate
+        self._patience = Patience()
         self._clock = asyncio.get_running_loop().time
 
     async def receive(self, timeout_s: float | None = None) -> WSMessage:
@@ -38,9 +40,9 @@ class Receiver:
             ClientConnectionError: the client went away while it was answered.
         """
         while True:
-            began_s = self._clock()
-            message = await self._socket.receive(timeout_s)
-            if self._clock() - began_s < MOMENT_S:
+            with self._patience.of(timeout_s):
+                message = await self._socket.receive()
+            if self._clock() - self._patience.began_s < MOMENT_S:
                 await asyncio.sleep(0)
             if message.type not in {WSMsgType.PING, WSMsgType.PONG}:
                 return message

@@ -197,7 +197,7 @@ class Conformer(Encoder[ConformerState]):
 
     def start(self, context: Context) -> ConformerState:
         """Return the state of a stream that has heard nothing."""
-        o, like = self.options, self.subsampling.output.weight
+        o, like = self.options, self.subsampling.norm.weight
         return ConformerState(
             features=like.new_zeros(0, o.bins),
             past=Past.empty(

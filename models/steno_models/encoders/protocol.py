@@ -139,15 +139,6 @@ class Encoder(nn.Module, ABC, Generic[State]):
         del context
         return [next(self.parameters()).new_zeros(0, self.width) for _ in states]
 
-    def lay_out(self) -> None:
-        """Lay the weights out as products of a few rows with them read them fastest.
-
-        MKL reads a matrix of (in, out) in its order, where of (out, in) it makes a copy first.
-        """
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                module.weight.data = module.weight.data.t().contiguous().t()
-
     def _cannot_stream(self, context: Context) -> ConfigError:
         return ConfigError(
             f"expected an encoder that streams in chunks of {context.chunk_steps} steps, "

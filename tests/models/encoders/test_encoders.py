@@ -18,11 +18,12 @@ from tests.models.encoders.shapes import (
     noise,
     whole,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from steno_models.encoders.build import build_encoder
 from steno_models.encoders.cnn import CnnOptions
 from steno_models.encoders.conformer import Conformer
+from steno_models.encoders.layout import NarrowLinear, lay_out
 from steno_models.encoders.protocol import AnyEncoder, AnyState
 from steno_models.errors import ConfigError
 
@@ -163,12 +164,28 @@ def test_its_shape_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_laying_weights_out_changes_no_number(name: str) -> None:
+@pytest.mark.parametrize(("narrow", "error"), [(False, 1e-5), (True, 0.1)])
+def test_laying_weights_out_changes_hardly_a_number(
+    name: str, *, narrow: bool, error: float
+) -> None:
     torch.manual_seed(1)
     model = build_encoder(SHAPES[name]).eval()
     expected = whole(model, noise(40))
-    model.lay_out()
-    torch.testing.assert_close(whole(model, noise(40)), expected, atol=1e-5, rtol=0)
+    lay_out(model, narrow=narrow)
+    torch.testing.assert_close(whole(model, noise(40)), expected, atol=error, rtol=0)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_narrow_layer_errs_by_the_bits_that_it_has(*, bias: bool) -> None:
+    torch.manual_seed(1)
+    wide = nn.Linear(64, 48, bias=bias)
+    x = torch.randn(2, 5, 64)
+    x64, weight64 = x.double(), wide.weight.detach().double()
+    exact = x64 @ weight64.T + (wide.bias.detach().double() if bias else 0.0)
+    found = NarrowLinear(wide)(x)
+    assert found.dtype is torch.float32
+    size = x64.abs() @ weight64.abs().T + exact.abs() + 1.0
+    assert ((found.double() - exact).abs() <= 2**-8 * size).all()
 
 
 def test_chunks_need_all_their_blocks_at_one_pace() -> None:
