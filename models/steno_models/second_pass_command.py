@@ -42,10 +42,18 @@ _DESCRIPTION = """Fit the weights of a bundle's second pass, and the confidence 
 odd recordings of a manifest, and measure both on the even ones. With --language or --speller the
 model is copied into the bundle first. What was found is written into bundle.toml, which is then
 sealed anew.
+
+Candidates that begin alike are read once, and all of them side by side, so that a recurrent model
+of 14 MB reads a hundred in a tenth of a second of one core. As many are read as there is time for
+within --budget-ms, the best first; the others stay in the order of the first pass behind them.
+`steno-models lm quantise` makes such a model half as large, `steno-models lm build --prune` the
+n-grams beside it smaller, where a bundle must not grow.
 """
 
 _EXAMPLES = """examples:
-  steno-models tune-second-pass --bundle ./my-bundle --language ./lm-novels --manifest dev.jsonl
+  steno-models lm quantise ./lm-novels ./lm-small
+  steno-models tune-second-pass --bundle ./my-bundle --language ./lm-small --manifest dev.jsonl \
+      --n-best 100 --budget-ms 300
   steno-models tune-second-pass --bundle ./my-bundle --manifest dev.jsonl --n-best 20
   steno-models evaluate --bundle ./my-bundle --manifest test.jsonl --streaming
 """

@@ -8,6 +8,8 @@ that read a whole sentence. With y a candidate, x the sound and h the finals bef
 
 rest being what the first pass found without its language model (two passes: Ney & Aubert 1994;
 neural language models: Mikolov et al. 2010; a speller on the same encoder: Sainath et al. 2019).
+Candidates differ in few words, but a network forgets nothing: what is shared is how they begin. So
+each prefix is read once; what all begin with, the stable words, already while the segment lasts.
 
     candidate.py     an entry of the list, its score in parts; how sure its words are
     combination.py   the sum above
