@@ -155,7 +155,7 @@ async def _round(
 
 async def measure(options: argparse.Namespace, progress: Progress) -> Mapping[str, Sequence[Round]]:
     """Return what was spent, round by round, for each dialect."""
-    sound = read_file(CLIP)[: round(options.seconds * RATE)]
+    sound = np.resize(read_file(CLIP), round(options.seconds * RATE))  # again and again
     found: dict[str, list[Round]] = defaultdict(list)
     async with AsyncExitStack() as stack:
         places = [
