@@ -18,6 +18,7 @@ state_directory = "{directory}"
 [engine]
 max_sessions = {sessions}
 degrade = false
+batch_wait_ms = {batch_wait_ms}
 [limits]
 messages_per_s = 1000
 """
@@ -33,6 +34,8 @@ class Program:
         more: further sections of the configuration.
         wait_s: how long sessions wait for their clients.
         idle_s: how long connections may be silent.
+        batch_wait_ms: how long chunks wait for those of others; with 0 what a session hears does
+            not hang on when it began, beside whom.
 
     Attributes:
         port: chosen by the system at the first start.
@@ -47,6 +50,7 @@ class Program:
         more: str = "",
         wait_s: float = WAIT_S,
         idle_s: float = 300.0,
+        batch_wait_ms: int = 200,
     ) -> None:
         self._directory = directory
         self._sessions = max_sessions
@@ -54,6 +58,7 @@ class Program:
         self._more = more
         self._wait_s = wait_s
         self._idle_s = idle_s
+        self._batch_wait_ms = batch_wait_ms
         self._process: Process | None = None
         self.port = 0
 
@@ -80,6 +85,7 @@ class Program:
                 port=self.port,
                 wait_s=self._wait_s,
                 idle_s=self._idle_s,
+                batch_wait_ms=self._batch_wait_ms,
                 directory=self._directory,
                 sessions=self._sessions,
             )
