@@ -11,7 +11,7 @@ same; `model` names a language model of the daemon.
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
@@ -93,11 +93,21 @@ class VoskDialect(Dialect):
         self._complaint: str | None = None
         self._finalized_s = -1.0
         self._over = False
+        self._heard_s: Callable[[], float] = float  # none yet
 
     @property
     def owed(self) -> int:
         """How many replies the client waits for."""
         return len(self._debts)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the next reply is due by now; those behind the last audio wait for its end."""
+        return bool(self._debts) and self._is_due(self._debts[0], self._heard_s())
+
+    def begin(self, session: Session) -> None:
+        """Follow what is heard; nothing begins before the first audio."""
+        self._heard_s = lambda: session.told_s
 
     def pieces(self, session: Session, frame: Frame) -> Iterator[Frame]:
         """Return audio in pieces; behind the last one its reply is owed."""
