@@ -53,7 +53,7 @@ from tests.daemon.dialects.speakers import (
 )
 from tests.daemon.fakes import NOTES, pcm, silence, speak
 from tests.daemon.faults import BLOCK_MS, FaultyWire, NotBegunError, Said, Tally, difference, said
-from tests.daemon.program import Program
+from tests.daemon.program import Program, Waits
 from tests.daemon.soak import GROWTH_MAX
 
 from steno_clients.errors import StenoClientsError
@@ -183,7 +183,7 @@ class Campaign:
             max_sessions=3 * len(self._cast),
             module="tests.daemon.humming",
             more=more,
-            idle_s=IDLE_S,
+            waits=Waits(idle_s=IDLE_S),
         )
         await daemon.start()
         self._path.path = str(directory / "wyoming.sock")

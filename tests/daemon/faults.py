@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 from tests.clients.breaking import Break, Cut, Wire, entrance
-from tests.daemon.program import WAIT_S, Program
+from tests.daemon.program import WAIT_S, Program, Waits
 
 from steno_clients.errors import SessionEndedError, StenoClientsError
 from steno_clients.file import FloatArray, read_blocks
@@ -209,7 +209,7 @@ class Campaign:
     async def run(self, directory: Path, progress: Progress) -> Tally:
         """Return what happened."""
         bar = progress.add_task("undisturbed", total=self._count)
-        daemon = Program(directory, max_sessions=2 * len(self._recordings), batch_wait_ms=0)
+        daemon = Program(directory, max_sessions=2 * len(self._recordings), waits=Waits(batch_ms=0))
         await daemon.start()
         try:
             expected = await asyncio.gather(

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.daemon.brokers import free_port
 from tests.daemon.dialect_wires import CONFIG, LOG_OF_FAULTS, broker
-from tests.daemon.program import Program
+from tests.daemon.program import Program, Waits
 
 DIALECTS = (
     "native",
@@ -25,6 +25,7 @@ DIALECTS = (
     "mqtt",
 )
 PATIENCE_S = 60
+WAITS = Waits(resume_s=2.0)
 
 
 def _nothing() -> list[str]:
@@ -113,7 +114,7 @@ async def every_dialect(
             has_broker=str(len(dialects) == len(DIALECTS)).lower(),
             broker=port,
         )
-        daemon = Program(directory, max_sessions=seats, module=module, more=more, wait_s=2.0)
+        daemon = Program(directory, max_sessions=seats, module=module, more=more, waits=WAITS)
         await daemon.start()
 
         def complaints() -> list[str]:

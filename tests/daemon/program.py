@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,16 +13,35 @@ WAIT_S = 600.0
 CONFIG = """
 [server]
 port = {port}
-resume_s = {wait_s}
-idle_timeout_s = {idle_s}
+resume_s = {waits.resume_s}
+idle_timeout_s = {waits.idle_s}
 state_directory = "{directory}"
 [engine]
 max_sessions = {sessions}
 degrade = false
-batch_wait_ms = {batch_wait_ms}
+batch_wait_ms = {waits.batch_ms}
 [limits]
 messages_per_s = 1000
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long the daemon waits for whom.
+
+    Attributes:
+        resume_s: a session for its client.
+        idle_s: a connection for a message.
+        batch_ms: a chunk for those of other sessions; with 0 what a session hears does not hang on
+            when it began, beside whom.
+    """
+
+    resume_s: float = WAIT_S
+    idle_s: float = 300.0
+    batch_ms: int = 200
+
+
+WAITS = Waits()
 
 
 class Program:
@@ -32,10 +52,7 @@ class Program:
         max_sessions: at once.
         module: what is run; `tests.daemon.humming` hears notes instead, and costs next to nothing.
         more: further sections of the configuration.
-        wait_s: how long sessions wait for their clients.
-        idle_s: how long connections may be silent.
-        batch_wait_ms: how long chunks wait for those of others; with 0 what a session hears does
-            not hang on when it began, beside whom.
+        waits: how long it waits for whom.
 
     Attributes:
         port: chosen by the system at the first start.
@@ -48,17 +65,13 @@ class Program:
         max_sessions: int,
         module: str = "steno_daemon",
         more: str = "",
-        wait_s: float = WAIT_S,
-        idle_s: float = 300.0,
-        batch_wait_ms: int = 200,
+        waits: Waits = WAITS,
     ) -> None:
         self._directory = directory
         self._sessions = max_sessions
         self._module = module
         self._more = more
-        self._wait_s = wait_s
-        self._idle_s = idle_s
-        self._batch_wait_ms = batch_wait_ms
+        self._waits = waits
         self._process: Process | None = None
         self.port = 0
 
@@ -83,9 +96,7 @@ class Program:
         config.write_text(
             CONFIG.format(
                 port=self.port,
-                wait_s=self._wait_s,
-                idle_s=self._idle_s,
-                batch_wait_ms=self._batch_wait_ms,
+                waits=self._waits,
                 directory=self._directory,
                 sessions=self._sessions,
             )
