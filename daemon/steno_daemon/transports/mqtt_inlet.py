@@ -9,7 +9,8 @@ Source: MQTT 3.1.1, 2.2 and 3.3.
 
 from collections.abc import Callable
 
-from paho.mqtt.client import Client, MQTTErrorCode, MQTTv5
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import MQTTErrorCode
 
 READ_BYTES = 16 * 1024
 """In one turn of the event loop: a flood of small messages shall not keep it for long."""
@@ -39,15 +40,15 @@ class Inlet:
         self._at = 0
         self._topics: dict[bytes, str] = {}
 
-    def _give(self, size: int) -> bytes:
+    def _give(self, bufsize: int) -> bytes:
         """Return the next bytes to paho."""
         if self._at == len(self._data):
-            return self._receive(size)
-        given = self._data[self._at : self._at + size]
+            return self._receive(bufsize)
+        given = self._data[self._at : self._at + bufsize]
         self._at += len(given)
         return given
 
-    def _read(self, _max_packets: int = 1) -> MQTTErrorCode:
+    def _read(self, max_packets: int = 1) -> MQTTErrorCode:  # noqa: ARG002 — paho's
         """Read what is there; until the broker has let the client in, one packet at a time.
 
         aiomqtt would miss what goes wrong in the turn in which it hears that it is in.
