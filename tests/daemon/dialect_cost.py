@@ -43,6 +43,9 @@ CLIP = Path(__file__).parents[1] / "data/librivox/sense_and_sensibility_01_auste
 RATE = 16_000
 COST_MAX = 0.03
 FULL_S = 0.5
+APART_S = 0.032
+"""Between the beginnings of two sessions: messages that come in one turn of the event loop cost
+less, and how many do so shall not hang on chance."""
 CALM_S = 2.5
 """Between two rounds, until the sessions of the last one are forgotten."""
 RESAMPLES = 10_000
@@ -128,9 +131,10 @@ def spent(process: Process) -> Spent:
 
 
 async def _speak(
-    dialect: str, place: Place, sound: FloatArray, *, pace: float, block_ms: int
+    dialect: str, place: Place, sound: FloatArray, *, number: int, pace: float, block_ms: int
 ) -> None:
     """Say a recording in a dialect, as soon as there is room."""
+    await asyncio.sleep(number * APART_S / pace)
     while True:
         try:
             await talked(dialect, place, sound, pace=pace, block_ms=block_ms)
@@ -147,9 +151,9 @@ async def _round(
     process = listener(place.port)
     before = spent(process)
     async with asyncio.TaskGroup() as speakers:
-        for _ in range(options.sessions):
-            speaking = _speak(dialect, place, sound, pace=options.pace, block_ms=block_ms)
-            speakers.create_task(speaking)
+        for number in range(options.sessions):
+            how = {"number": number, "pace": options.pace, "block_ms": block_ms}
+            speakers.create_task(_speak(dialect, place, sound, **how))
     return spent(process).since(before, options.sessions * len(sound) / RATE)
 
 
