@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 import numpy as np
@@ -149,12 +150,16 @@ def figures(level: Level) -> dict[str, float]:
 def cost_ratio(levels: Sequence[Level]) -> float | None:
     """Return how many times one session eight cost, in CPU time; None where one was not measured.
 
-    All speak for the same time, so that this is eight times the cost of a second of speech.
+    All speak for the same time, so that this is eight times the cost of a second of speech; the
+    median cost, where so many were measured more than once.
     """
-    costs = {level.sessions: figures(level)["cpu_s_per_audio_s"] for level in levels}
-    if EIGHT not in costs or not costs.get(ONE):
+    one, eight = (
+        [figures(level)["cpu_s_per_audio_s"] for level in levels if level.sessions == count]
+        for count in (ONE, EIGHT)
+    )
+    if not eight or not any(one):
         return None
-    return EIGHT * costs[EIGHT] / costs[ONE]
+    return EIGHT * median(eight) / median(one)
 
 
 def worst_final_delay(capacity: Capacity) -> float | None:
