@@ -6,8 +6,9 @@
 Whole: every file is one segment. Streamed: every file goes through a real session in blocks of
 20 ms, so voice activity, endpoints and partials are those of the daemon. Then the report also has
 the delay from the end of a word to its first appearance, the delay from the end of speech to the
-final, and how much the partials took back. With --wordless FOLDER … in place of a manifest it
-counts the words that are found where there are none.
+final, and how much the partials took back. With --noise FOLDER … every recording is heard again,
+in noise; with --wordless FOLDER … in place of a manifest the words are counted that are found where
+there are none.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from steno_models import bundle, evaluate_wordless
 from steno_models.audio import read_file
 from steno_models.domain import loader_of
 from steno_models.errors import ConfigError
+from steno_models.evaluate_noise import in_noise, noises
 from steno_models.features.fbank import SAMPLE_RATE
 from steno_models.peers import pocketsphinx
 from steno_models.recogniser import DecodeOptions, LanguageModel, Recogniser, Work
@@ -275,6 +277,18 @@ def _parser() -> argparse.ArgumentParser:
         help="count the words found where there are none: folders of recordings, manifests, or "
         "`synthetic` for ten minutes of silence, noise, tones and music",
     )
+    parser.add_argument(
+        "--noise",
+        nargs="+",
+        metavar="SOUNDS",
+        help="hear the manifest in noise, too: folders of recordings, manifests, single recordings",
+    )
+    parser.add_argument(
+        "--snr-db",
+        type=float,
+        default=10.0,
+        help="speech above that noise, over each recording (default: 10)",
+    )
     parser.add_argument("--streaming", action="store_true", help="through a session, in 20 ms")
     parser.add_argument("--chunk-ms", type=int, help="decoding step (default: the bundle's)")
     model = parser.add_mutually_exclusive_group()
@@ -306,6 +320,7 @@ def main(arguments: Sequence[str]) -> int:
     options = DecodeOptions(chunk_steps=steps, language_model=language_model)
     hear_whole(recogniser, np.zeros(SAMPLE_RATE, np.float32), options)  # what compiles, compiles
     replay = session_replay() if asked.streaming else None
+    mixed = in_noise(noises(asked.noise), asked.snr_db) if asked.noise else None
 
     def hear(samples: FloatArray) -> Heard:
         if replay is None:
@@ -324,20 +339,39 @@ def main(arguments: Sequence[str]) -> int:
             evaluate_wordless.report(found, f"{asked.bundle} without words", as_json=asked.json)
             return 0
         report = evaluate(asked.manifest, hear, progress)
+        noisy = mixed and evaluate(asked.manifest, lambda x: hear(mixed(x)), progress)
         peer = evaluate(asked.manifest, hear_pocketsphinx(), progress) if asked.against else None
     if asked.hypotheses:
-        pairs = zip(report.references, report.hypotheses, strict=True)
-        lines = (f"REF {reference}\nHYP {hypothesis}\n" for reference, hypothesis in pairs)
-        asked.hypotheses.write_text("\n".join(lines), encoding="utf-8")
+        _write_hypotheses(asked.hypotheses, report)
+    _tell(asked, report, noisy, peer)
+    return 0
+
+
+def _write_hypotheses(path: Path, report: Report) -> None:
+    """Write what was said and what was heard, a line each."""
+    pairs = zip(report.references, report.hypotheses, strict=True)
+    lines = (f"REF {reference}\nHYP {hypothesis}\n" for reference, hypothesis in pairs)
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _tell(
+    asked: argparse.Namespace, report: Report, noisy: Report | None, peer: Report | None
+) -> None:
+    """Print what was found, as tables or as JSON."""
     if asked.json:
         numbers: dict[str, object] = {**figures(report)}
+        if noisy:
+            numbers["noise"] = {"snr_db": asked.snr_db, **figures(noisy)}
         if peer:
             numbers[asked.against] = figures(peer)
         json.dump(numbers, sys.stdout, indent=2)
         sys.stdout.write("\n")
-        return 0
+        return
     Console().print(_table(report, f"{asked.bundle} on {asked.manifest}"))
+    if noisy:
+        times = noisy.wer.rate / max(report.wer.rate, 1e-9)
+        Console().print(_table(noisy, f"the same in noise at {asked.snr_db:g} dB"))
+        Console().print(f"word error rate in noise: {times:.2f} times that without")
     if peer:
         Console().print(_table(peer, f"{asked.against} on {asked.manifest}"))
         Console().print(_comparison(report, peer, asked.against))
-    return 0
