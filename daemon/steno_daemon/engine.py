@@ -12,16 +12,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, replace
 
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
+from steno_daemon.jobs import Done, Failed, Job, Outcome, Seat
 from steno_daemon.ladder import Ladder
 from steno_daemon.load import FULL, Load
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import STEP_MS, Decoding
-from steno_daemon.rhythm import Part, Rhythm, first_chunk_steps
+from steno_daemon.rhythm import Rhythm, first_chunk_steps
 from steno_models.recogniser import DecodeOptions, Recogniser, State, Update
 from steno_models.recogniser import Work as Chunk
 
@@ -33,75 +33,15 @@ LONG_CHUNKS = 2
 FRAME_S = 0.01
 CROWD = 8
 """So many sessions are worth waiting for as long as may be."""
-SILENT_SHARE = 0.25
-"""Of the patience of a piece of speech, that of one with silence at its end."""
-LIVE_S = 0.2
-"""Audio that is not spoken yet by more than this comes from a file."""
+AHEAD_S = 0.5
+"""Nothing goes ahead of work that waited longer by this."""
+HAND_OVER_S = 0.02
+"""The event loop may take so long to hand in what follows on urgent work."""
 
 
 def own_chunk_ms(recogniser: Recogniser) -> int:
     """Return the decoding step that the recogniser was made for."""
     return recogniser.context.chunk_steps * STEP_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What the recogniser answered."""
-
-    update: Update
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Why it did not."""
-
-    message: str
-
-
-Outcome: TypeAlias = Done | Failed
-
-
-@dataclass(eq=False, slots=True)
-class Seat:
-    """The right of one session to hand in work.
-
-    Attributes:
-        name: of the session.
-        transcripts: how many it makes at once.
-        part: in the rhythm of all.
-        taken: whether it still may.
-    """
-
-    name: str
-    transcripts: int
-    part: Part
-    taken: bool = True
-
-
-@dataclass(order=True, slots=True)
-class Job:
-    """Work of a session: the earliest due comes first, then the one that came first."""
-
-    due_s: float
-    number: int
-    seat: Seat = field(compare=False)
-    work: Work = field(compare=False)
-    decoding: Decoding = field(compare=False)
-    deliver: Callable[[Outcome], None] = field(compare=False)
-    came_s: float = field(default_factory=time.monotonic, compare=False)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether its audio had been spoken when it came; a file's is there ahead of time."""
-        return self.due_s <= self.came_s + LIVE_S
-
-    @property
-    def patience(self) -> float:
-        """What share of the longest wait it may wait for others; a file gets on by not waiting."""
-        if self.work.is_last or not self.is_live:
-            return 0.0
-        return 1.0 if self.work.in_speech else SILENT_SHARE
 
 
 def perform(recogniser: Recogniser, work: Work, decoding: Decoding) -> tuple[Update, State]:
@@ -135,11 +75,12 @@ def _chunk(recogniser: Recogniser, work: Work, decoding: Decoding) -> Chunk:
 class Batching:
     """How long to wait for company, and how many to take.
 
-    The pieces that end an utterance go first and among themselves: somebody waits for that final,
-    and a batch is answered as a whole. Pieces from the middle of speech wait a little for others,
-    the longer the more sessions there are: with one session there is nobody to wait for, with two
-    it hardly ever pays. Pieces with silence at their end wait less, since an endpoint may be near,
-    and then take with them whoever is there.
+    The pieces under another language model that was asked for at once go first and among
+    themselves: they take a few milliseconds, and a batch is answered as a whole. Then come those
+    that end an utterance, among themselves too: somebody waits for that final. Pieces from the
+    middle of speech wait a little for others, the longer the more sessions there are: with one
+    session there is nobody to wait for, with two it hardly ever pays. Pieces with silence at their
+    end wait less, since an endpoint may be near, and then take with them whoever is there.
 
     Attributes:
         most: pieces of work that go through the recogniser together.
@@ -155,8 +96,10 @@ class Batching:
 
     def take(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the next batch out of the jobs that wait: the earliest due of the hastiest."""
+        first_s = min((job.came_s for job in jobs), default=0.0)
+        urgent = [job for job in jobs if job.is_urgent and job.came_s <= first_s + AHEAD_S]
         ends = [job for job in jobs if job.work.is_last]
-        return sorted(ends or jobs)[: self.most]
+        return sorted(urgent or ends or jobs)[: self.most]
 
 
 class Engine:
@@ -199,7 +142,7 @@ class Engine:
         self._jobs_seen = 0
         self._ready = threading.Condition()
         self._closing = False
-        self._in_hand = False
+        self._batch: list[Job] = []  # in hand
         self.batches_done = 0
         self._loop = asyncio.get_running_loop()
         # A daemon thread: a recogniser that hangs cannot keep the process from leaving.
@@ -223,7 +166,7 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """Whether work is queued or in hand."""
-        return bool(self._jobs) or self._in_hand
+        return bool(self._jobs or self._batch)
 
     @property
     def is_alive(self) -> bool:
@@ -305,11 +248,20 @@ class Engine:
             self._jobs.append(Job(due_s, self._jobs_seen, seat, work, decoding, deliver))
             self._ready.notify()
 
+    def hurry(self, seat: Seat) -> None:
+        """Let the work of a session that is out go ahead: somebody waits for what follows on it."""
+        with self._ready:
+            for job in (*self._jobs, *self._batch):
+                job.is_hurried = job.is_hurried or job.seat is seat
+            self._ready.notify()
+
     def _run(self) -> None:
         while batch := self._collect():
-            self._deliver(list(zip(batch, self._perform(batch), strict=True)))
+            handed_over = self._deliver(list(zip(batch, self._perform(batch), strict=True)))
+            if any(job.is_hurried for job in batch):
+                handed_over.wait(HAND_OVER_S)  # else another batch would go before what follows
             self.batches_done += 1
-            self._in_hand = False
+            self._batch = []
             del batch  # while it waits, it holds no session that is over
 
     def _collect(self) -> list[Job]:
@@ -326,7 +278,7 @@ class Engine:
                 batch = self._batching.take(self._jobs)
             taken = {job.number for job in batch}
             self._jobs = [job for job in self._jobs if job.number not in taken]
-            self._in_hand = True
+            self._batch = batch
             self._metrics.queue(len(self._jobs))
         return batch
 
@@ -375,13 +327,18 @@ class Engine:
                 self._metrics.unknown_words(update.unknown, took_s=update.unknown_s)
         return [Done(update, state) for _, (update, state) in zip(chunks, results, strict=True)]
 
-    def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> None:
-        """Hand the outcomes to the event loop, if it is still there."""
+    def _deliver(self, outcomes: Sequence[tuple[Job, Outcome]]) -> threading.Event:
+        """Hand the outcomes to the event loop, if it is still there; return what tells when."""
+        handed_over = threading.Event()
 
         def hand_over() -> None:
             for job, outcome in outcomes:
                 if job.seat.taken:
                     job.deliver(outcome)
+            handed_over.set()
 
-        if not self._loop.is_closed():
+        if self._loop.is_closed():
+            handed_over.set()
+        else:
             self._loop.call_soon_threadsafe(hand_over)
+        return handed_over

@@ -104,6 +104,11 @@ class Lanes:
         return any(lane.segmenter.has_to_do for lane in self._lanes)
 
     @property
+    def is_pressed(self) -> bool:
+        """Whether another language model, wished at once, waits for work that is out."""
+        return any(lane.segmenter.is_pressed for lane in self._lanes)
+
+    @property
     def next_look(self) -> int:
         """The 16 kHz position before which no channel looks at audio that comes in."""
         return min((lane.segmenter.next_look for lane in self._lanes), default=0)

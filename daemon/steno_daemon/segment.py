@@ -4,7 +4,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from steno_daemon.domains import Version
-from steno_daemon.endpoint import SAMPLE_RATE, SHORT_PAUSE_SAMPLES, Rules, widest_gap
+from steno_daemon.endpoint import (
+    SAMPLE_RATE,
+    SHORT_PAUSE_SAMPLES,
+    Rules,
+    Situation,
+    widest_gap,
+)
 from steno_daemon.happenings import BLOCK_SAMPLES, STEP_SAMPLES, Work
 from steno_daemon.wire import EndpointReason, When
 from steno_models.features.extractor import StreamingExtractor, frames_of
@@ -63,6 +69,11 @@ class Command:
     def is_ready(self) -> bool:
         """Whether what it brings is there; the cursor waits for that."""
         return self.switch is None or self.switch.version.is_ready
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether somebody waits to see another language model count, and it is there."""
+        return self.switch is not None and self.switch.at is When.NOW and self.is_ready
 
     def due_at(self, cursor: int) -> int:
         """Return where to do it if the cursor goes on, from where it is, in whole blocks.
@@ -152,6 +163,15 @@ class Segment:
             self.version = version
             self.is_rescored = self.state is not None
             self.stable_words = 0
+
+    def situation(self, update: "Update", *, cursor: int, silence: int) -> Situation:
+        """Return what the rules look at when this much was heard and was silent, in samples."""
+        return Situation(
+            length_samples=cursor - self.origin,
+            silence_samples=silence,
+            blank_samples=update.trailing_blank_steps * STEP_SAMPLES,
+            has_words=bool(update.words),
+        )
 
     def steps_to(self, position: int) -> int:
         """Return how many encoder steps begin before a position."""

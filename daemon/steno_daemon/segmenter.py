@@ -19,7 +19,7 @@ import numpy as np
 
 from steno_daemon.checkpoint import Checkpoint
 from steno_daemon.domains import Version
-from steno_daemon.endpoint import SAMPLE_RATE, Rules, Situation, decide
+from steno_daemon.endpoint import SAMPLE_RATE, Rules, decide
 from steno_daemon.happenings import (
     STEP_SAMPLES,
     Ended,
@@ -142,6 +142,11 @@ class Segmenter:
         """Whether all that can be told of the audio so far was told."""
         return not (self._waiting or self.has_to_do)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether another language model, wished at once, waits for the work that is out."""
+        return self._waiting and any(command.is_pressing for command in self._commands)
+
     def append(self, samples: FloatArray) -> None:
         """Add samples, (N,) at 16 kHz, at the end of the stream."""
         self._forget()  # now the room is needed
@@ -226,7 +231,9 @@ class Segmenter:
     def _decide(self, segment: Segment) -> None:
         """Let the rules look at what is known here; they look again a little later."""
         if segment.update is not None:
-            segment.ending = decide(self._rules, self._situation(segment, segment.update))
+            silence = self._silence_samples()
+            found = segment.situation(segment.update, cursor=self._cursor, silence=silence)
+            segment.ending = decide(self._rules, found)
         self._next_look = self._pace.next_look(self._cursor)
 
     def _move(self) -> bool:
@@ -362,14 +369,6 @@ class Segmenter:
         if self._in_speech or self._vad.speech_fraction > SUSPICION:
             return 0
         return self._cursor - self._turned
-
-    def _situation(self, segment: Segment, update: "Update") -> Situation:
-        return Situation(
-            length_samples=self._cursor - segment.origin,
-            silence_samples=self._silence_samples(),
-            blank_samples=update.trailing_blank_steps * STEP_SAMPLES,
-            has_words=bool(update.words),
-        )
 
     def _close(self, segment: Segment, reason: EndpointReason, update: "Update") -> None:
         """End the segment; what lies behind the cut, or is still being said, opens the next one."""

@@ -180,11 +180,8 @@ class Session:
             found = f"{len(data)} bytes; the rest is joined to the next one"
             self._replies.complain_of_loose_bytes(self._intake.format.block_bytes, found)
         if self._intake.position > self._offer.session_s * SAMPLE_RATE:
-            self.exceed(
-                "the session is too long",
-                expected=f"at most {self._offer.session_s:g} s of audio",
-                found="more",
-            )
+            expected = f"at most {self._offer.session_s:g} s of audio"
+            self.exceed("the session is too long", expected=expected, found="more")
 
     def receive_configure(self, wish: wire.Configure) -> None:
         """Change the rules, or the language model, for the audio that follows."""
@@ -194,6 +191,7 @@ class Session:
         if version is None and (wish.language_model or wish.language_model_weights) is not None:
             return
         self._note(wish)
+        self._lanes.append(self._intake.accept(b""))  # what nobody needed to look at yet
         if wish.endpointing != wire.Endpointing():
             self._rules = self._rules.changed(wish.endpointing)
             self._lanes.change_rules(self._rules, self._intake.position)
@@ -204,6 +202,7 @@ class Session:
         words = words_of(wish, self._outbox, self._replies)
         if words is not None and self._allowed(Input.ADD_WORDS):
             self._note(words)
+            self._lanes.append(self._intake.accept(b""))
             self.repertoire.add(words, self._lanes, position=self._intake.position)
 
     def receive_finalize(self) -> None:
@@ -308,6 +307,11 @@ class Session:
         self._report()
         return work
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether another language model, wished at once, waits for work that is out."""
+        return self._lanes.is_pressed
+
     def work_done(
         self, update: "recogniser.Update", state: "recogniser.State", *, channel: int = 0
     ) -> None:
@@ -355,10 +359,6 @@ class Session:
                 what.value, self.state.value, fitting, once=what is Input.AUDIO
             )
         return False
-
-    def call_when_ready(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when there may be work that waited for words to be made ready."""
-        self.repertoire.call_when_ready(wake)
 
     def _begin(self, start: wire.Start, version: Version, phase: int | None) -> None:
         self._take_form(start, phase)

@@ -15,10 +15,11 @@ from steno_daemon import wire
 from steno_daemon.auth import Grant
 from steno_daemon.captions.hub import Hub
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.engine import Done, Engine, Failed, Outcome, Seat
+from steno_daemon.engine import Engine
 from steno_daemon.errors import LimitError, OverloadedError
 from steno_daemon.happenings import Work
 from steno_daemon.identity import Identity
+from steno_daemon.jobs import Done, Failed, Outcome, Seat
 from steno_daemon.journal import HeldError, Journal, Opening, Page
 from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
@@ -119,7 +120,7 @@ class Stream:
             note=self._note,
             token=identity.resume_token,
         )
-        self.session.call_when_ready(self._go_on)
+        self.session.repertoire.call_when_ready(self._go_on)
         self.log = SessionLog(logger, {"session": identity.name})
         self._house = house
         self.follows: Callable[[], bool] = bool  # no
@@ -167,6 +168,8 @@ class Stream:
         """Give the engine what there is to do; call it after everything that came in."""
         while self._seat is not None and (work := self.session.work_to_do()) is not None:
             self._hand_in(self._seat, work)
+        if self._seat is not None and self.session.is_pressed:
+            self._house.engine.hurry(self._seat)
         self._wake()
 
     def count(self, data: bytes) -> None:
@@ -262,13 +265,8 @@ class Stream:
         self.session.degrade(step, round(1000 * lag_s))
         if self._recording is not None:
             self._recording.decoding(work, self.session.decoding)
-        self._house.engine.submit(
-            seat,
-            work,
-            self.session.decoding,
-            due_s=due_s,
-            deliver=partial(self._take, work.channel),
-        )
+        deliver = partial(self._take, work.channel)
+        engine.submit(seat, work, self.session.decoding, due_s=due_s, deliver=deliver)
 
     def _take_seat(self, transcripts: int, *, is_resumed: bool) -> int | None:
         """Sit down with the engine, if the client may and there is room; return the phase."""

@@ -1,7 +1,8 @@
 """What goes through the recogniser together, and what need not go there at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import cast
@@ -12,8 +13,9 @@ from tests.daemon.fakes import FakeRecogniser, speak
 
 from steno_daemon import wire
 from steno_daemon.endpoint import Rules
-from steno_daemon.engine import CROWD, Batching, Engine, Job, Outcome, Seat
+from steno_daemon.engine import AHEAD_S, CROWD, Batching, Engine
 from steno_daemon.happenings import Work
+from steno_daemon.jobs import Job, Outcome, Seat
 from steno_daemon.ladder import Ladder
 from steno_daemon.offer import Decoding
 from steno_daemon.replay import replay
@@ -36,12 +38,14 @@ async def running(recogniser: FakeRecogniser, batching: Batching) -> AsyncIterat
 
 
 async def outcome(
-    engine: Engine, seat: Seat, *, is_last: bool = False, in_speech: bool = True
+    engine: Engine, seat: Seat, *, is_last: bool = False, is_rescored: bool = False
 ) -> Outcome:
     """Hand in a piece of work and wait for what comes of it."""
     answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     features = np.zeros((4, 80), np.float32)
-    work = Work(features, None, is_last=is_last, position=0, in_speech=in_speech)
+    work = Work(
+        features, None, is_last=is_last, position=0, in_speech=True, is_rescored=is_rescored
+    )
     engine.submit(seat, work, Decoding(), due_s=0.0, deliver=answered.set_result)
     async with asyncio.timeout(PATIENCE_S):
         return await answered
@@ -91,6 +95,74 @@ async def test_the_end_of_an_utterance_leaves_the_others_to_wait() -> None:
     assert recogniser.batches == [1, 3]
 
 
+async def test_what_is_scored_again_waits_for_nobody() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
+        engine.admit("silent")
+        await outcome(engine, engine.admit("a"), is_rescored=True)
+    assert recogniser.batches == [1]
+
+
+async def test_work_that_is_hurried_waits_no_longer_and_the_others_do() -> None:
+    recogniser = FakeRecogniser()
+    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
+        seats = [engine.admit(name) for name in "abc"]
+        first, second = (asyncio.create_task(outcome(engine, seat)) for seat in seats[:2])
+        await asyncio.sleep(0)
+        engine.hurry(seats[1])
+        await second
+        assert not first.done()
+        await asyncio.gather(first, *(outcome(engine, seat) for seat in seats[1:]))
+    assert recogniser.batches == [1, 3]
+
+
+class Held(FakeRecogniser):
+    """Begins no batch before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.may_go_on = threading.Event(), threading.Event()
+
+    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
+        self.began.set()
+        assert self.may_go_on.wait(PATIENCE_S)
+        return super().step(work)
+
+
+async def test_nothing_goes_between_hurried_work_and_what_follows_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steno_daemon.engine.HAND_OVER_S", PATIENCE_S)
+    recogniser, order = Held(), list[str]()
+    async with running(recogniser, Batching(most=1)) as engine:
+        a, b = engine.admit("a"), engine.admit("b")
+
+        def submit(seat: Seat, deliver: Callable[[Outcome], None], *, rescored: bool) -> None:
+            work = Work(np.zeros((4, 80), np.float32), None, is_last=False, position=0)
+            work = replace(work, is_rescored=rescored)
+            engine.submit(seat, work, Decoding(), due_s=0.0, deliver=deliver)
+
+        every = asyncio.Event()
+
+        def end(name: str) -> None:
+            order.append(name)
+            if len(order) == 3:
+                every.set()
+
+        def go_on(_: Outcome) -> None:
+            order.append("hurried")
+            submit(a, lambda _: end("follows"), rescored=True)
+
+        submit(a, go_on, rescored=False)
+        await asyncio.to_thread(recogniser.began.wait, PATIENCE_S)
+        submit(b, lambda _: end("other"), rescored=False)
+        engine.hurry(a)
+        recogniser.may_go_on.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await every.wait()
+    assert order == ["hurried", "follows", "other"]
+
+
 def test_a_file_waits_for_nobody() -> None:
     work = Work(np.zeros((4, 80), np.float32), None, is_last=False, position=0, in_speech=True)
     live, ahead = (
@@ -126,9 +198,13 @@ def test_in_silence_work_waits_less_than_in_speech_and_at_the_end_not_at_all() -
     assert patience[0] > patience[-2] > patience[-1] == 0.0
 
 
-def job(number: int, due_s: float, *, is_last: bool) -> Job:
-    work = Work(np.zeros((4, 80), np.float32), None, is_last=is_last, position=0)
-    return Job(due_s, number, Seat("a", 1, Part(0, 1, 0)), work, Decoding(), lambda _: None)
+def job(
+    number: int, due_s: float, *, is_last: bool = False, came_s: float = 0.0, again: bool = False
+) -> Job:
+    features = np.zeros((4, 80), np.float32)
+    work = Work(features, None, is_last=is_last, position=0, is_rescored=again)
+    seat = Seat("a", 1, Part(0, 1, 0))
+    return Job(due_s, number, seat, work, Decoding(), lambda _: None, came_s=came_s)
 
 
 def test_utterances_that_end_go_first_and_among_themselves() -> None:
@@ -137,6 +213,19 @@ def test_utterances_that_end_go_first_and_among_themselves() -> None:
     assert [one.number for one in batching.take(jobs)] == [3, 2]
     assert [one.number for one in batching.take([jobs[0], jobs[1], jobs[4]])] == [4, 0, 1]
     assert [one.number for one in Batching(most=2).take(jobs[:2])] == [0, 1]
+
+
+def test_what_is_scored_again_goes_before_all_that_did_not_wait_for_long() -> None:
+    jobs = [job(0, 0.0, is_last=True), job(1, 0.1), job(2, 0.2, again=True)]
+    assert [one.number for one in Batching().take(jobs)] == [2]
+    late = job(2, 0.2, again=True, came_s=AHEAD_S + 0.1)
+    assert [one.number for one in Batching().take([*jobs[:2], late])] == [0]
+    assert [one.number for one in Batching().take([jobs[1], late])] == [1, 2]
+
+
+def test_what_is_scored_again_of_a_file_goes_before_nobody() -> None:
+    jobs = [job(0, 0.0), job(1, 9.0, again=True)]
+    assert [one.number for one in Batching().take(jobs)] == [0, 1]
 
 
 async def test_patience_has_an_end() -> None:

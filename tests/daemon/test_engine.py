@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from tests.daemon.fakes import FakeRecogniser
 
-from steno_daemon.engine import Batching, Done, Engine, Failed, Outcome, Seat
+from steno_daemon.engine import Batching, Engine
 from steno_daemon.errors import OverloadedError
 from steno_daemon.happenings import Work
+from steno_daemon.jobs import Done, Failed, Outcome, Seat
 from steno_daemon.ladder import Ladder
 from steno_daemon.offer import Decoding
 from steno_models.recogniser import State, Update

@@ -14,8 +14,9 @@ from tests.models import second_passes as second
 
 from steno_daemon import wire
 from steno_daemon.checkpoint import Checkpoint
-from steno_daemon.engine import Done, Engine, Outcome, own_chunk_ms, perform
+from steno_daemon.engine import Engine, own_chunk_ms, perform
 from steno_daemon.happenings import Work
+from steno_daemon.jobs import Done, Outcome
 from steno_daemon.ladder import Ladder
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import Decoding, Offer

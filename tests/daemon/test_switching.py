@@ -9,6 +9,7 @@ from tests.daemon.listening import Run
 
 from steno_daemon import wire
 from steno_daemon.domains import Domains
+from steno_daemon.engine import perform
 from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.session import Session
@@ -80,6 +81,32 @@ def test_now_the_open_segment_reads_as_if_it_had_begun_with_the_other_model() ->
     after = talk.events[talk.events.index(event) + 1]
     assert isinstance(after, wire.Partial)
     assert after.text.startswith("legal-do")
+
+
+def test_now_counts_before_more_audio_comes() -> None:
+    talk = Talk()
+    talk.hear_in_blocks(SOUND[: IN_FIRST + 640], 640)
+    talk.switch("legal", When.NOW)
+    [event] = talk.of(wire.Switched)
+    assert event.time == pytest.approx((IN_FIRST + 640) / RATE, abs=0.01)
+    after = talk.events[talk.events.index(event) + 1]
+    assert isinstance(after, wire.Partial)
+    assert after.text.startswith("legal-do")
+
+
+def test_only_what_is_wished_at_once_and_waits_for_work_presses() -> None:
+    talk = Talk()
+    talk.hear(SOUND[:IN_FIRST])
+    session = talk.session
+    while (work := session.work_to_do()) is None:
+        session.receive_audio(pcm(SOUND[IN_FIRST : IN_FIRST + RATE]))
+    assert not session.is_pressed
+    session.receive_configure(wire.Configure(language_model="legal", at=When.SEGMENT))
+    assert not session.is_pressed
+    session.receive_configure(wire.Configure(language_model="legal", at=When.NOW))
+    assert session.is_pressed
+    session.work_done(*perform(talk.recogniser, work, session.decoding))
+    assert not session.is_pressed
 
 
 @settings(max_examples=10, deadline=None)

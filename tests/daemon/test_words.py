@@ -70,7 +70,7 @@ class Talk(Run):
         self.domains = Domains(("general", "legal"))
         self.offer = Offer(self.domains, fill=self.bench, words=limits or WordLimits())
         self.session = Session("test", self.offer)
-        self.session.call_when_ready(self.work)
+        self.session.repertoire.call_when_ready(self.work)
         self.session.receive_start(start or wire.Start())
         self.work()
 
