@@ -36,7 +36,7 @@ class Narrator:
         self._writing = (writing or Writing()).wished(start)
         self._announced = announced
         self._newest = newest
-        self._last_partial = ("", 0)
+        self._last_partial: tuple[str, int] | None = ("", 0)
 
     def tell(self, happening: Happening) -> None:
         """Tell of one thing that happened; what a client asked for is its session's to answer."""
@@ -99,7 +99,8 @@ class Narrator:
 
     def _tell_switch(self, switched: Switched) -> None:
         """Tell that another language model counts from here on."""
-        self._last_partial = ("", 0)  # what is told next is news, though it may read the same
+        if switched.segment is not None and self._last_partial != ("", 0):
+            self._last_partial = None  # what comes next is news: the same words as much as none
         self._outbox.add(
             wire.Switched(
                 seq=UNNUMBERED,

@@ -1,10 +1,13 @@
 """A session changes its language model while it runs."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.fakes import RATE, finals, pcm, silence, speak
+from tests.daemon.fakes import RATE, FakeRecogniser, finals, pcm, silence, speak
 from tests.daemon.listening import Run
 
 from steno_daemon import wire
@@ -14,6 +17,8 @@ from steno_daemon.offer import Offer, Snapshot
 from steno_daemon.outbox import is_durable
 from steno_daemon.session import Session
 from steno_daemon.wire import When
+from steno_models.recogniser import State, Update
+from steno_models.recogniser import Work as Chunk
 from steno_models.types import FloatArray
 
 FIRST = speak("do re mi", gap_s=0.1)
@@ -92,6 +97,44 @@ def test_now_counts_before_more_audio_comes() -> None:
     after = talk.events[talk.events.index(event) + 1]
     assert isinstance(after, wire.Partial)
     assert after.text.startswith("legal-do")
+
+
+class OfFewWords(FakeRecogniser):
+    """Hears nothing with a language model that is not the general one."""
+
+    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
+        return [
+            (replace(update, words=(), stable_words=0), state)
+            if any(word.text.startswith("legal") for word in update.words)
+            else (update, state)
+            for update, state in super().step(work)
+        ]
+
+
+def test_where_the_other_model_hears_nothing_what_was_shown_is_taken_back_at_once() -> None:
+    talk = Talk()
+    talk.recogniser = OfFewWords()
+    talk.hear_in_blocks(SOUND[:IN_FIRST], 800)
+    talk.switch("legal", When.NOW)
+    [event] = talk.of(wire.Switched)
+    before, after = (talk.events[talk.events.index(event) + k] for k in (-1, 1))
+    assert isinstance(before, wire.Partial)
+    assert isinstance(after, wire.Partial)
+    assert (bool(before.text), after.text, after.stable_chars) == (True, "", 0)
+    talk.hear_in_blocks(SOUND[IN_FIRST:], 800)
+    assert not any(e.text for e in talk.of(wire.Partial) if e.seq > event.seq)
+
+
+def test_where_nothing_was_shown_nothing_is_taken_back() -> None:
+    talk = Talk()
+    talk.recogniser = OfFewWords()
+    begun = round(0.8 * RATE)  # speech that nobody has decoded
+    talk.hear_in_blocks(SOUND[:begun], 800)
+    talk.switch("legal", When.NOW)
+    talk.hear_in_blocks(SOUND[begun:IN_FIRST], 800)
+    [event] = talk.of(wire.Switched)
+    assert event.segment == 0
+    assert not talk.of(wire.Partial)
 
 
 def test_only_what_is_wished_at_once_and_waits_for_work_presses() -> None:
