@@ -4,10 +4,14 @@
     python -m tests.daemon.swaps --load-ngrams 1000000
 
 The first one runs a daemon with the shipped bundle and as many domains as said, lets sessions hear
-clips at the speed of speech, and swaps one of them a second, "now" and "segment" in turn. A swap
-counts from the administrator's call to the session's `switched`; for "segment" that includes the
-rest of what is being said. The second one writes a domain of so many random n-grams, times how
-long a daemon takes to load it, off its loop, and how late its loop is meanwhile.
+clips at the speed of speech, and swaps one of them a second, "now" and "segment" in turn. It counts
+from the administrator's call to the session's `switched`, and to the effect: where words were shown
+that count anew, the first partial under the other model, else `switched`. For "segment" the call
+includes the rest of what is being said, so there it also counts from the endpoint. Beside that it
+says how busy the daemon's engine was and how late this program itself, and what memory the daemon
+has before the sessions and after the last domain was retired. The second one writes a domain of so
+many random n-grams, times how long a daemon takes to load it, off its loop, and how late its loop
+is meanwhile.
 """
 
 import argparse
@@ -23,8 +27,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 from tests.models.domains import write_domain
 
 from steno_clients import admin
@@ -33,7 +39,7 @@ from steno_clients.file import SAMPLE_RATE, read_blocks
 from steno_clients.websocket import StenoClient
 from steno_daemon.domains import Domains
 from steno_daemon.library import Library
-from steno_daemon.wire import Final, Switched, When
+from steno_daemon.wire import Endpoint, Final, Load, Partial, ServerMessage, Switched, When
 from steno_models import bundle
 from steno_models.domain import Domain, Loader
 from steno_models.text.lexicon import Lexicon
@@ -54,17 +60,77 @@ PAUSE = [np.zeros(SAMPLE_RATE * BLOCK_MS // 1000, np.float32)] * (1200 // BLOCK_
 """Between clips, long enough to end an utterance."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """When a swap counted, by the monotonic clock: told of, seen in words, and what it waited for.
+
+    Attributes:
+        told_s: when `switched` came.
+        effect_s: when the first words under the other model came, where there were words.
+        free_s: the last endpoint before it; 0 where there was none.
+    """
+
+    told_s: float
+    effect_s: float
+    free_s: float
+
+
+@dataclass(slots=True)
+class Took:
+    """How long the swaps of one kind took, in seconds, as in `Counted`."""
+
+    told_s: list[float] = field(default_factory=list)
+    effect_s: list[float] = field(default_factory=list)
+    free_s: list[float] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Heard:
     """What the sessions said.
 
     Attributes:
-        switched_s: when each session said last that it switched, by the monotonic clock.
+        swaps: of each session.
         finals: how many finals there were.
+        late_s: how late blocks were sent.
+        degraded: how often a session was decoded with less effort.
     """
 
-    switched_s: dict[str, asyncio.Queue[float]] = field(default_factory=dict)
+    swaps: dict[str, asyncio.Queue[Counted]] = field(default_factory=dict)
     finals: int = 0
+    late_s: list[float] = field(default_factory=list)
+    degraded: int = 0
+
+
+class Watch:
+    """Follows what one session says, and notes its swaps.
+
+    Args:
+        swaps: takes them.
+    """
+
+    def __init__(self, swaps: asyncio.Queue[Counted]) -> None:
+        self._swaps = swaps
+        self._shows_words = False  # of the segment that is open
+        self._free_s = 0.0
+        self._told_s: float | None = None
+
+    def hear(self, event: ServerMessage) -> None:
+        """Take the next event."""
+        now_s = time.monotonic()
+        if self._told_s is not None and isinstance(event, Partial | Final | Endpoint):
+            self._swaps.put_nowait(Counted(self._told_s, now_s, self._free_s))
+            self._told_s = None
+        match event:
+            case Partial():
+                self._shows_words = bool(event.text)
+            case Endpoint():
+                self._shows_words, self._free_s = False, now_s
+            case Switched() if event.segment is not None and self._shows_words:
+                self._told_s = now_s
+            case Switched():
+                self._swaps.put_nowait(Counted(now_s, now_s, self._free_s))
+            case _:
+                pass
 
 
 def say(line: str) -> None:
@@ -98,6 +164,13 @@ def write_config(file: Path, folder: Path, sessions: int) -> Path:
 @asynccontextmanager
 async def daemon(folder: Path, sessions: int) -> AsyncIterator[str]:
     """The address of a daemon, a process of its own, with the domains of a folder."""
+    async with daemon_process(folder, sessions) as (url, _):
+        yield url
+
+
+@asynccontextmanager
+async def daemon_process(folder: Path, sessions: int) -> AsyncIterator[tuple[str, int]]:
+    """The same with the number of the process."""
     with tempfile.TemporaryDirectory() as made:
         file = write_config(Path(made, "stenod.toml"), folder, sessions)
         process = await asyncio.create_subprocess_exec(
@@ -109,7 +182,7 @@ async def daemon(folder: Path, sessions: int) -> AsyncIterator[str]:
             line = (await process.stdout.readline()).decode().split()
             if line[:1] != ["ready:"]:
                 raise RuntimeError(f"expected the daemon to get ready, found {line}")
-            yield line[1]
+            yield line[1], process.pid
         finally:
             process.terminate()
             await process.wait()
@@ -121,10 +194,11 @@ async def speak(client: StenoClient, begin: int, until_s: float, heard: Heard) -
     clock = asyncio.get_running_loop().time
 
     async def listen() -> None:
+        watch = Watch(heard.swaps[client.ready.session])
         async for event in client:
-            if isinstance(event, Switched):
-                await heard.switched_s[client.ready.session].put(time.monotonic())
+            watch.hear(event)
             heard.finals += isinstance(event, Final)
+            heard.degraded += isinstance(event, Load) and event.degraded > 0
 
     listener = asyncio.create_task(listen())
     due_s = clock()
@@ -133,35 +207,39 @@ async def speak(client: StenoClient, begin: int, until_s: float, heard: Heard) -
             await client.send(block)
             due_s += len(block) / SAMPLE_RATE
             await asyncio.sleep(max(0.0, due_s - clock()))
+            heard.late_s.append(clock() - due_s)
         if clock() > until_s:
             break
     await client.stop()
     await listener
 
 
-async def swap(
-    url: str, names: Sequence[str], heard: Heard, seconds: float
-) -> dict[When, list[float]]:
+async def swap(url: str, names: Sequence[str], heard: Heard, seconds: float) -> dict[When, Took]:
     """Swap a session a second, and return how long each took to count."""
-    taken: dict[When, list[float]] = {when: [] for when in When}
+    taken = {when: Took() for when in When}
     rng = random.Random(0)
     waiting: list[asyncio.Task[None]] = []
 
     async def one(session: str, name: str, when: When) -> None:
         began_s = time.monotonic()
         await asyncio.to_thread(admin.swap_domain, Door(url=url), session, name, at=when)
-        taken[when].append(await heard.switched_s[session].get() - began_s)
+        counted = await heard.swaps[session].get()
+        taken[when].told_s.append(counted.told_s - began_s)
+        taken[when].effect_s.append(counted.effect_s - began_s)
+        taken[when].free_s.append(counted.told_s - max(began_s, counted.free_s))
         idle.append(session)
 
     # A session that has not changed yet is left alone: another swap would take the place of it.
-    idle = deque(heard.switched_s)
+    idle = deque(heard.swaps)
     whens = itertools.cycle(When)
     for _ in range(round(seconds)):
         if idle:
             swapping = one(idle.popleft(), rng.choice(names), next(whens))
             waiting.append(asyncio.create_task(swapping))
         await asyncio.sleep(1.0)
-    _, late = await asyncio.wait(waiting, timeout=60)
+    done, late = await asyncio.wait(waiting, timeout=60)
+    for task in done:
+        task.result()
     for task in late:
         task.cancel()
     if late:
@@ -176,10 +254,12 @@ async def measure_swaps(sessions: int, domains: int, seconds: float, ngrams: int
         for number, name in enumerate(names):
             write_random(Path(made, name), name, words=5_000, ngrams=ngrams, seed=number)
         heard = Heard()
-        async with daemon(Path(made), sessions) as url:
+        async with daemon_process(Path(made), sessions) as (url, pid):
+            memories_mb, busy_s = [memory_mb(pid)], engine_busy_s(url)
             clients = [StenoClient.connect(url, rate=SAMPLE_RATE) for _ in range(sessions)]
             opened = [await client.__aenter__() for client in clients]
-            heard.switched_s |= {client.ready.session: asyncio.Queue() for client in opened}
+            heard.swaps |= {client.ready.session: asyncio.Queue() for client in opened}
+            began_s = time.monotonic()
             until_s = asyncio.get_running_loop().time() + seconds + 5
             talks = [
                 asyncio.create_task(speak(client, number, until_s, heard))
@@ -187,19 +267,60 @@ async def measure_swaps(sessions: int, domains: int, seconds: float, ngrams: int
             ]
             taken = await swap(url, names, heard, seconds)
             await asyncio.gather(*talks)
+            share = (engine_busy_s(url) - busy_s) / (time.monotonic() - began_s)
             for client in clients:
                 await client.__aexit__(None, None, None)
-    for when, times in taken.items():
-        say(f"{when.value:8} {_summary(times)}")
-    say(f"{heard.finals} finals of {sessions} sessions")
+            memories_mb.append(memory_mb(pid))
+            for name in names:
+                await asyncio.to_thread(admin.retire_domain, Door(url=url), name)
+            memories_mb.append(memory_mb(pid))
+            mapped = mapped_files(pid, Path(made))
+    for when, took in taken.items():
+        say(f"{when.value:8} told:   {_summary(took.told_s)}")
+        say(f"{when.value:8} effect: {_summary(took.effect_s)}")
+    say(f"segment, counted from the endpoint: {_summary(taken[When.SEGMENT].free_s)}")
+    say(
+        f"{heard.finals} finals of {sessions} sessions, {heard.degraded} times with less effort; "
+        f"the engine worked {share:.0%} of the time; blocks were sent "
+        f"{1000 * float(np.quantile(heard.late_s, 0.95)):.0f} ms late (p95)"
+    )
+    before, spoken, retired = memories_mb
+    say(
+        f"memory: {before:.0f} MB before, {spoken:.0f} MB after, {retired:.0f} MB after the last "
+        f"domain was retired, with {mapped} files of domains mapped"
+    )
+
+
+def memory_mb(pid: int) -> float:
+    """The resident memory of a process, files that it maps included."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
+
+
+def mapped_files(pid: int, folder: Path) -> int:
+    """How many mappings a process has of files of a folder."""
+    return Path(f"/proc/{pid}/maps").read_text().count(f"{folder}/")
+
+
+def engine_busy_s(url: str) -> float:
+    """How long the engine of a daemon has decoded."""
+    with urlopen(url.replace("ws://", "http://") + "/metrics") as answer:  # noqa: S310 — our own
+        text = answer.read().decode()
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "steno_engine_busy_seconds_total"
+    )
 
 
 def _summary(times: Sequence[float]) -> str:
     if not times:
-        return "no swap"
+        return "none"
     p95 = float(np.quantile(times, 0.95))
     return (
-        f"{len(times)} swaps: median {1000 * statistics.median(times):.0f} ms, "
+        f"{len(times)}: median {1000 * statistics.median(times):.0f} ms, "
         f"p95 {1000 * p95:.0f} ms, longest {1000 * max(times):.0f} ms"
     )
 
