@@ -155,6 +155,7 @@ def _load_and_serve(options: argparse.Namespace) -> int:
 
     from steno_daemon import activation, config, foreign, journal_log, notify, server
     from steno_daemon.exposure import Exposure
+    from steno_daemon.gathering import event_loop
 
     def reread() -> config.Config:
         return config.load(options.config, _overrides(options))
@@ -186,7 +187,8 @@ def _load_and_serve(options: argparse.Namespace) -> int:
             gc.enable()
             print(f"ready: {url} {model.name} {model.version}", flush=True)
 
-        asyncio.run(server.serve(reread, model, bound, ready=ready, own=own))
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            runner.run(server.serve(reread, model, bound, ready=ready, own=own))
     finally:
         for one in [*bound, *(socket for _, socket in own)]:
             one.close()
