@@ -231,11 +231,14 @@ async def swap(url: str, names: Sequence[str], heard: Heard, seconds: float) -> 
 
     # A session that has not changed yet is left alone: another swap would take the place of it.
     idle = deque(heard.swaps)
+    has: dict[str, str] = {}
     whens = itertools.cycle(When)
     for _ in range(round(seconds)):
         if idle:
-            swapping = one(idle.popleft(), rng.choice(names), next(whens))
-            waiting.append(asyncio.create_task(swapping))
+            session = idle.popleft()
+            # Another one than it has: to go on with that would change no words.
+            has[session] = rng.choice([name for name in names if name != has.get(session)])
+            waiting.append(asyncio.create_task(one(session, has[session], next(whens))))
         await asyncio.sleep(1.0)
     done, late = await asyncio.wait(waiting, timeout=60)
     for task in done:
