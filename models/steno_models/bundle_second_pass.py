@@ -76,7 +76,9 @@ def attach(
         batch=section.batch,
         language=None
         if section.kind == "attention"
-        else LanguageReader(_language(path, words), section.context_words),
+        else LanguageReader(
+            _language(path, words), section.context_words, section.alike_words or None
+        ),
         attention=None if section.kind == "language" else _attention(path, passed),
     )
     if isinstance(passed, LexiconRecogniser) and rescorer.looks_at_steps:

@@ -41,6 +41,6 @@ def in_noise(noises: Sequence[FloatArray], snr_db: float) -> Callable[[FloatArra
 
     def mixed(samples: FloatArray) -> FloatArray:
         rng = np.random.default_rng(zlib.crc32(samples.tobytes()))
-        return add_noise(samples, noises[rng.integers(len(noises))], snr_db, rng)
+        return add_noise(samples, noises[int(rng.integers(len(noises)))], snr_db, rng)
 
     return mixed

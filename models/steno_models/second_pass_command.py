@@ -38,6 +38,9 @@ from steno_models.training.recordings import read_samples
 from steno_models.training.utterance import Utterance
 from steno_models.two_pass_recogniser import TwoPassRecogniser
 
+ALIKE_WORDS = 8
+"""A hundredth of the errors on both dev sets, or less, is what that costs."""
+
 _DESCRIPTION = """Fit the weights of a bundle's second pass, and the confidence of its words, on the
 odd recordings of a manifest, and measure both on the even ones. With --language or --speller the
 model is copied into the bundle first. What was found is written into bundle.toml, which is then
@@ -111,12 +114,13 @@ def _section(path: Path, asked: argparse.Namespace) -> SecondPassSection:
         )
     kind = {LANGUAGE: "language", SPELLER: "attention"}[there[0]] if len(there) == 1 else "both"
     known = description.second_pass or SecondPassSection(
-        kind="language", language_weight=description.search.lm_weight
+        kind="language", language_weight=description.search.lm_weight, alike_words=ALIKE_WORDS
     )
     wished = {
         "n_best": asked.n_best,
         "budget_ms": asked.budget_ms,
         "context_words": asked.context_words,
+        "alike_words": asked.alike_words,
     }
     changes = {name: value for name, value in wished.items() if value is not None}
     return msgspec.convert(
@@ -231,6 +235,13 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="of the stream's newest finals that the language model reads first (0)",
+    )
+    parser.add_argument(
+        "--alike-words",
+        type=int,
+        metavar="N",
+        help="candidates that agree in so many words in a row go on as one for the language model; "
+        f"0: never, at three times the cost ({ALIKE_WORDS})",
     )
     return parser
 

@@ -76,7 +76,10 @@ class SlowScorer:
     def score(self, states: Sequence[None], words: Sentence) -> tuple[LogProbs, list[None]]:
         return np.array([float(len(word)) for word in words]), list(states)
 
-    def score_sentences(self, sentences: Sequence[Sentence], carried: None = None) -> Scored:
+    def score_sentences(
+        self, sentences: Sequence[Sentence], carried: None = None, *, alike: int | None = None
+    ) -> Scored:
+        assert alike is None
         self.batches.append(len(sentences))
         longest = 1 + max(map(len, sentences))
         prefixes = {tuple(text[:k]) for text in sentences for k in range(1, 1 + len(text))}

@@ -52,8 +52,11 @@ class Interpolation:
         mixed = self._mixed([log_probs for log_probs, _ in parts])
         return mixed, list(zip(*(after for _, after in parts), strict=True))
 
-    def score_sentences(self, sentences: Sequence[Sentence], carried: State = None) -> Scored:
+    def score_sentences(
+        self, sentences: Sequence[Sentence], carried: State = None, *, alike: int | None = None
+    ) -> Scored:
         """Return what each of `sentences` is worth after `carried`, default the start."""
+        del alike
         return score_by_prefixes(self, sentences, carried)
 
     def _mixed(self, log_probs: Sequence[LogProbs]) -> LogProbs:

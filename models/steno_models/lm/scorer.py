@@ -52,10 +52,13 @@ class Scorer(Protocol):
         A state that is given several times is worked out once.
         """
 
-    def score_sentences(self, sentences: Sequence[Sentence], carried: State = None) -> Scored:
+    def score_sentences(
+        self, sentences: Sequence[Sentence], carried: State = None, *, alike: int | None = None
+    ) -> Scored:
         """Return what each of `sentences` is worth after `carried`, default the start.
 
-        They are alternatives: what begins alike is worked out once.
+        They are alternatives, the likeliest first: what begins alike is worked out once. With
+        `alike` a model may also take histories for one that end in the same so many words.
         """
 
 

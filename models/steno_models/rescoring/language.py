@@ -34,10 +34,13 @@ class LanguageReader:
     Attributes:
         scorer: the model; whether it carries anything from sentence to sentence is its own.
         context_words: it reads the newest finals with no more words than that together.
+        alike_words: candidates that agree in so many words in a row go on as one; None where they
+            never do.
     """
 
     scorer: Scorer
     context_words: int = 0
+    alike_words: int | None = None
 
     def begin(self, finals: Finals) -> Read:
         """Return what is read at the start of a segment: a function of the words before it."""
@@ -72,7 +75,7 @@ class LanguageReader:
         """
         known = len(read.words)
         rests = [one.texts[known:] for one in candidates]
-        scored = self.scorer.score_sentences(rests, read.state).log_probs
+        scored = self.scorer.score_sentences(rests, read.state, alike=self.alike_words).log_probs
         found = [np.concatenate([read.log_probs, rest]) for rest in scored]
         for one, log_probs in zip(candidates, found, strict=True):
             strange = [i for i, word in enumerate(one.texts) if not self.scorer.knows(word)]

@@ -159,6 +159,49 @@ def test_every_distinct_prefix_is_a_node(sentences: list[list[str]]) -> None:
         assert {len(each) for each in spelled[level]} == {depth}
 
 
+ALL_ALIKE = [[*before, "the", "cat", "ate"] for before in (["bee"], ["zebu"], ["cat", "bee"])]
+
+
+@settings(deadline=None)
+@given(sentences=SENTENCES, alike=st.integers(2, 4))
+def test_histories_that_a_model_cannot_tell_apart_may_be_one(
+    sentences: list[list[str]], alike: int
+) -> None:
+    scorer = _feedforward()  # which reads two words
+    exact = scorer.score_sentences(sentences).log_probs
+    for found, expected in zip(
+        scorer.score_sentences(sentences, alike=alike).log_probs, exact, strict=True
+    ):
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_first_of_histories_that_are_alike_stands_for_all() -> None:
+    scorer = _recurrent()
+    first, second, third = scorer.score_sentences(ALL_ALIKE, alike=2).log_probs
+    exact = scorer.score_sentences(ALL_ALIKE).log_probs
+    assert first == pytest.approx(exact[0], abs=1e-5)
+    assert second[-2:] == pytest.approx(first[-2:], abs=1e-5)  # after `the cat`, and `cat ate`
+    assert second[:-2] == pytest.approx(exact[1][:-2], abs=1e-5)
+    assert third[-2:] == pytest.approx(first[-2:], abs=1e-5)
+    assert abs(exact[1][-1] - exact[0][-1]) > 1e-4
+
+
+@given(sentences=SENTENCES, alike=st.integers(1, 6))
+def test_alike_histories_make_a_tree_smaller_and_no_path_another(
+    sentences: list[list[str]], alike: int
+) -> None:
+    texts = [[len(word) for word in sentence] for sentence in sentences]
+    tree, whole = prefix_tree(texts, alike), prefix_tree(texts)
+    assert len(tree) <= len(whole)
+    for path, text in zip(tree.paths, texts, strict=True):
+        assert [int(tree.units[node]) for node in path] == text
+    above = 1
+    for level in tree.levels:
+        assert (tree.parents[level] < above).all()
+        above = level.stop
+    assert above == len(tree)
+
+
 def test_no_hypothesis_is_no_work() -> None:
     assert _recurrent().score_sentences([]).log_probs == []
 

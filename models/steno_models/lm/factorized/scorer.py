@@ -44,7 +44,12 @@ class FactorizedScorer:
         return log_probs, after
 
     def score_sentences(
-        self, sentences: Sequence[Sentence], carried: _History | None = None
+        self,
+        sentences: Sequence[Sentence],
+        carried: _History | None = None,
+        *,
+        alike: int | None = None,
     ) -> Scored:
         """Return what each of `sentences` is worth after `carried`, default the start."""
+        del alike
         return score_by_prefixes(self, sentences, carried)

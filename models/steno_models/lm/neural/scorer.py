@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from steno_models.lm.neural.prefixes import ROOT, PrefixTree, prefix_tree
+from steno_models.lm.neural.prefixes import PrefixTree, prefix_tree
 from steno_models.lm.neural.softmax import TwoStepSoftmax
 from steno_models.lm.neural.units import END, SubwordUnits, WordUnits
 from steno_models.lm.scorer import END as END_WORD
@@ -126,7 +126,11 @@ class WordScorer:
 
     @torch.inference_mode()
     def score_sentences(
-        self, sentences: Sequence[Sentence], carried: NeuralState | None = None
+        self,
+        sentences: Sequence[Sentence],
+        carried: NeuralState | None = None,
+        *,
+        alike: int | None = None,
     ) -> Scored:
         """Return what each of `sentences` is worth after `carried`, default the start.
 
@@ -135,7 +139,7 @@ class WordScorer:
         words = {word for sentence in sentences for word in sentence}
         spelled = {word: self._units.spell(word)[0] for word in words}
         shares = {word: self._units.log_share(word) for word in words}
-        tree = prefix_tree([[spelled[word] for word in sentence] for sentence in sentences])
+        tree = prefix_tree([[spelled[word] for word in sentence] for sentence in sentences], alike)
         [root] = self._reader.read([self.start() if carried is None else carried])
         hidden, memories = self._walked(tree, root)
         ends = dict.fromkeys(tree.ends)
@@ -160,18 +164,15 @@ class WordScorer:
             tree: of texts.
             root: what was read before them, its last unit too.
         """
-        ends, hidden, memory = set(tree.ends), [_hidden([root])], root.memory
-        memories = {ROOT: root.memory}
-        above = 0
+        root_hidden = _hidden([root])
+        hidden = root_hidden.new_empty(len(tree), *root_hidden.shape[1:])
+        memory = root.memory.new_empty(len(tree), *root.memory.shape[1:])
+        hidden[:1], memory[:1] = root_hidden, root.memory
         for level in tree.levels:
-            rows = torch.from_numpy(tree.parents[level] - above)
+            before = memory[torch.from_numpy(tree.parents[level])]
             units = torch.from_numpy(tree.units[level])
-            vectors, memory = self._reader.network.read(units, memory[rows])
-            hidden.append(vectors)
-            above = level.start
-            for node in ends.intersection(range(level.start, level.stop)):
-                memories[node] = memory[node - above : node - above + 1]
-        return torch.cat(hidden), memories
+            hidden[level], memory[level] = self._reader.network.read(units, before)
+        return hidden, {node: memory[node : node + 1].clone() for node in set(tree.ends)}
 
     def _log_probs(self, hidden: Tensor, histories: Tensor, units: Tensor) -> LogProbs:
         """Return (E,) ln p of `units` after `histories`, which are rows of `hidden`, (N, D)."""
@@ -240,9 +241,14 @@ class SubwordScorer:
         return total.double().numpy(), after
 
     def score_sentences(
-        self, sentences: Sequence[Sentence], carried: NeuralState | None = None
+        self,
+        sentences: Sequence[Sentence],
+        carried: NeuralState | None = None,
+        *,
+        alike: int | None = None,
     ) -> Scored:
         """Return what each of `sentences` is worth after `carried`, default the start."""
+        del alike
         return score_by_prefixes(self, sentences, carried)
 
     def _all(self, states: Sequence[NeuralState]) -> Tensor:

@@ -37,8 +37,15 @@ class NgramScorer:
         ]
         return np.array([log_prob for _, log_prob in steps]), after
 
-    def score_sentences(self, sentences: Sequence[Sentence], carried: int | None = None) -> Scored:
+    def score_sentences(
+        self,
+        sentences: Sequence[Sentence],
+        carried: int | None = None,
+        *,
+        alike: int | None = None,
+    ) -> Scored:
         """Return what each of `sentences` is worth after `carried`, default the start."""
+        del alike
         state = self.model.start_state if carried is None else carried
         found: list[LogProbs] = []
         for sentence in sentences:
