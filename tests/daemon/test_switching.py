@@ -141,15 +141,17 @@ def test_only_what_is_wished_at_once_and_waits_for_work_presses() -> None:
     talk = Talk()
     talk.hear(SOUND[:IN_FIRST])
     session = talk.session
+    pressed = []
     while (work := session.work_to_do()) is None:
         session.receive_audio(pcm(SOUND[IN_FIRST : IN_FIRST + RATE]))
-    assert not session.is_pressed
+    pressed.append(session.is_pressed)
     session.receive_configure(wire.Configure(language_model="legal", at=When.SEGMENT))
-    assert not session.is_pressed
+    pressed.append(session.is_pressed)
     session.receive_configure(wire.Configure(language_model="legal", at=When.NOW))
-    assert session.is_pressed
+    pressed.append(session.is_pressed)
     session.work_done(*perform(talk.recogniser, work, session.decoding))
-    assert not session.is_pressed
+    pressed.append(session.is_pressed)
+    assert pressed == [False, False, True, False]
 
 
 @settings(max_examples=10, deadline=None)
