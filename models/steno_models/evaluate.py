@@ -35,7 +35,14 @@ from steno_models.features.fbank import SAMPLE_RATE
 from steno_models.peers import pocketsphinx
 from steno_models.recogniser import DecodeOptions, LanguageModel, Recogniser, Work
 from steno_models.text.normalise import normalise
-from steno_models.text.wer import ErrorRate, difference, word_alignments, word_error_rate
+from steno_models.text.wer import (
+    Alignment,
+    ErrorRate,
+    align,
+    difference,
+    word_alignments,
+    word_error_rate,
+)
 from steno_models.training.manifest import read_manifest
 from steno_models.types import FloatArray
 
@@ -51,7 +58,7 @@ class Latency:
         words: from the end of a word to its first appearance as it stayed.
         finals: from the end of the last word to its final.
         shown: words that partials newly showed.
-        revised: words that a later partial or final changed.
+        revised: words that a later partial or final changed or took away.
         broken: partials and finals that did not begin with what had been called stable.
     """
 
@@ -109,7 +116,9 @@ def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
         if kind not in {"Partial", "Final"}:
             continue
         words = [word.text for word in event.words or ()]  # type: ignore[attr-defined]
-        kept = _common(words, [text for text, _ in showing])
+        now = samples / SAMPLE_RATE
+        aligned = align([text for text, _ in showing], words)
+        kept = aligned.hits
         text: str = event.text  # type: ignore[attr-defined]
         latency = replace(
             latency,
@@ -117,9 +126,8 @@ def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
             revised=latency.revised + len(showing) - kept,
             broken=latency.broken + (not text.startswith(stable)),
         )
+        showing = _shown_since(aligned, showing, now)
         stable = "" if kind == "Final" else text[: event.stable_chars]  # type: ignore[attr-defined]
-        now = samples / SAMPLE_RATE
-        showing = showing[:kept] + [(text, now) for text in words[kept:]]
         if kind == "Final":
             ends = [word.end for word in event.words or ()]  # type: ignore[attr-defined]
             latency.words.extend(at - end for (_, at), end in zip(showing, ends, strict=True))
@@ -129,10 +137,19 @@ def hear_streamed(events: Iterator[tuple[int, Event]]) -> Heard:
     return Heard(" ".join(texts), time.process_time() - began, latency)
 
 
-def _common(first: list[str], second: list[str]) -> int:
-    """Return how many leading words are equal."""
-    pairs = zip(first, second, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+def _shown_since(
+    aligned: Alignment, showing: Sequence[tuple[str, float]], now_s: float
+) -> list[tuple[str, float]]:
+    """Return the words that are shown now, and since when each has been.
+
+    One that changes in the middle leaves those behind it as they are.
+    """
+    found, before = [], iter(showing)
+    for old, new in aligned.pairs:
+        since_s = next(before)[1] if old is not None else now_s
+        if new is not None:
+            found.append((new, since_s if new == old else now_s))
+    return found
 
 
 def _sum(parts: Sequence[Latency]) -> Latency:

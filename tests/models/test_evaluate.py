@@ -52,6 +52,20 @@ def test_a_word_counts_from_when_it_came_to_stay() -> None:
     assert (heard.latency.shown, heard.latency.revised) == (3, 1)
 
 
+def test_a_word_that_changes_leaves_those_behind_it_as_they_are() -> None:
+    see, sea, it, now = Word("see", 0.5), Word("sea", 0.5), Word("it", 0.9), Word("now", 1.2)
+    said: list[tuple[int, Event]] = [
+        (16_000, Partial((see, it))),
+        (32_000, Partial((see, it, now))),
+        (48_000, Partial((sea, it, now))),
+        (48_000, Final((sea, it, now), "sea it now")),
+    ]
+    latency = hear_streamed(iter(said)).latency
+    assert latency is not None
+    assert latency.words == pytest.approx([2.5, 0.1, 0.8])
+    assert (latency.shown, latency.revised) == (4, 1)
+
+
 def test_stable_text_that_is_taken_back_is_counted() -> None:
     see, sea, it = Word("see", 0.5), Word("sea", 0.5), Word("it", 0.9)
     said: list[Event] = [
