@@ -25,11 +25,7 @@ class NgramModel:
 
     vocabulary: tuple[str, ...]
     arrays: NgramArrays
-    _numbers: dict[str, int] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        numbers = {word: number for number, word in enumerate(self.vocabulary)}
-        object.__setattr__(self, "_numbers", numbers)
+    _numbers: dict[str, int] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -73,6 +69,9 @@ class NgramModel:
 
     def word_id(self, text: str) -> int:
         """Return the number of the word `text`, that of <unk> where the vocabulary lacks it."""
+        if not self._numbers:  # made when first asked for: a search never asks, and loads sooner
+            numbers = {word: number for number, word in enumerate(self.vocabulary)}
+            object.__setattr__(self, "_numbers", numbers)
         return self._numbers.get(text, self.unknown_word)
 
     def advance(self, state: int, word: int) -> tuple[int, float]:
