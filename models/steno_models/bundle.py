@@ -267,7 +267,7 @@ def _load_ctc(path: Path, description: Description) -> BundledRecogniser:
     from safetensors.torch import load_file  # noqa: PLC0415
 
     from steno_models.ctc.model import CtcModel  # noqa: PLC0415
-    from steno_models.encoders.layout import lay_out, multiplies_bfloat16  # noqa: PLC0415
+    from steno_models.encoders.layout import lay_out  # noqa: PLC0415
     from steno_models.encoders.protocol import Context  # noqa: PLC0415
     from steno_models.encoders.whole import for_streams  # noqa: PLC0415
     from steno_models.features.cmvn import GlobalCmvn  # noqa: PLC0415
@@ -281,7 +281,7 @@ def _load_ctc(path: Path, description: Description) -> BundledRecogniser:
     model = CtcModel(encoder, len(tokens)).eval().requires_grad_(requires_grad=False)
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    lay_out(model.encoder, narrow=multiplies_bfloat16())
+    lay_out(model.encoder)
     model.encoder = for_streams(model.encoder)
     streaming, gate = description.streaming, description.speech_gate
     recogniser = LexiconRecogniser(

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from steno_models.bundle import GENERAL, Description, SearchSection, encoder_options
 from steno_models.bundle_sections import TransducerSection
-from steno_models.encoders.layout import lay_out, multiplies_bfloat16
+from steno_models.encoders.layout import lay_out
 from steno_models.encoders.protocol import Context
 from steno_models.encoders.whole import for_streams
 from steno_models.errors import BundleError
@@ -53,7 +53,7 @@ def load(path: Path, description: Description) -> BundledRecogniser:
     weights = load_file(path / "model.safetensors")
     model.load_state_dict({name: weight.float() for name, weight in weights.items()})
     model = model.eval().requires_grad_(requires_grad=False)
-    lay_out(model.encoder, narrow=multiplies_bfloat16())
+    lay_out(model.encoder)
     model.encoder = for_streams(model.encoder)
     streaming, calibration = description.streaming, description.calibration
     recogniser = TransducerRecogniser(

@@ -40,14 +40,23 @@ class NarrowLinear(nn.Module):
         return linear(x.bfloat16(), self.weight, self.bias).float()
 
 
-def lay_out(model: nn.Module, *, narrow: bool) -> None:
+def part_of(layer: nn.Linear | NarrowLinear, x: Tensor, outputs: slice) -> Tensor:
+    """Return some of the outputs of a layer, (…, part) for (…, in), as exact as all of them."""
+    bias = None if layer.bias is None else layer.bias[outputs]
+    return linear(x.to(layer.weight.dtype), layer.weight[outputs], bias).to(x.dtype)
+
+
+def lay_out(model: nn.Module, *, narrow: bool | None = None) -> None:
     """Change the linear layers of `model` for inference, in place.
 
     Args:
         model: trained.
-        narrow: whether in bfloat16; else in float32, in columns: MKL reads a matrix of (in, out)
-            in its order, where of (out, in) it makes a copy first.
+        narrow: whether in bfloat16, default where this processor multiplies it; else in float32,
+            in columns: MKL reads a matrix of (in, out) in its order, where of (out, in) it makes a
+            copy first.
     """
+    if narrow is None:
+        narrow = multiplies_bfloat16()
     for module in list(model.modules()):
         for name, child in module.named_children():
             if not isinstance(child, nn.Linear):

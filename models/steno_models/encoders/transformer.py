@@ -15,11 +15,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 from steno_models.encoders.attention import ChunkAttention, attend, rotary, rotate
 from steno_models.encoders.conformer import ChannelDropout, FeedForward
 from steno_models.encoders.downsample import Downsampling, downsample, width_after
+from steno_models.encoders.layout import part_of
 from steno_models.encoders.protocol import Context, Encoder, Grid
 from steno_models.encoders.subsampling import CONTEXT_FRAMES, FACTOR, Subsampling
 
@@ -137,10 +138,9 @@ class TransformerBlock(nn.Module):
         normed = self.norm(x)
         project, heads = self.attention.project, self.attention.heads
         D = x.shape[2]
-        weight, bias = project.weight, project.bias
-        q = _heads(linear(normed[:, :S], weight[:D], bias[:D]), heads)
-        k = _heads(linear(normed[:, -S:], weight[D : 2 * D], bias[D : 2 * D]), heads)
-        v = _heads(linear(normed[:, -S:], weight[2 * D :], bias[2 * D :]), heads)
+        q = _heads(part_of(project, normed[:, :S], slice(D)), heads)
+        k = _heads(part_of(project, normed[:, -S:], slice(D, 2 * D)), heads)
+        v = _heads(part_of(project, normed[:, -S:], slice(2 * D, None)), heads)
         cos, sin = angles
         q, k = rotate(q, cos[:, :, :S], sin[:, :, :S]), rotate(k, cos[:, :, -S:], sin[:, :, -S:])
         seen = torch.cat((past, torch.stack((k, v))), 3)
