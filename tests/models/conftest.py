@@ -17,6 +17,7 @@ from steno_models.bundle import (
     StreamingSection,
 )
 from steno_models.ctc.model import CtcModel
+from steno_models.encoders import layout
 from steno_models.encoders.section import ConformerSection
 from steno_models.features.cmvn import GlobalCmvn
 from steno_models.lm.ngram.counts import count
@@ -39,6 +40,12 @@ def _language_model(folder: Path) -> None:
     NgramModel.from_backoff(estimate(counts)).write(folder / "general.bin")
     lexicon = "".join(f"{word} {phones}\n" for word, phones in WORDS.items())
     (folder / "general.lexicon.txt").write_text(lexicon)
+
+
+@pytest.fixture
+def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles multiply in 32 bits, also where the processor would be faster with sixteen."""
+    monkeypatch.setattr(layout, "multiplies_bfloat16", lambda: False)
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
-"""Weights are kept at half precision and computed with at full."""
+"""Weights are kept at half precision; what full precision has is used where it can be."""
 
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from steno_models import bundle, bundle_command
 from steno_models.lexicon_recogniser import LexiconRecogniser
+
+
+pytestmark = pytest.mark.usefixtures("in_float32")
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:

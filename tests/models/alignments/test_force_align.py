@@ -132,6 +132,7 @@ def test_a_manifest_gives_a_file_an_utterance_and_leaves_out_what_fails(
     assert "left out: two: expected speech" in said
 
 
+@pytest.mark.usefixtures("in_float32")
 def test_posteriors_of_a_long_recording_are_those_of_the_whole(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
