@@ -9,7 +9,6 @@ from safetensors.torch import load_file, save_file
 from steno_models import bundle, bundle_command
 from steno_models.lexicon_recogniser import LexiconRecogniser
 
-
 pytestmark = pytest.mark.usefixtures("in_float32")
 
 
