@@ -76,11 +76,12 @@ async def test_who_is_alone_waits_for_nobody() -> None:
     assert recogniser.batches == [1]
 
 
-async def test_the_end_of_an_utterance_waits_for_nobody() -> None:
+@pytest.mark.parametrize("kind", ["is_last", "is_rescored"])
+async def test_what_somebody_waits_for_waits_for_nobody(kind: str) -> None:
     recogniser = FakeRecogniser()
     async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
         engine.admit("silent")
-        await outcome(engine, engine.admit("a"), is_last=True)
+        await outcome(engine, engine.admit("a"), **{kind: True})
     assert recogniser.batches == [1]
 
 
@@ -93,14 +94,6 @@ async def test_the_end_of_an_utterance_leaves_the_others_to_wait() -> None:
         await outcome(engine, seats[1], is_last=True)
         await asyncio.gather(first, *(outcome(engine, seat) for seat in seats[1:]))
     assert recogniser.batches == [1, 3]
-
-
-async def test_what_is_scored_again_waits_for_nobody() -> None:
-    recogniser = FakeRecogniser()
-    async with running(recogniser, Batching(wait_s=PATIENCE_S)) as engine:
-        engine.admit("silent")
-        await outcome(engine, engine.admit("a"), is_rescored=True)
-    assert recogniser.batches == [1]
 
 
 async def test_work_that_is_hurried_waits_no_longer_and_the_others_do() -> None:
