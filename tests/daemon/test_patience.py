@@ -37,12 +37,15 @@ async def test_many_short_waits_are_not_one_long_one() -> None:
 
 
 async def test_what_happens_between_two_waits_takes_what_time_it_likes() -> None:
-    patience = Patience()
+    patience, done = Patience(), []
     with patience.of(SHORT_S):
         await asyncio.sleep(0)
     await asyncio.sleep(3 * SHORT_S)
+    done.append("between")
     with patience.of(LONG_S):
         await asyncio.sleep(0)
+        done.append("after")
+    assert done == ["between", "after"]
 
 
 async def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
