@@ -241,6 +241,9 @@ class Campaign:
     ) -> None:
         """Say one recording again and again until there were faults enough."""
         while not self._wire.is_over:
+            if self._wire.port is None:  # killed: who has no session yet cannot resume one
+                await asyncio.sleep(0.05)
+                continue
             try:
                 found = await said(self._wire.url, blocks, pace=self._pace)
             except StenoClientsError as error:
