@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from steno_models.crossmodal.synthesis.shards import Recipe, claim, make_shard
+from steno_models.crossmodal.text_parts import read_part, share, shuffled
 from steno_models.errors import ConfigError, DataError
 
 # Gives the normalised sentences of a file.
@@ -20,10 +21,12 @@ _DESCRIPTION = """Let eSpeak NG read texts aloud, in many voices.
 
 Only frames are kept (14 half-precision numbers every 10 ms: 10 MB an hour), and when each word is
 spoken, for scoring alone. What is there already is not made again: the same command goes on after
-an interruption, and more --hours add to it.
+an interruption, and more --hours add to it. With --shuffle a few hours are of the whole text and
+not of its first pages; with --part the rest of it can teach vectors of written words.
 """
 _EXAMPLE = """example:
-  steno-models crossmodal synthesize --text novels.txt.xz --hours 100 --out spoken --processes 2
+  steno-models crossmodal synthesize --text novels.txt.xz --part 1/2 --shuffle --hours 100 \\
+      --out spoken --processes 2
 """
 
 
@@ -32,12 +35,16 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
     asked = _parser().parse_args(arguments)
     if asked.hours <= 0 or asked.processes < 1:
         raise ConfigError("expected hours above 0 and a process or more")
-    sentences = [sentence for path in asked.text for sentence in read(path)]
+    part = read_part(asked.part)
+    sentences = share([sentence for path in asked.text for sentence in read(path)], part)
+    if asked.shuffle:
+        sentences = shuffled(sentences, asked.seed)
     if not sentences:
         raise DataError("expected sentences to be spoken, found none")
     recipe = Recipe(
         texts=tuple(path.name for path in asked.text), sentences=len(sentences),
         voices=asked.voices, shard_sentences=asked.shard_sentences, seed=asked.seed,
+        part=asked.part, shuffled=asked.shuffle,
     )  # fmt: skip
     claim(asked.out, recipe)
     hours = _made(asked, sentences, recipe)
@@ -105,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--text", type=Path, nargs="+", required=True, metavar="FILE",
         help="running text, plain, .gz, .bz2 or .xz")  # fmt: skip
+    add("--part", default="1/1", metavar="K/N",
+        help="speak only the K-th of N stretches of the sentences")  # fmt: skip
+    add("--shuffle", action="store_true", help="speak the sentences in an order of chance")
     add("--hours", type=float, required=True, help="of speech, or a little more")
     add("--out", type=Path, required=True, metavar="DIR", help="of the shards")
     add("--voices", type=int, default=40, help="how many speak (%(default)s)")

@@ -2,8 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steno_models.crossmodal.space import Space
+from steno_models.crossmodal.text_parts import read_part, share
 from steno_models.crossmodal.word2vec.train import Progress as Stand
 from steno_models.crossmodal.word2vec.train import Word2VecOptions, train
 from steno_models.crossmodal.word2vec.vocabulary import Text, numbered
 from steno_models.crossmodal.word2vec_text import write_text
-from steno_models.errors import ConfigError
 
 # Gives the normalised sentences of a file.
 Reader = Callable[[Path], Iterable[str]]
@@ -66,9 +65,9 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
         epochs=asked.epochs, alpha=asked.alpha, sample=asked.sample,
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
-    part = _part(asked.part)
+    part = read_part(asked.part)
     sentences = [sentence for path in asked.text for sentence in read(path)]
-    text = numbered(_share(sentences, part), min_count=asked.min_count, most=asked.words)
+    text = numbered(share(sentences, part), min_count=asked.min_count, most=asked.words)
     del sentences
     space, loss = _learn(text, options)
     space.save(asked.out)
@@ -105,21 +104,6 @@ def _learn(text: Text, options: Word2VecOptions) -> tuple[Space, float]:
             bar.update(task, completed=stand.words, loss=stand.loss, alpha=stand.alpha)
 
         return train(text, options, show), last[0]
-
-
-def _part(text: str) -> tuple[int, int]:
-    """Return the k and n of "k/n"."""
-    match text.split("/"):
-        case [k, n] if k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n):
-            return int(k), int(n)
-        case _:
-            raise ConfigError(f"expected a part as 1/2, found {text}")
-
-
-def _share(sentences: Sequence[str], part: tuple[int, int]) -> Iterator[str]:
-    """Return the k-th of n stretches of equally many sentences."""
-    k, n = part
-    return islice(sentences, (k - 1) * len(sentences) // n, k * len(sentences) // n)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -113,3 +113,17 @@ def test_one_command_speaks_a_text_and_adds_to_it(
     assert "expected texts for 9 hours, found that they last" in capsys.readouterr().err
     assert main([*call, *out, "--hours", "0"]) == 1
     assert "expected hours above 0" in capsys.readouterr().err
+
+
+@needs_espeak
+def test_a_part_of_the_text_is_spoken_in_an_order_of_chance(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("One cat. Two cats. Three cats. Four cats. Five dogs. Six dogs. Seven dogs.")
+    out = tmp_path / "spoken"
+    call = ["crossmodal", "synthesize", "--text", str(text), "--out", str(out), "--hours", "0.0001"]
+    assert main([*call, "--part", "1/2", "--shuffle", "--seed", "3"]) == 0
+    said = [" ".join(s.name for s in each.segments) for each in read_words(out)]
+    assert sorted(said) == ["one cat", "three cats", "two cats"]
+    assert said != ["one cat", "two cats", "three cats"]
+    assert main([*call, "--part", "2/2", "--shuffle", "--seed", "3"]) == 1
+    assert main([*call, "--part", "3/2"]) == 1

@@ -45,6 +45,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         most_words: longer sentences are cut.
         noise_db: of white noise below the speech; None adds none.
         seed: of voices and noise.
+        part: "k/n", the stretch of the texts that is spoken.
+        shuffled: whether the sentences are in an order of chance.
     """
 
     texts: tuple[str, ...]
@@ -54,6 +56,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     most_words: int = 25
     noise_db: float | None = 40.0
     seed: int = 0
+    part: str = "1/1"
+    shuffled: bool = False
 
 
 Speaker = Callable[[Sequence[str], Voice], Spoken]
