@@ -19,9 +19,10 @@ from steno_models.search.ahead.kernels import (
     unigram_ahead,
     unigrams,
 )
+from steno_models.search.beam.kernels import CONTROL, TABLE, Scratch
 from steno_models.search.best.kernels import best_words, posteriors_of
 from steno_models.search.hypothesis import Hypothesis, SearchWord
-from steno_models.search.kernels import CONTROL, TABLE, Scratch, run
+from steno_models.search.kernels import run
 from steno_models.search.links import kernels as link_kernels
 from steno_models.search.mixture.mixing import Mixing
 from steno_models.search.options import SearchOptions
