@@ -42,7 +42,17 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
         action.add_argument("--json", action="store_true", help="as one line of JSON")
         return action
 
-    new = add("add", "add words, or pronunciations of words that are known")
+    _describe_add(add("add", "add words, or pronunciations of words that are known"))
+    _describe_confirm(
+        add("confirm", "say what an unknown word is: running sessions know it at once")
+    )
+    gone = add("remove", "take words back that were added")
+    gone.add_argument("words", nargs="+", metavar="WORD", help="its spelling")
+    add("list", "the words that were added, and how they are taken to sound")
+
+
+def _describe_add(new: argparse.ArgumentParser) -> None:
+    """Give `steno words add` its options."""
     new.add_argument("words", nargs="*", metavar="WORD", help="its spelling")
     new.add_argument("--file", type=Path, metavar="FILE", help="more words, one a line")
     new.add_argument(
@@ -69,7 +79,10 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
         choices=["segment", "now"],
         help="let sessions that run have them, too: from the next segment on, or at once",
     )
-    known = add("confirm", "say what an unknown word is: running sessions know it at once")
+
+
+def _describe_confirm(known: argparse.ArgumentParser) -> None:
+    """Give `steno words confirm` its options."""
     known.add_argument("word", metavar="WORD", help="its spelling")
     known.add_argument(
         "--heard",
@@ -85,6 +98,3 @@ def add_words(parser: argparse.ArgumentParser, door: argparse.ArgumentParser) ->
         default="segment",
         help="from the next segment of running sessions on, or scored again at once (segment)",
     )
-    gone = add("remove", "take words back that were added")
-    gone.add_argument("words", nargs="+", metavar="WORD", help="its spelling")
-    add("list", "the words that were added, and how they are taken to sound")

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,6 +33,9 @@ from steno_models.errors import BundleError, ConfigError, DataError
 from steno_models.features.fbank import NUM_BINS
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.recogniser import BundledRecogniser, LanguageModel
+
+if TYPE_CHECKING:
+    from steno_models.search.tree import LexiconTree
 
 BUNDLES = Path(__file__).parent / "bundles"
 DESCRIPTION = "bundle.toml"
@@ -302,7 +306,12 @@ def _load_ctc(path: Path, description: Description) -> BundledRecogniser:
 
 
 def load_language_model(
-    folder: Path, name: str, symbols: tuple[str, ...], section: SearchSection
+    folder: Path,
+    name: str,
+    symbols: tuple[str, ...],
+    section: SearchSection,
+    *,
+    tree: "LexiconTree | None" = None,
 ) -> LanguageModel:
     """Return the language model NAME.bin of `folder` with its lexicon, ready to search.
 
@@ -311,6 +320,7 @@ def load_language_model(
         name: the language model's name.
         symbols: the tokens of the acoustic model, by id.
         section: how to search.
+        tree: of the lexicon, where it is made already; one of other words is made anew.
     """
     from steno_models.lm.ngram.model import NgramModel  # noqa: PLC0415
     from steno_models.search.options import SearchOptions  # noqa: PLC0415
@@ -321,8 +331,11 @@ def load_language_model(
 
     model = NgramModel.open(folder / f"{name}.bin")
     words = model.vocabulary[:-3]
+    if tree is None or tree.num_words != len(words):
+        file = folder / f"{name}.lexicon.txt"
+        tree = LexiconTree.build(Pronunciations.read(file, words, symbols))
     search = BeamSearch(
-        LexiconTree.build(Pronunciations.read(folder / f"{name}.lexicon.txt", words, symbols)),
+        tree,
         model.arrays,
         topology=ctc(len(symbols)),
         start_state=model.start_state,

@@ -11,9 +11,17 @@ from pathlib import Path
 
 from steno_models.bundle import Bundle, load_language_model
 from steno_models.errors import DataError
-from steno_models.lm.domain.description import DESCRIPTION, Description, describe, files_of
+from steno_models.lm.domain.description import (
+    DESCRIPTION,
+    Description,
+    describe,
+    files_of,
+    tree_of,
+)
 from steno_models.lm.domain.folder import copy_checked
+from steno_models.lm.domain.prepared import read_tree
 from steno_models.recogniser import LanguageModel
+from steno_models.search.tree import LexiconTree
 from steno_models.text.tokens import TokenTable
 
 __all__ = ["DESCRIPTION", "Description", "Domain", "Loader", "describe", "loader_of"]
@@ -59,10 +67,16 @@ class Loader:
         try:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="steno-domain-") as made:
                 copy = Path(made)
-                for name in files_of(description.name):
-                    copy_checked(folder / name, copy / name, description.files[name])
+                for name, digest in description.files.items():
+                    copy_checked(folder / name, copy / name, digest)
                 size_bytes = (copy / files_of(description.name)[0]).stat().st_size
-                model = load_language_model(copy, description.name, self._symbols, self._search)
+                model = load_language_model(
+                    copy,
+                    description.name,
+                    self._symbols,
+                    self._search,
+                    tree=self._tree(copy, description),
+                )
         except OSError as error:
             raise DataError(f"expected room for a copy of {folder}, found: {error}") from error
         except DataError:
@@ -71,6 +85,13 @@ class Loader:
             raise DataError(f"the domain in {folder} does not fit together: {error}") from error
         model = replace(model, neural_share=description.neural_share)
         return Domain(description, model, size_bytes)
+
+    def _tree(self, folder: Path, description: Description) -> LexiconTree | None:
+        """Return the tree of a domain's lexicon, None where it is to be made."""
+        name, (_, lexicon) = tree_of(description.name), files_of(description.name)
+        if name not in description.files:
+            return None
+        return read_tree(folder / name, description.files[lexicon], self._symbols)
 
 
 def loader_of(bundle: Bundle) -> Loader | None:

@@ -28,7 +28,7 @@ from rich.progress import Progress
 from tests.clients.breaking import Break, Cut, Wire, entrance
 from tests.daemon.program import WAIT_S, Program, Waits
 
-from steno_clients.errors import SessionEndedError, StenoClientsError
+from steno_clients.errors import ConnectionFailedError, ConnectionLostError, StenoClientsError
 from steno_clients.file import FloatArray, read_blocks
 from steno_clients.websocket import Resumption, StenoClient
 from steno_daemon.wire import Final
@@ -47,11 +47,13 @@ class Tally:
     Attributes:
         faults: by kind.
         sessions: that came to their end.
+        unopened: connections that broke before there was a session.
         wrong: what was lost, repeated or foreign, in words.
     """
 
     faults: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
+    unopened: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -153,22 +155,25 @@ def recordings(seed: int, sessions: int) -> list[list[FloatArray]]:
 
 
 class NotBegunError(StenoClientsError):
-    """The daemon went down before a session began that could be resumed."""
+    """The connection broke before a session began that could be resumed.
+
+    Nothing was said by then, and nothing acknowledged: whoever is left without `ready` begins anew.
+    """
 
 
 async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
     """Stream a recording at `pace` times the speed of speech; return the finals.
 
     Raises:
-        NotBegunError: there was no session.
-        StenoClientsError: it was lost.
+        NotBegunError: the connection broke before `ready`.
+        StenoClientsError: the session was refused or lost.
     """
     stubborn = Resumption(resume_s=WAIT_S)
     async with AsyncExitStack() as stack:
         link = StenoClient.connect(url, rate=RATE, timeout_s=WAIT_S, resume=stubborn)
         try:
             client = await stack.enter_async_context(link)
-        except SessionEndedError as error:
+        except (ConnectionFailedError, ConnectionLostError) as error:
             raise NotBegunError(f"expected a session, found: {error}") from error
 
         async def speak() -> None:
@@ -246,6 +251,10 @@ class Campaign:
                 continue
             try:
                 found = await said(self._wire.url, blocks, pace=self._pace)
+            except NotBegunError:
+                self.tally.unopened += 1
+                await asyncio.sleep(0.05)
+                continue
             except StenoClientsError as error:
                 self.tally.wrong.append(f"session {number} was lost: {error}")
                 continue
@@ -296,6 +305,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Progress() as progress:
         tally = asyncio.run(campaign.run(Path(folder), progress))
         lines = [f"{count:6d}  {kind}" for kind, count in sorted(tally.faults.items())]
+        lines.append(f"{tally.unopened:6d}  connections broke before there was a session")
         lines.append(f"{tally.sessions:6d}  sessions ended, {len(tally.wrong)} were wrong")
         progress.console.print(*lines, *tally.wrong, sep="\n", highlight=False)
     return 1 if tally.wrong or not tally.sessions else 0

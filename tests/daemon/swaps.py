@@ -152,7 +152,8 @@ def write_random(folder: Path, name: str, *, words: int, ngrams: int, seed: int 
     known = sorted(lexicon)
     chosen = random.Random(seed).sample(known, min(words, len(known)))
     sounds = {word: " ".join(lexicon[word][0]) for word in chosen}
-    return write_domain(folder, name, random_sentences(chosen, ngrams, seed), sounds, order=3)
+    sentences = random_sentences(chosen, ngrams, seed)
+    return write_domain(folder, name, sentences, sounds, order=3, with_tree=True)
 
 
 def write_config(file: Path, folder: Path, sessions: int) -> Path:

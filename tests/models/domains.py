@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from steno_models.lm.domain.description import Description, files_of
+from steno_models.lm.domain.description import Description, files_of, tree_of
 from steno_models.lm.domain.folder import replacing, write_description
+from steno_models.lm.domain.prepared import write_tree
 from steno_models.lm.ngram.corpus import SPECIAL_WORDS, CorpusReader
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
@@ -30,8 +31,12 @@ def write_domain(
     sounds: Mapping[str, str] = SOUNDS,
     *,
     order: int = 2,
+    with_tree: bool = False,
 ) -> Path:
-    """A domain of these sentences, in a folder that is there at once and whole."""
+    """A domain of these sentences, in a folder that is there at once and whole.
+
+    Without a tree it is as earlier versions wrote it.
+    """
     words = sorted(
         {word for sentence in sentences for word in sentence.split()},
         key=lambda word: sounds[word].split(),
@@ -46,6 +51,8 @@ def write_domain(
     with replacing(folder) as fresh:
         NgramModel.from_backoff(estimated).write(fresh / model)
         Lexicon({word: (tuple(sounds[word].split()),) for word in words}).write(fresh / lexicon)
+        if with_tree:
+            write_tree(fresh / tree_of(name), fresh / lexicon, words)
         description = Description(name=name, words=len(words), ngrams=ngrams, files={})
         write_description(fresh, description)
     return folder

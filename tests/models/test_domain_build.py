@@ -202,7 +202,7 @@ def test_a_domain_is_replaced_as_a_whole(text: Path) -> None:
     (place / "left over").write_text("x")
     build(text, "--order", "2")
     assert sorted(one.name for one in place.iterdir()) == [
-        "domain.toml", "legal.bin", "legal.lexicon.txt",
+        "domain.toml", "legal.bin", "legal.lexicon.txt", "legal.tree",
     ]  # fmt: skip
     assert len(describe(place).ngrams) == 2
 

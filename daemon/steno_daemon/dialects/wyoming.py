@@ -104,6 +104,8 @@ class WyomingDialect:
         self._name = name
         self._asked = self._next = _Asked(catalogue.language_model(None))
         self._converter: Converter | None = None
+        self._described: dict[str, object] | None = None
+        self._form = Form()
         self._growing = Growing()
         self._begun = False
         self._failed = False
@@ -188,13 +190,15 @@ class WyomingDialect:
 
     def _take(self, session: Session, event: Event) -> bytes:
         """Give the session a block, and begin it with the first one."""
-        form = _read(event, _Audio).form
+        if event.data is not self._described:  # of most chunks it is what it was
+            self._form = _read(event, _Audio).form
+            self._described = event.data
         if self._converter is None:
-            self._converter = Converter(form)
+            self._converter = Converter(self._form)
             session.receive_start(self._start(self._converter))
             if session.state is State.IDLE:  # its language model was retired just now
                 session.end(CloseReason.REFUSED)
-        data = self._converter.accept(event.payload, form)
+        data = self._converter.accept(event.payload, self._form)
         session.receive_audio(data)
         return data
 

@@ -23,6 +23,9 @@ DATA_BYTES = 1024 * 1024
 PIECE_BYTES = 3 * 10_080
 """Of audio at a time: whole samples of up to 4 bytes in any of 1 to 8 channels."""
 
+KNOWN_BYTES = 1024
+"""What an event says that is longer is not kept to be compared with the next one."""
+
 Length = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -32,7 +35,7 @@ class Event:
 
     Attributes:
         type: its name.
-        data: what it says.
+        data: what it says; one object for events that say the same, so nobody changes it.
         payload: bytes that go with it.
     """
 
@@ -65,7 +68,8 @@ class Unpacker:
     """Finds the events in the bytes of one connection, cut anywhere.
 
     A long `audio-chunk` becomes several, each as soon as it is there: what is heard piece by piece
-    need not be held as a whole.
+    need not be held as a whole. Most chunks say word by word what the one before them said: that is
+    read once.
 
     Args:
         max_payload_bytes: the longest payload that is taken.
@@ -78,6 +82,9 @@ class Unpacker:
         self._data: dict[str, object] | None = None
         self._payload_bytes = 0  # that are still to come
         self._searched = 0
+        self._known_line, self._known_head = b"", _Head(type="")
+        self._known_text = b""
+        self._known_data: dict[str, object] = {}
 
     def receive(self, data: bytes) -> Iterator[Event]:
         """Yield the events that `data` completes.
@@ -86,7 +93,7 @@ class Unpacker:
             WireError: that is no event, or one that is too long; what follows cannot be understood.
         """
         self._bytes += data
-        while (event := self._next()) is not None:
+        while self._bytes and (event := self._next()) is not None:
             yield event
 
     def _next(self) -> Event | None:
@@ -98,9 +105,7 @@ class Unpacker:
             length = head.data_length or 0
             if len(self._bytes) < length:
                 return None
-            self._data = dict(head.data or {})
-            if length:
-                self._data.update(_object(self._take(length)))
+            self._data = self._data_of(head, self._take(length) if length else b"")
         size = self._payload_bytes
         if head.type == "audio-chunk":
             size = min(size, PIECE_BYTES)
@@ -125,7 +130,19 @@ class Unpacker:
         self._searched = 0
         return head
 
+    def _data_of(self, head: _Head, text: bytes) -> dict[str, object]:
+        """Return what an event says, in its line and behind it."""
+        if head is self._known_head and text == self._known_text:
+            return self._known_data
+        data = (head.data or {}) | (_object(text) if text else {})
+        if head is self._known_head:
+            self._known_text, self._known_data = text, data
+        return data
+
     def _head_of(self, line: bytes) -> _Head:
+        """Return what a line says."""
+        if line == self._known_line:
+            return self._known_head
         try:
             head = msgspec.json.decode(line, type=_Head)
         except msgspec.ValidationError as error:
@@ -140,6 +157,9 @@ class Unpacker:
             raise _no_json(line) from None
         self._limit("the data of an event", head.data_length or 0, DATA_BYTES)
         self._limit("the payload of an event", head.payload_length or 0, self._max_payload_bytes)
+        if len(line) + (head.data_length or 0) <= KNOWN_BYTES:
+            self._known_line, self._known_head = line, head
+            self._known_text, self._known_data = b"", head.data or {}
         return head
 
     def _take(self, count: int) -> bytes:

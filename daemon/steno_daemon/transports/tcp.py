@@ -23,6 +23,7 @@ from steno_daemon.limits import Deadlines, MessageRate, Places
 from steno_daemon.states import State
 from steno_daemon.stream import Stream
 from steno_daemon.streams import Streams
+from steno_daemon.transports.patience import Patience
 from steno_daemon.transports.terms import Terms
 from steno_daemon.wire import Closed, CloseReason
 
@@ -161,12 +162,12 @@ class WyomingConnection:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Read events and take each; bytes that make none are no sign of life."""
-        unpacker = Unpacker(self._terms.max_frame_bytes)
+        unpacker, patience = Unpacker(self._terms.max_frame_bytes), Patience()
         clock = asyncio.get_running_loop().time
         due_s = clock() + self._deadlines.first_message_s
         try:
             while True:
-                async with asyncio.timeout_at(due_s):
+                with patience.of(due_s - clock()):
                     data = await reader.read(READ_BYTES)
                 if not data:
                     self._give_up()

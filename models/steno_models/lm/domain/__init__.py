@@ -7,6 +7,7 @@ p(w | h) = sum_i weight_i p_i(w | h), the weights by expectation maximisation on
 (Jelinek & Mercer 1980).
 
 Files: description (what a domain's folder holds), general (a stored model under a larger
-vocabulary), words (which words, how they sound), mixing (the models and their weights), build (the
-whole way), folder (written whole or not at all), command (`steno-models lm build --name`).
+vocabulary), words (which words, how they sound), mixing (the models and their weights), prepared
+(the lexicon as the tree that is searched), build (the whole way), folder (written whole or not at
+all), command (`steno-models lm build --name`).
 """

@@ -14,7 +14,14 @@ import numpy as np
 
 from steno_models.errors import DataError
 from steno_models.lm.domain import folder
-from steno_models.lm.domain.description import Description, Measure, Share, check_name, files_of
+from steno_models.lm.domain.description import (
+    Description,
+    Measure,
+    Share,
+    check_name,
+    files_of,
+    tree_of,
+)
 from steno_models.lm.domain.general import words_of
 from steno_models.lm.domain.mixing import (
     Part,
@@ -25,6 +32,7 @@ from steno_models.lm.domain.mixing import (
     part_of_text,
     weights_of,
 )
+from steno_models.lm.domain.prepared import write_tree
 from steno_models.lm.domain.words import Words, choose, dictionary, read_pronunciations
 from steno_models.lm.ngram.backoff import BackoffModel
 from steno_models.lm.ngram.corpus import Corpus, CorpusReader
@@ -286,6 +294,7 @@ def _write(plan: Plan, model: BackoffModel, findings: _Findings, words: Words) -
     with folder.replacing(plan.out) as place:
         stored.write(place / file)
         words.lexicon.write(place / lexicon)
+        write_tree(place / tree_of(plan.name), place / lexicon, words_of(words.vocabulary))
         folder.write_description(place, description)
     return Report(
         description,

@@ -1,8 +1,9 @@
 """What a domain's folder holds.
 
-domain.toml         what it is, what it was made of, and the SHA-256 of the other two
+domain.toml         what it is, what it was made of, and the SHA-256 of the others
 NAME.bin            the n-gram model
 NAME.lexicon.txt    its vocabulary in the order of its word ids, "word P1 P2 …"
+NAME.tree           the same as a tree, sooner loaded; domains of earlier versions have none
 """
 
 import re
@@ -63,6 +64,11 @@ def files_of(name: str) -> tuple[str, str]:
     return f"{name}.bin", f"{name}.lexicon.txt"
 
 
+def tree_of(name: str) -> str:
+    """Return the name of the file of a domain's lexicon as a tree."""
+    return f"{name}.tree"
+
+
 def check_name(name: str) -> None:
     """Check that a domain may be called so.
 
@@ -91,7 +97,7 @@ def describe(folder: Path) -> Description:
     except msgspec.ValidationError as error:
         raise DataError(f"expected a domain's description in {file}, found: {error}") from error
     check_name(found.name)
-    if set(found.files) != set(files_of(found.name)):
+    if set(found.files) - {tree_of(found.name)} != set(files_of(found.name)):
         raise DataError(
             f"{file}: expected the hashes of {' and '.join(files_of(found.name))}, found those of "
             f"{', '.join(sorted(found.files)) or 'nothing'}"
