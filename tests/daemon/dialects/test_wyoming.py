@@ -15,7 +15,7 @@ from steno_daemon import wire
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.growing import Growing
 from steno_daemon.dialects.wyoming import WyomingDialect, error_event
-from steno_daemon.dialects.wyoming_events import LINE_BYTES, Event, Unpacker, pack
+from steno_daemon.dialects.wyoming_events import KNOWN_BYTES, LINE_BYTES, Event, Unpacker, pack
 from steno_daemon.errors import OverloadedError, UnknownModelError, WireError
 from steno_daemon.offer import Offer
 from steno_daemon.session import Session
@@ -107,6 +107,29 @@ def test_events_are_the_same_however_their_bytes_are_cut(sizes: list[int]) -> No
         found += list(unpacker.receive(data[at : at + size]))
         at += size
     assert found == events
+
+
+def test_chunks_that_say_the_same_are_read_once_and_others_anew() -> None:
+    def chunk(rate: int, block: bytes, line: bytes = b"") -> bytes:
+        data = json.dumps({"rate": rate}).encode()
+        sizes = b'"data_length": %d, "payload_length": %d' % (len(data), len(block))
+        return b'{"type": "audio-chunk", ' + line + sizes + b"}\n" + data + block
+
+    long = b'"data": {"x": "%s"}, ' % (b"x" * KNOWN_BYTES)
+    said = (
+        chunk(16_000, b"ab"),
+        chunk(16_000, b"cd"),
+        chunk(22_050, b"ef"),  # the same line, other data
+        chunk(22_050, b"ef", b'"data": {"width": 2}, '),
+        *2 * [chunk(22_050, b"ef", long)],
+    )
+    events = list(Unpacker(100).receive(b"".join(said)))
+    assert [event.payload for event in events] == [b"ab", b"cd"] + 4 * [b"ef"]
+    assert events[0].data is events[1].data
+    assert [event.data["rate"] for event in events] == 2 * [16_000] + 4 * [22_050]
+    assert [event.data.get("width") for event in events] == [None, None, None, 2, None, None]
+    assert events[4].data == events[5].data
+    assert events[4].data is not events[5].data
 
 
 def test_zero_lengths_are_left_out() -> None:
