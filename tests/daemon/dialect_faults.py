@@ -63,8 +63,6 @@ BROKERED = ("hermes", "mqtt")
 DIALECTS = ("native", *WEBSOCKETS, "wyoming", "wyoming-unix", *BROKERED)
 PAIRS = list(itertools.combinations(NOTES, 2))
 UTTERANCES = 3
-NOT_BEGUN = ("overloaded", "expected a daemon at")
-"""What the native client says where no session began that it could resume."""
 IDLE_S = 30.0
 """What is said over a broker may have no end that the daemon hears of."""
 FULL_S = 1.0
@@ -233,11 +231,11 @@ class Campaign:
         deaths = self._deaths_of("native")
         try:
             found = await said(self._web.url, blocks, pace=self._pace)
+        except NotBegunError:
+            account.full += 1
+            await asyncio.sleep(FULL_S)
+            return
         except StenoClientsError as error:
-            if isinstance(error, NotBegunError) or any(word in str(error) for word in NOT_BEGUN):
-                account.full += 1
-                await asyncio.sleep(FULL_S)
-                return
             self.tally.wrong.append(f"native {number} was lost: {error}")
             return
         finally:

@@ -6,11 +6,9 @@ import os
 from tests.daemon.dialects.posters import hermes, plain
 from tests.daemon.dialects.speakers import WEBSOCKETS, FullError, Talk, wyoming
 from tests.daemon.fakes import pcm
-from tests.daemon.faults import BLOCK_MS, said
+from tests.daemon.faults import BLOCK_MS, NoRoomError, said
 from tests.daemon.mutation_place import Place
 
-from steno_clients.errors import ServerError
-from steno_daemon.wire import ErrorCode
 from steno_models.types import FloatArray
 
 AT_ONCE = float("inf")
@@ -57,8 +55,6 @@ async def _native(place: Place, sound: FloatArray, pace: float, size: int) -> li
     blocks = [sound[at : at + size] for at in range(0, len(sound), size)]
     try:
         found = await said(place.url, blocks, pace=pace)
-    except ServerError as error:
-        if error.error.code is ErrorCode.OVERLOADED:
-            raise FullError from error
-        raise
+    except NoRoomError as error:
+        raise FullError from error
     return [word for text, _, _ in found for word in text.split()]

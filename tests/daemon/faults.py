@@ -28,10 +28,15 @@ from rich.progress import Progress
 from tests.clients.breaking import Break, Cut, Wire, entrance
 from tests.daemon.program import WAIT_S, Program, Waits
 
-from steno_clients.errors import ConnectionFailedError, ConnectionLostError, StenoClientsError
+from steno_clients.errors import (
+    ConnectionFailedError,
+    ConnectionLostError,
+    ServerError,
+    StenoClientsError,
+)
 from steno_clients.file import FloatArray, read_blocks
 from steno_clients.websocket import Resumption, StenoClient
-from steno_daemon.wire import Final
+from steno_daemon.wire import ErrorCode, Final
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
 BLOCK_MS = 100
@@ -161,10 +166,15 @@ class NotBegunError(StenoClientsError):
     """
 
 
+class NoRoomError(NotBegunError):
+    """The daemon has no room for a session now."""
+
+
 async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
     """Stream a recording at `pace` times the speed of speech; return the finals.
 
     Raises:
+        NoRoomError: it was turned away.
         NotBegunError: the connection broke before `ready`.
         StenoClientsError: the session was refused or lost.
     """
@@ -175,6 +185,10 @@ async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
             client = await stack.enter_async_context(link)
         except (ConnectionFailedError, ConnectionLostError) as error:
             raise NotBegunError(f"expected a session, found: {error}") from error
+        except ServerError as error:
+            if error.error.code is not ErrorCode.OVERLOADED:
+                raise
+            raise NoRoomError(str(error)) from error
 
         async def speak() -> None:
             due_s = time.monotonic()

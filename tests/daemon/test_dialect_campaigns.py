@@ -16,12 +16,14 @@ from tests.daemon.dialects import mutants
 from tests.daemon.dialects.posts import posts
 from tests.daemon.dialects.speakers import is_prefix
 from tests.daemon.fakes import speak
+from tests.daemon.faults import NotBegunError, said
 from tests.daemon.hollow import HollowExtractor
 from tests.daemon.hostile import play
 from tests.daemon.mutant import Ending
 from tests.daemon.mutation_mqtt import BrokerCampaign
 from tests.daemon.mutation_place import Place, every_dialect
 from tests.daemon.process import listener
+from websockets.asyncio.server import ServerConnection, serve
 
 from steno_models.features.fbank import StreamingFbank
 
@@ -53,6 +55,19 @@ def test_a_beginning_is_a_beginning() -> None:
 def test_a_life_that_was_too_short_says_nothing_of_its_memory() -> None:
     assert Life([100.0, 200.0]).grown == 0.0
     assert Life([50.0] * 20 + [100.0] * 60 + [110.0] * 20).grown == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("opening", ["before", "behind"])
+async def test_a_connection_that_breaks_before_its_session_began_loses_none(opening: str) -> None:
+    async def hang_up(socket: ServerConnection) -> None:
+        if opening == "behind":
+            await socket.recv()  # `start`
+        socket.transport.abort()
+
+    async with serve(hang_up, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(NotBegunError, match="expected a session"):
+            await said(url, [speak("do")], pace=100.0)
 
 
 def test_a_dialect_costs_what_the_loop_takes_more_in_shares_of_the_engine() -> None:
