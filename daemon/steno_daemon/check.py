@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from steno_daemon import activation, config, server
+from steno_daemon import activation, config
 from steno_daemon.auth import Grant, Keyring, check_exposure, is_loopback
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.check_neighbours import check_domains, check_mqtt, check_wyoming
 from steno_daemon.config import Config, Tables
+from steno_daemon.effort import measured_ladder
 from steno_daemon.errors import StenoDaemonError
 from steno_daemon.foreign import NAMES, own_ports
 from steno_daemon.journal import directory_of
@@ -291,7 +292,7 @@ def _model(found: Findings, settings: Config, load: LoadModel) -> None:
                 f"microphone.language_model: expected one of {names}, found {wanted}",
             )
         check_domains(found, settings.mqtt, known)
-        ladder = server.measured_ladder(settings.engine, model)
+        ladder = measured_ladder(settings.engine, model.recogniser, model.language_models)
         found.ok("capacity", f"up to {_count(ladder.most, 'session')} at once")
 
 

@@ -6,21 +6,26 @@ do depends on how sure the acoustic model is: `speech.flac` is from chapter 1 of
 Sense and Sensibility, read by a volunteer of LibriVox, and in the public domain.
 """
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from steno_daemon import wire
+from steno_daemon.config import EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.engine import perform
+from steno_daemon.engine import own_chunk_ms, perform
+from steno_daemon.ladder import STEPS, Ladder
 from steno_daemon.offer import STEP_MS, Decoding, Offer
 from steno_daemon.session import Session
 from steno_models.audio import read_file
 from steno_models.recogniser import Recogniser
 from steno_models.types import FloatArray
+
+logger = logging.getLogger(__name__)
 
 SPEECH = Path(__file__).parent / "speech.flac"
 PAUSE_S = 1.0
@@ -87,3 +92,24 @@ def _answer(session: Session, recogniser: Recogniser) -> None:
         session.work_done(update, state, channel=work.channel)
     for event in session.events_to_send():
         wire.encode(event)
+
+
+def measured_ladder(
+    config: EngineConfig, recogniser: Recogniser, language_models: Sequence[str]
+) -> Ladder:
+    """Return how many sessions keep up at each effort: what is configured, or was measured."""
+    chunk_ms = config.chunk_ms or own_chunk_ms(recogniser)
+    samples, rooms = sentence(), list[int]()
+    for step in range(STEPS if config.degrade else 1):
+        decoding = Decoding(
+            language_model=Domains(language_models).default,
+            chunk_steps=max(1, round(chunk_ms / STEP_MS)),
+            degraded=step,
+        )
+        factor = measure(recogniser, decoding, samples)
+        rooms.append(max([room(factor, headroom=config.headroom), *rooms]))
+        logger.info(
+            "effort %d: a second of speech takes %.3f s, %d keep up", step, factor, rooms[-1]
+        )
+    ladder = Ladder(tuple(rooms))
+    return ladder.capped(config.max_sessions) if config.max_sessions else ladder

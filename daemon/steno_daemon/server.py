@@ -21,22 +21,22 @@ from steno_daemon.auth import Grant, Scope
 from steno_daemon.captions.configured import exporter_of
 from steno_daemon.captions.hub import Hub
 from steno_daemon.captions.replacements import Replacements
-from steno_daemon.config import Config, EngineConfig
+from steno_daemon.config import Config
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.door import About
 from steno_daemon.domains import Domains
-from steno_daemon.effort import measure, room, sentence
+from steno_daemon.effort import measured_ladder
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Batching, Engine, own_chunk_ms
 from steno_daemon.exposure import Exposure
 from steno_daemon.foreign import doors
 from steno_daemon.journal import Journal, directory_of
-from steno_daemon.ladder import STEPS, Ladder
+from steno_daemon.ladder import Ladder
 from steno_daemon.library import Library, LoadDomain
 from steno_daemon.load import LOOK_S
 from steno_daemon.metrics import Metrics
 from steno_daemon.neighbours import Neighbours
-from steno_daemon.offer import STEP_MS, Decoding, Offer
+from steno_daemon.offer import Offer
 from steno_daemon.personal import Memories
 from steno_daemon.recording import Recorder, Setting
 from steno_daemon.signals import obey_signals
@@ -111,25 +111,6 @@ def url_of(bound: socket.socket, *, tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def measured_ladder(config: EngineConfig, model: Model) -> Ladder:
-    """Return how many sessions keep up at each effort: what is configured, or was measured."""
-    chunk_ms = config.chunk_ms or own_chunk_ms(model.recogniser)
-    samples, rooms = sentence(), list[int]()
-    for step in range(STEPS if config.degrade else 1):
-        decoding = Decoding(
-            language_model=Domains(model.language_models).default,
-            chunk_steps=max(1, round(chunk_ms / STEP_MS)),
-            degraded=step,
-        )
-        factor = measure(model.recogniser, decoding, samples)
-        rooms.append(max([room(factor, headroom=config.headroom), *rooms]))
-        logger.info(
-            "effort %d: a second of speech takes %.3f s, %d keep up", step, factor, rooms[-1]
-        )
-    ladder = Ladder(tuple(rooms))
-    return ladder.capped(config.max_sessions) if config.max_sessions else ladder
-
-
 class Daemon:
     """Serves a model on bound sockets until it is told to stop; lives on the event loop.
 
@@ -156,13 +137,7 @@ class Daemon:
         self._state = "starting"
         everywhere = [*bound, *(one for _, one in own)]
         self._exposure = Exposure(config, [host_of(one) for one in everywhere])
-        self._metrics = Metrics()
-        self._metrics.limits(max_sessions=ladder.most)
-        self._metrics.build(
-            version=program_version(),
-            protocol=wire.PROTOCOL_VERSION,
-            bundle=f"{model.name} {model.version}",
-        )
+        self._metrics = _metrics_of(model, ladder)
         batching = Batching(config.engine.max_batch, config.engine.batch_wait_ms / 1000)
         self.engine = Engine(model.recogniser, ladder, batching=batching, metrics=self._metrics)
         self.hub = Hub(
@@ -180,30 +155,10 @@ class Daemon:
         directory = directory_of(config.server)
         self._journal = Journal(directory, keep_s=KEEP_SESSIONS_S) if directory else None
         self._memories = Memories(directory) if directory else None
-        house = House(
-            engine=self.engine,
-            hub=self.hub,
-            metrics=self._metrics,
-            journal=self._journal,
-            recorder=self._recorder,
-            backlog=Backlog(audio_s=config.server.backlog_s),
-            memories=self._memories,
-        )
-        self.streams = Streams(self._offer, house)
-        rooms = Rooms(
-            self.streams,
-            self.hub,
-            self._metrics,
-            Exports(self.hub, exporter_of(config.captions)),
-            self._health,
-            self._status,
-            Administration(
-                self._domains, self._library, self.streams, self._wordbook, self._memories
-            ),
-        )
+        self.streams = Streams(self._offer, self._house())
         about = About(lambda: self._domains, model.name, model.version)
         entrances = doors(config, about)
-        self.transport = HttpTransport(rooms, self._exposure.gate, self._terms(), entrances)
+        self.transport = HttpTransport(self._rooms(), self._exposure.gate, self._terms(), entrances)
         self._neighbours = Neighbours(
             config,
             self.streams,
@@ -215,6 +170,32 @@ class Daemon:
             MicrophoneService(config.microphone, self.streams)
             if config.microphone.enabled
             else None
+        )
+
+    def _house(self) -> House:
+        """Return what all sessions have in common."""
+        return House(
+            engine=self.engine,
+            hub=self.hub,
+            metrics=self._metrics,
+            journal=self._journal,
+            recorder=self._recorder,
+            backlog=Backlog(audio_s=self._config.server.backlog_s),
+            memories=self._memories,
+        )
+
+    def _rooms(self) -> Rooms:
+        """Return what the port leads to."""
+        return Rooms(
+            self.streams,
+            self.hub,
+            self._metrics,
+            Exports(self.hub, exporter_of(self._config.captions)),
+            self._health,
+            self._status,
+            Administration(
+                self._domains, self._library, self.streams, self._wordbook, self._memories
+            ),
         )
 
     def stop(self) -> None:
@@ -376,6 +357,18 @@ class Daemon:
         }
 
 
+def _metrics_of(model: Model, ladder: Ladder) -> Metrics:
+    """Return the metrics of a daemon that serves `model`, nothing counted yet."""
+    metrics = Metrics()
+    metrics.limits(max_sessions=ladder.most)
+    metrics.build(
+        version=program_version(),
+        protocol=wire.PROTOCOL_VERSION,
+        bundle=f"{model.name} {model.version}",
+    )
+    return metrics
+
+
 def _report_fault(task: asyncio.Task[None]) -> None:
     """Log what ended a task that should not have ended."""
     if not task.cancelled() and (error := task.exception()) is not None:
@@ -393,7 +386,9 @@ async def serve(
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
     config = reread()
     notify.starting("measuring")
-    ladder = await asyncio.to_thread(measured_ladder, config.engine, model)
+    ladder = await asyncio.to_thread(
+        measured_ladder, config.engine, model.recogniser, model.language_models
+    )
     daemon = Daemon(config, model, bound, ladder=ladder, own=own)
     obey_signals(daemon, reread)
     await daemon.run(ready)

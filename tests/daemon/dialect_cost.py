@@ -9,6 +9,9 @@ does everything but decoding: what it takes more in one daemon than in the other
 The native dialect is measured against itself, too, which shows how much of that is chance. Messages
 are as long as those of the dialect's usual clients, in both.
 
+The two share one processor where there are several, and the third has the others, so that the two
+are held up, and find their caches cold, equally often.
+
 The two are `hollow`: features and decoding cost them nothing, and are not there to be mistaken for
 a dialect. A third one with the bundle that is shipped hears the same sessions, again at the same
 time; a dialect may cost 3 % of what its other threads, the engine's, take for the same audio. With
@@ -19,6 +22,7 @@ Costs are medians, with the 95 % interval of the median (bootstrap over the roun
 
 import argparse
 import asyncio
+import os
 import random
 import statistics
 import sys
@@ -49,6 +53,8 @@ less, and how many do so shall not hang on chance."""
 CALM_S = 2.5
 """Between two rounds, until the sessions of the last one are forgotten."""
 RESAMPLES = 10_000
+WARM_S = 3.0
+"""Of speech in each dialect before the first round: what is done for the first time costs more."""
 BLOCKS_MS = {"vosk": 250, "wyoming": 64, "wyoming-unix": 64, "hermes": 64}
 """Sound in a message of the usual clients of a dialect; 100 ms in those of the others."""
 
@@ -130,6 +136,12 @@ def spent(process: Process) -> Spent:
     return Spent(loop, sum(by_thread.values()))
 
 
+def seat(process: Process, processors: set[int]) -> None:
+    """Let the threads of a process, and those they start, run on these processors alone."""
+    for folder in Path(f"/proc/{process.pid}/task").iterdir():
+        os.sched_setaffinity(int(folder.name), processors)
+
+
 async def _speak(
     dialect: str, place: Place, sound: FloatArray, *, number: int, pace: float, block_ms: int
 ) -> None:
@@ -157,6 +169,28 @@ async def _round(
     return spent(process).since(before, options.sessions * len(sound) / RATE)
 
 
+async def _together(
+    dialect: str, places: Sequence[Place], sound: FloatArray, options: argparse.Namespace
+) -> Round:
+    """Say a recording in the native dialect, in another one, and to who decodes; at once."""
+    size = options.block_ms or BLOCKS_MS.get(dialect, 100)
+    native, mine, decoding = await asyncio.gather(
+        *(
+            _round(spoken, place, sound, options, size)
+            for spoken, place in zip(("native", dialect, "native"), places, strict=True)
+        )
+    )
+    return Round(native, mine, decoding.engine)
+
+
+def _spread(places: Sequence[Place]) -> None:
+    """Seat the first two daemons on one processor and the third on the others, if there are any."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    for place in places[:2]:
+        seat(listener(place.port), {first})
+    seat(listener(places[2].port), {*(others or [first])})
+
+
 async def measure(options: argparse.Namespace, progress: Progress) -> Mapping[str, Sequence[Round]]:
     """Return what was spent, round by round, for each dialect."""
     sound = np.resize(read_file(CLIP), round(options.seconds * RATE))  # again and again
@@ -168,19 +202,14 @@ async def measure(options: argparse.Namespace, progress: Progress) -> Mapping[st
         ]
         dialects = [one for one in places[0].dialects if one in options.dialects.split(",")]
         bar = progress.add_task("rounds", total=options.repeats * len(dialects))
-        for one in places:
-            await _round("native", one, sound, options, 100)  # warms up
+        _spread(places)
+        for dialect in {"native", *dialects}:
+            await _together(dialect, places, sound[: round(WARM_S * RATE)], options)
         for turn in range(options.repeats):
             for dialect in random.Random(turn).sample(dialects, len(dialects)):
                 await asyncio.sleep(CALM_S)
-                native, mine, decoding = (*places[:2][:: 1 if turn % 2 else -1], places[2])
-                size = options.block_ms or BLOCKS_MS.get(dialect, 100)
-                three = await asyncio.gather(
-                    _round("native", native, sound, options, size),
-                    _round(dialect, mine, sound, options, size),
-                    _round("native", decoding, sound, options, size),
-                )
-                found[dialect].append(Round(three[0], three[1], three[2].engine))
+                trio = (*places[:2][:: 1 if turn % 2 else -1], places[2])
+                found[dialect].append(await _together(dialect, trio, sound, options))
                 progress.advance(bar)
             progress.console.print(table(found))  # so far: who has no patience has that
     return found
