@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -13,7 +14,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from steno_daemon import wire
 from steno_daemon.auth import hash_token
-from steno_daemon.config import Config, LimitsConfig, SecurityConfig, ServerConfig, TokenConfig
+from steno_daemon.config import (
+    Config,
+    LimitsConfig,
+    SecurityConfig,
+    ServerConfig,
+    TokenConfig,
+    VoskConfig,
+)
 from steno_daemon.limits import Deadlines
 
 START = wire.Start(label="a <b>talk</b>")
@@ -282,6 +290,61 @@ async def test_a_connection_that_does_not_come_to_the_point_is_cut_off(
                 assert await reader.read() == b""
         writer.close()
         assert (await served.health())["status"] == "ok"
+
+
+ADMIN_CALL = b'{"type": "list_domains"}'
+
+
+@pytest.mark.parametrize(
+    ("request_line", "expected", "codes"),
+    [
+        (b"POST /admin", b"100-continue", [100, 200]),
+        (b"POST /admin", b"\xed\xa0\x80", [417]),
+        (b"GET /overlay", b"\xc2\x80 \xff", [417]),
+        (b"PUT /nowhere", b"\xff", [417]),
+        (b"PUT /nowhere", b"100-Continue", [100, 404]),
+    ],
+)
+async def test_whatever_a_client_expects_is_answered_in_words(
+    request_line: bytes, expected: bytes, codes: list[int]
+) -> None:
+    async with serving(FakeRecogniser()) as served:
+        assert await expecting(served.url, request_line, expected) == codes
+
+
+@pytest.mark.parametrize(
+    ("method", "expected", "codes"),
+    [
+        (b"GET", b"\xff", [417]),
+        (b"POST", b"\xff", [417]),
+        (b"POST", b"100-continue", [100, 405]),
+        (b"GET", b"100-continue", [100, 426]),
+    ],
+)
+async def test_so_it_is_where_one_dialect_alone_is_spoken(
+    method: bytes, expected: bytes, codes: list[int]
+) -> None:
+    config = Config(vosk=VoskConfig(enabled=True))
+    async with serving(FakeRecogniser(), config=config) as served:
+        assert await expecting(served.own["vosk"], method + b" /", expected) == codes
+
+
+async def expecting(url: str, request_line: bytes, expected: bytes) -> list[int]:
+    """The statuses with which a request is answered that has an `Expect`."""
+    host, port = url.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    lines = (
+        request_line + b" HTTP/1.1",
+        b"Host: localhost",
+        b"Connection: close",
+        b"Content-Length: %d" % len(ADMIN_CALL),
+        b"Expect: " + expected,
+    )
+    writer.write(b"\r\n".join([*lines, b"", ADMIN_CALL]))
+    async with asyncio.timeout(PATIENCE_S):
+        answer = await reader.read()
+    writer.close()
+    return [int(code) for code in re.findall(rb"HTTP/1.1 (\d+)", answer)]
 
 
 async def test_browsers_are_told_to_trust_nothing_but_this_page() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from steno_daemon.administration import Administration
 from steno_daemon.auth import Grant, Scope
@@ -172,7 +172,7 @@ class HttpTransport:
         """Return the routes."""
         rooms, needs = self._rooms, self._gate.needs
         app = self._bare_application()
-        get = app.router.add_get
+        get = partial(app.router.add_get, expect_handler=_leave_to_go_on)
         get("/", self._front)
         for path in PAGES.keys() - {"/"}:
             get(path, self._pages.page)
@@ -182,7 +182,8 @@ class HttpTransport:
         get("/status", needs(Scope.ADMIN, self._status))
         get("/metrics", needs(Scope.ADMIN, self._metrics))
         get("/admin", self._admin)
-        app.router.add_post("/admin", needs(Scope.ADMIN, self._office.post))
+        post = needs(Scope.ADMIN, self._office.post)
+        app.router.add_post("/admin", post, expect_handler=_leave_to_go_on)
         get("/sessions", needs(Scope.WATCH, rooms.exports.sessions))
         get("/watch/{session}", self._watch)
         get("/captions/{session}/index.m3u8", needs(Scope.WATCH, rooms.exports.playlist))
@@ -190,13 +191,15 @@ class HttpTransport:
         get("/captions/{session}.{form:vtt|srt}", needs(Scope.WATCH, rooms.exports.whole))
         for door in self._doors.values():
             get(door.path, self._reception.foreign(door))
-        app.router.add_route("*", "/{rest:.*}", self._elsewhere)
+        _add_rest(app, self._elsewhere)
         return app
 
     def _application_of(self, door: Door) -> web.Application:
         """Return the routes of a port of its own, where every path is the same."""
         app = self._bare_application()
-        app.router.add_get("/{rest:.*}", self._reception.foreign(door))
+        foreign = self._reception.foreign(door)
+        app.router.add_get("/{rest:.*}", foreign, expect_handler=_leave_to_go_on)
+        _add_rest(app, _nothing_but_get)
         return app
 
     def _bare_application(self) -> web.Application:
@@ -253,6 +256,28 @@ class HttpTransport:
             text="expected /, /overlay, /sessions, /watch/…, /captions/…, /status, /admin, "
             "/metrics, /readyz or /healthz, found another path\n"
         )
+
+
+def _add_rest(app: web.Application, handler: Handler) -> None:
+    """Let a handler answer whatever no other route does."""
+    app.router.add_route("*", "/{rest:.*}", handler, expect_handler=_leave_to_go_on)
+
+
+async def _nothing_but_get(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPMethodNotAllowed(request.method, ["GET", "HEAD"])
+
+
+async def _leave_to_go_on(request: web.Request) -> None:
+    """Answer a client that asks for leave before it sends a body.
+
+    aiohttp would repeat whatever else is expected, and break over what is not UTF-8.
+    """
+    if request.version != HttpVersion11:
+        return
+    if request.headers["Expect"].lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="expected Expect: 100-continue, found another\n")
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # that was no answer yet
 
 
 def _runner(app: web.Application) -> web.AppRunner:
