@@ -7,10 +7,11 @@ from rich.table import Table
 from tests.daemon.faults import Tally
 from tests.daemon.soak import growth
 
-WARM_SHARE = 0.2
-"""Of a life, before its memory counts."""
-LEAST_LOOKS = 60
-"""Behind that: in its first half minute a daemon still comes by code that it had not run."""
+LOOK_S = 0.5
+WARM_S = 75.0
+"""Of a life, before its memory counts: as much speech, at the usual pace, as warms up a soak."""
+LIFE_S = WARM_S + 150.0
+"""Of a shorter life nothing is said."""
 
 
 @dataclass(slots=True)
@@ -39,10 +40,26 @@ class Life:
     memories_mb: list[float] = field(default_factory=list)
 
     @property
-    def grown(self) -> float:
-        """By what share it grew behind the warm-up; 0 where the life was too short to say."""
-        warm = self.memories_mb[round(WARM_SHARE * len(self.memories_mb)) :]
-        return growth(warm) if len(warm) >= LEAST_LOOKS else 0.0
+    def lasted_s(self) -> float:
+        """How long it has been looked at."""
+        return LOOK_S * len(self.memories_mb)
+
+    @property
+    def grown(self) -> float | None:
+        """By what share it grew behind the warm-up; None where the life was too short to say."""
+        if self.lasted_s < LIFE_S:
+            return None
+        return growth(self.memories_mb[round(WARM_S / LOOK_S) :])
+
+    @property
+    def verdict(self) -> str:
+        """The same in words."""
+        if self.grown is None:
+            return f"no life was longer than {self.lasted_s:.0f} s: too short to say of its memory"
+        return (
+            f"memory grew by {self.grown:+.1%} in a life of {self.lasted_s:.0f} s, "
+            f"behind its first {WARM_S:.0f} s"
+        )
 
 
 def table(accounts: Mapping[str, Account]) -> Table:
@@ -53,12 +70,13 @@ def table(accounts: Mapping[str, Account]) -> Table:
     return found
 
 
-def report(tally: Tally, accounts: Mapping[str, Account], grown: float) -> dict[str, object]:
+def report(tally: Tally, accounts: Mapping[str, Account], longest: Life) -> dict[str, object]:
     """Return the same, and all else that is known, as plain values."""
     return {
         "faults": dict(tally.faults),
         "sessions": tally.sessions,
         "dialects": {name: asdict(one) for name, one in accounts.items()},
-        "memory_grown": round(grown, 4),
+        "memory_grown": None if longest.grown is None else round(longest.grown, 4),
+        "memories_mb": [round(memory_mb, 1) for memory_mb in longest.memories_mb],
         "wrong": tally.wrong,
     }

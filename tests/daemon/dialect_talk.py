@@ -6,7 +6,7 @@ import os
 from tests.daemon.dialects.posters import hermes, plain
 from tests.daemon.dialects.speakers import WEBSOCKETS, FullError, Talk, wyoming
 from tests.daemon.fakes import pcm
-from tests.daemon.faults import BLOCK_MS, NoRoomError, said
+from tests.daemon.faults import BLOCK_MS, NoRoomError, said, words
 from tests.daemon.mutation_place import Place
 
 from steno_models.types import FloatArray
@@ -54,7 +54,6 @@ async def talked(
 async def _native(place: Place, sound: FloatArray, pace: float, size: int) -> list[str]:
     blocks = [sound[at : at + size] for at in range(0, len(sound), size)]
     try:
-        found = await said(place.url, blocks, pace=pace)
+        return words(await said(place.url, blocks, pace=pace))
     except NoRoomError as error:
         raise FullError from error
-    return [word for text, _, _ in found for word in text.split()]

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +88,9 @@ class FaultyWire(Wire):
     Args:
         rng: decides.
         tally: counts.
-        count: faults in all.
+        is_enough: says whether there were faults enough.
+
+    Attributes:
         reads: after how many pieces of data a connection may end at a message boundary.
         median_bytes: after how many bytes of audio it breaks inside a frame, typically.
         downward_share: so many bytes come back for each that goes up.
@@ -100,20 +102,15 @@ class FaultyWire(Wire):
     stall_share = 0.01
     downward_share = 1 / 32
 
-    def __init__(self, rng: random.Random, tally: Tally, count: int) -> None:
+    def __init__(self, rng: random.Random, tally: Tally, is_enough: Callable[[], bool]) -> None:
         super().__init__(None, self._random_cuts())
         self.rng = rng
         self._tally = tally
-        self._count = count
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there were faults enough."""
-        return self._tally.faults.total() >= self._count
+        self._is_enough = is_enough
 
     def breaks(self, kind: str) -> bool:
         """Count a fault and say that it may happen, unless there were enough."""
-        if self.is_over:
+        if self._is_enough():
             return False
         self._tally.faults[kind] += 1
         return True
@@ -204,6 +201,11 @@ async def said(url: str, blocks: Sequence[FloatArray], *, pace: float) -> Said:
     return [(event.text, event.start, event.end) for event in found if isinstance(event, Final)]
 
 
+def words(finals: Said) -> list[str]:
+    """Return the words of finals."""
+    return [word for text, _, _ in finals for word in text.split()]
+
+
 class Campaign:
     """Runs the faults.
 
@@ -219,11 +221,16 @@ class Campaign:
         self, *, seed: int, count: int, sessions: int, pace: float = 4.0, kill_every: int = 100
     ) -> None:
         self.tally = Tally()
-        self._wire = FaultyWire(random.Random(seed), self.tally, count)
+        self._wire = FaultyWire(random.Random(seed), self.tally, lambda: self.is_over)
         self._count = count
         self._recordings = recordings(seed, sessions)
         self._pace = pace
         self._kill_every = kill_every
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there were faults enough."""
+        return self.tally.faults.total() >= self._count
 
     async def run(self, directory: Path, progress: Progress) -> Tally:
         """Return what happened."""
@@ -246,7 +253,7 @@ class Campaign:
                     async with asyncio.TaskGroup() as speakers:
                         for number, blocks in enumerate(self._recordings):
                             speakers.create_task(self._speak(number, blocks, expected))
-                        while not self._wire.is_over:
+                        while not self.is_over:
                             progress.update(bar, completed=self.tally.faults.total())
                             await asyncio.sleep(0.5)
                 finally:
@@ -259,7 +266,7 @@ class Campaign:
         self, number: int, blocks: Sequence[FloatArray], expected: Sequence[Said]
     ) -> None:
         """Say one recording again and again until there were faults enough."""
-        while not self._wire.is_over:
+        while not self.is_over:
             if self._wire.port is None:  # killed: who has no session yet cannot resume one
                 await asyncio.sleep(0.05)
                 continue
@@ -280,7 +287,7 @@ class Campaign:
         done = 0
         while self._kill_every:
             await asyncio.sleep(0.05)
-            if self.tally.faults.total() // self._kill_every > done and not self._wire.is_over:
+            if self.tally.faults.total() // self._kill_every > done and not self.is_over:
                 done = self.tally.faults.total() // self._kill_every
                 self.tally.faults["kill -9"] += 1
                 self._wire.port = None

@@ -8,7 +8,7 @@ import pytest
 from rich.progress import Progress
 from tests.daemon import dialect_cost, dialect_weight, soak
 from tests.daemon.brokers import broker_program
-from tests.daemon.dialect_accounts import Life, report, table
+from tests.daemon.dialect_accounts import LIFE_S, LOOK_S, WARM_S, Life, report, table
 from tests.daemon.dialect_cost import Round, Spent, cost_of
 from tests.daemon.dialect_faults import BROKERED, DIALECTS, Campaign
 from tests.daemon.dialect_talk import talked
@@ -53,8 +53,13 @@ def test_a_beginning_is_a_beginning() -> None:
 
 
 def test_a_life_that_was_too_short_says_nothing_of_its_memory() -> None:
-    assert Life([100.0, 200.0]).grown == 0.0
-    assert Life([50.0] * 20 + [100.0] * 60 + [110.0] * 20).grown == pytest.approx(0.1)
+    short = Life([100.0, 200.0])
+    assert short.grown is None
+    assert "too short" in short.verdict
+    looks = round((LIFE_S - WARM_S) / LOOK_S)
+    life = Life([50.0] * round(WARM_S / LOOK_S) + [100.0] * (looks // 2) + [110.0] * (looks // 2))
+    assert life.grown == pytest.approx(0.1)
+    assert "+10.0%" in life.verdict
 
 
 @pytest.mark.parametrize("opening", ["before", "behind"])
@@ -187,7 +192,7 @@ async def test_broken_connections_and_dead_daemons_lose_nobody_a_word_in_any_dia
     assert campaign.tally.faults.total() >= FAULTS
     assert campaign.accounts["native"].whole > 0
     assert sum(one.kills for one in campaign.accounts.values()) > 0
-    told = report(campaign.tally, campaign.accounts, campaign.grown)
+    told = report(campaign.tally, campaign.accounts, campaign.longest)
     assert told["sessions"] == campaign.tally.sessions
     assert table(campaign.accounts).row_count == len(dialects)
 
