@@ -1,9 +1,9 @@
 """Lets published clients of other servers transcribe a recording: `python tests/conformance`.
 
-Exits with 1 where a client that is installed fails or hears other words than the native dialect,
-with 0 otherwise; what cannot be installed here is named and left out, and so is everything that is
-not installed yet where no package index can be reached. With `--newest` each client is the newest
-there is, and not the one that is known to work.
+Exits with 1 where a client that is installed fails, hears other words than the native dialect or is
+told that one begins elsewhere, with 0 otherwise. What cannot be installed here is named and left
+out, and so is everything that is not installed yet where no package index can be reached. With
+`--newest` each client is the newest there is, and not the one that is known to work.
 """
 
 import argparse
@@ -20,17 +20,22 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import soxr
 
 from steno_clients.websocket import transcribe
 
 HERE = Path(__file__).resolve().parent
-CLIP = HERE.parent / "data/librivox/sense_and_sensibility_01_austen_64kb-0880.flac"
+CLIPS = sorted((HERE.parent / "data/librivox").glob("*.flac"))
+PAUSE_S = 1.0
 CACHE = Path(os.environ.get("STENO_CONFORMANCE", Path.home() / ".cache/steno-conformance"))
 PATIENCE_S = 600
+WITHIN_S = 0.02
+"""What a word's beginning may differ from that in the native dialect, where a dialect tells it."""
 VOSK_PORT = 2700
 """The only one that its program knows."""
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
@@ -38,6 +43,8 @@ PROBE = "wyoming"
 """Small, and on every index that is one."""
 AT_ONCE = 3
 NEWEST = "newest"
+Heard = tuple[str, float | None]
+"""A word, and where it begins, if the client is told."""
 CONFIG = """
 [server]
 port = 0
@@ -93,14 +100,14 @@ class Client:
         version: that is known to work.
         needs: what else it needs.
         hear: runs it with the folder of its programs, the daemon's addresses and a folder of WAV
-            files; returns the words.
+            files; returns what was heard.
         lacks: what it needs and does not have at a place, if anything.
     """
 
     package: str
     version: str
     needs: tuple[str, ...]
-    hear: Callable[[Path, Place, Path], list[str]]
+    hear: Callable[[Path, Place, Path], list[Heard]]
     lacks: Callable[[Place], str] = lambda _: ""
 
 
@@ -123,33 +130,31 @@ def _run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
     return f"{done.stdout}\n{done.stderr}" if "sherpa" in str(command[0]) else done.stdout
 
 
-def _deepgram(programs: Path, place: Place, sounds: Path) -> list[str]:
-    script = HERE / "client_deepgram.py"
-    said = json.loads(_run(programs / "python", script, place.url, "16.wav", cwd=sounds))
-    return [word for word, _ in said["words"]]
+def _told(programs: Path, script: str, where: str, sound: str, sounds: Path) -> list[Heard]:
+    """Return what a script of ours says that a client was told."""
+    said = json.loads(_run(programs / "python", HERE / script, where, sound, cwd=sounds))
+    return [(word, start) for word, start in said["words"]]
 
 
-def _openai(programs: Path, place: Place, sounds: Path) -> list[str]:
-    said = json.loads(
-        _run(programs / "python", HERE / "client_openai.py", place.url, "24.wav", cwd=sounds)
-    )
-    return list(said["words"])
+def _deepgram(programs: Path, place: Place, sounds: Path) -> list[Heard]:
+    return _told(programs, "client_deepgram.py", place.url, "16.wav", sounds)
 
 
-def _wyoming(programs: Path, place: Place, sounds: Path) -> list[str]:
-    script, uri = HERE / "client_wyoming.py", f"tcp://127.0.0.1:{place.wyoming}"
-    said = json.loads(_run(programs / "python", script, uri, "16.wav", cwd=sounds))
-    return list(said["words"])
+def _openai(programs: Path, place: Place, sounds: Path) -> list[Heard]:
+    return _told(programs, "client_openai.py", place.url, "24.wav", sounds)
 
 
-def _hermes(programs: Path, place: Place, sounds: Path) -> list[str]:
-    script = HERE / "client_hermes.py"
-    said = json.loads(_run(programs / "python", script, str(place.broker), "16.wav", cwd=sounds))
-    return list(said["words"])
+def _wyoming(programs: Path, place: Place, sounds: Path) -> list[Heard]:
+    uri = f"tcp://127.0.0.1:{place.wyoming}"
+    return _told(programs, "client_wyoming.py", uri, "16.wav", sounds)
 
 
-def _vosk(programs: Path, _place: Place, sounds: Path) -> list[str]:
-    """Its address is fixed, and it wants a program `ffmpeg`."""
+def _hermes(programs: Path, place: Place, sounds: Path) -> list[Heard]:
+    return _told(programs, "client_hermes.py", str(place.broker), "16.wav", sounds)
+
+
+def _vosk(programs: Path, _place: Place, sounds: Path) -> list[Heard]:
+    """Its address is fixed, and it wants a program `ffmpeg`; it writes when each line begins."""
     ffmpeg = _run(
         programs / "python",
         "-c",
@@ -161,21 +166,32 @@ def _vosk(programs: Path, _place: Place, sounds: Path) -> list[str]:
         link.symlink_to(ffmpeg)
     script = HERE / "client_vosk.py"
     _run(
-        *(programs / "python", script, "--server", "-i", "16.wav", "-o", "16.txt"),
+        *(programs / "python", script, "--server", "-t", "srt", "-i", "16.wav", "-o", "16.srt"),
         cwd=sounds,
         path=sounds,
     )
-    return (sounds / "16.txt").read_text().split()
+    heard: list[Heard] = []
+    for entry in (sounds / "16.srt").read_text().strip().split("\n\n"):
+        _, times, text = entry.split("\n")
+        hours, minutes, seconds = times.partition(" ")[0].replace(",", ".").split(":")
+        starts = [3600 * int(hours) + 60 * int(minutes) + float(seconds)]
+        heard += zip_longest(text.split(), starts)
+    return heard
 
 
-def _sherpa(programs: Path, place: Place, sounds: Path) -> list[str]:
+def _sherpa(programs: Path, place: Place, sounds: Path) -> list[Heard]:
     program = programs / "sherpa-onnx-online-websocket-client"
     where = ("--server-ip=127.0.0.1", f"--server-port={place.sherpa}")
     text = _run(program, *where, "16.wav", cwd=sounds)
     results = [json.loads(found) for found in re.findall(r'\{"text":.*?"is_eof":\w+\}', text)]
     if "Done!" not in text and not any(one["is_eof"] for one in results):
         raise RuntimeError(f"expected the end of the stream, found {text[-500:]}")
-    return " ".join(one["text"] for one in results if one["is_final"]).split()
+    return [
+        (word.strip(), one["start_time"] + start)
+        for one in results
+        if one["is_final"]
+        for word, start in zip(one["tokens"], one["timestamps"], strict=True)
+    ]
 
 
 CLIENTS = (
@@ -221,6 +237,13 @@ def has_index() -> bool:
             check=False,
         )
     return done.returncode == 0
+
+
+def recording() -> tuple["np.ndarray[tuple[int], np.dtype[np.float32]]", int]:
+    """Return all recordings, one behind the other, and their rate."""
+    sounds, rates = zip(*(soundfile.read(clip, dtype="float32") for clip in CLIPS), strict=True)
+    pause = np.zeros(round(PAUSE_S * rates[0]), np.float32)
+    return np.concatenate([part for sound in sounds for part in (sound, pause)]), rates[0]
 
 
 def install(client: Client) -> str | None:
@@ -313,12 +336,23 @@ def daemon(folder: Path, broker: int) -> Iterator[Place]:
         process.wait()
 
 
-def heard(client: Client, place: Place, folder: Path) -> list[str]:
-    """Return the words that a client was told; what went wrong, where something did."""
+def heard(client: Client, place: Place, folder: Path) -> list[Heard]:
+    """Return what a client was told; what went wrong, where something did."""
     try:
         return client.hear(home_of(client) / "bin", place, folder)
     except (RuntimeError, ValueError, LookupError, OSError, subprocess.TimeoutExpired) as error:
-        return [f"({error})"]
+        return [(f"({error})", None)]
+
+
+def complaint(found: Sequence[Heard], expected: Sequence[Heard]) -> str | None:
+    """Return in words what a client was told otherwise than the native one, None for nothing."""
+    words = [word for word, _ in found]
+    if words != [word for word, _ in expected]:
+        return f"OTHER WORDS: {words}"
+    for (word, mine), (_, theirs) in zip(found, expected, strict=True):
+        if mine is not None and (theirs is None or abs(mine - theirs) > WITHIN_S):
+            return f"ANOTHER TIME: expected {word!r} at {theirs} s, found it at {mine} s"
+    return None
 
 
 def version_of(client: Client) -> str:
@@ -333,7 +367,7 @@ def main() -> int:
     parser.add_argument("--newest", action="store_true", help="take the newest clients there are")
     is_newest = parser.parse_args().newest
     known = [replace(one, version=NEWEST) if is_newest else one for one in CLIENTS]
-    samples, rate = soundfile.read(CLIP, dtype="float32")
+    samples, rate = recording()
     failed = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -347,16 +381,18 @@ def main() -> int:
         with broker(folder) as port, daemon(folder, port) as place:
             sound, rate = soundfile.read(folder / "16.wav", dtype="float32")
             finals = transcribe(sound, rate=rate, url=place.url, word_times=True)
-            expected = " ".join(final.text for final in finals).split()
+            expected = [(one.text, one.start) for final in finals for one in final.words or ()]
             print(f"native: {len(expected)} words")
             for client in clients:
                 if what := client.lacks(place):
                     print(f"{client.package}: left out, it needs {what}")
                     continue
                 found = heard(client, place, folder)
-                verdict = "the same words" if found == expected else f"OTHER WORDS: {found}"
-                failed += found != expected
-                print(f"{client.package} {version_of(client)}: {verdict}", flush=True)
+                wrong = complaint(found, expected)
+                failed += wrong is not None
+                timed = sum(start is not None for _, start in found)
+                same = f"the same words, {timed} of them at the same times"
+                print(f"{client.package} {version_of(client)}: {wrong or same}", flush=True)
     return 1 if failed else 0
 
 

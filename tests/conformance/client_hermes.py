@@ -54,9 +54,9 @@ async def main(port: str, file: str) -> None:
     captured = await client.captured
     handling.cancel()
     connection.loop_stop()
-    tokens = [token.value for tokens in captured.asr_tokens or [] for token in tokens]
-    assert tokens == captured.text.split(), "tokens and text differ"
-    sys.stdout.write(json.dumps({"words": captured.text.split()}))
+    tokens = [token for tokens in captured.asr_tokens or [] for token in tokens]
+    assert [one.value for one in tokens] == captured.text.split(), "tokens and text differ"
+    sys.stdout.write(json.dumps({"words": [(one.value, one.time.start) for one in tokens]}))
 
 
 asyncio.run(main(*sys.argv[1:]))

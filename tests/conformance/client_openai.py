@@ -37,7 +37,8 @@ async def main(url: str, file: str) -> None:
                 texts.append(event.transcript)
                 break
     assert "".join(deltas) == texts[0], "deltas and transcript differ"
-    sys.stdout.write(json.dumps({"words": texts[0].split(), "kinds": sorted(kinds)}))
+    words = [(word, None) for word in texts[0].split()]
+    sys.stdout.write(json.dumps({"words": words, "kinds": sorted(kinds)}))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -24,7 +24,8 @@ async def main(uri: str, file: str) -> None:
                 text = Transcript.from_event(event).text
                 break
     assert "".join(pieces) == text, "chunks and transcript differ"
-    sys.stdout.write(json.dumps({"words": text.split()}))
+    words = [(word, None) for word in text.split()]
+    sys.stdout.write(json.dumps({"words": words}))
 
 
 asyncio.run(main(*sys.argv[1:]))
