@@ -10,7 +10,13 @@ import msgspec
 from msgspec import Struct
 from rich.console import Console
 
-from steno_models.crossmodal.align_table import Row, print_table
+from steno_models.crossmodal.align_table import (
+    Row,
+    Success,
+    print_successes,
+    print_table,
+    successes,
+)
 from steno_models.crossmodal.alignment.adversarial import AdversarialOptions, Epoch
 from steno_models.crossmodal.alignment.alignment import (
     AlignOptions,
@@ -35,16 +41,19 @@ _DESCRIPTION = """Find the rotation of SOURCE onto TARGET, without a dictionary.
 
 Each start is tried with each seed and refined; the map with the highest mean CSLS of frequent
 words is kept: no label is looked at. With --truth, tables say how often true partners are found;
-rows for chance and for supervised maps stand beside. --out gets alignment.safetensors.
+rows for chance and for supervised maps stand beside, and how many seeds of each start are worth
+the supervised map. --out gets alignment.safetensors.
 """
 _EXAMPLE = """examples:
   steno-models crossmodal align speech text --out map --plot map.png
-  steno-models crossmodal align first second --truth same --supervised 5000 --seeds 10
+  steno-models crossmodal align first second --truth same --supervised 5000 --seeds 10 \\
+      --keep maps --plot halves.png
   steno-models crossmodal align en.vec de.vec --start adversarial --truth en-de.txt
 
 SOURCE and TARGET are folders of `crossmodal word2vec` or files in the text format of Word2Vec.
 The adversarial start takes ten minutes or more an epoch on one core; the others take seconds to
-minutes.
+minutes. With --keep the same command goes on after an interruption, and more --seeds
+add to it.
 """
 
 
@@ -56,12 +65,14 @@ class Report(Struct, frozen=True, kw_only=True):
         target: likewise.
         rows: of the table.
         chosen: the number of the row that was kept, by its fit alone.
+        successes: how often each start was worth a supervised map, where there is one.
     """
 
     source: str
     target: str
     rows: list[Row]
     chosen: int
+    successes: list[Success]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     known = min(asked.supervised or 5000, len(truth) // 2) if truth is not None else 0
     test = truth[known : known + asked.held_out] if truth is not None else None
-    bench = _Bench(source, target, test, options)
+    bench = _Bench(source, target, test, options, asked.keep)
     found = [
         bench.unsupervised(start, seed)
         for start in asked.start or STARTS
@@ -100,11 +111,12 @@ class _Bench:
     """Both spaces, the true pairs that test, and the rows of the table so far."""
 
     def __init__(
-        self, source: Space, target: Space, test: LongArray | None, options: AlignOptions
-    ) -> None:
+        self, source: Space, target: Space, test: LongArray | None, options: AlignOptions,
+        keep: Path | None,
+    ) -> None:  # fmt: skip
         self._spaces = source, target
         self.x, self.y = normalised(source.vectors), normalised(target.vectors)
-        self._test, self._options = test, options
+        self._test, self._options, self._keep = test, options, keep
         self.rows: list[Row] = []
         self.found: list[Found] = []
 
@@ -112,7 +124,7 @@ class _Bench:
         """Return the map of a start, and add its row."""
         begun = time.perf_counter()
         _say(f"{start}, seed {seed} …")
-        found = find(*self._spaces, start, seed, self._options, _show_epoch)
+        found = find(self._spaces, start, seed, self._options, _show_epoch, self._keep)
         seconds = time.perf_counter() - begun
         self._add(found.rotation, start=start, seed=seed, rounds=found.rounds, seconds=seconds)
         self.found.append(found)
@@ -123,20 +135,21 @@ class _Bench:
         begun = time.perf_counter()
         rotation = procrustes(self.x[pairs[:, 0]], self.y[pairs[:, 1]])
         seconds = time.perf_counter() - begun
-        self._add(rotation, start=f"supervised, {len(pairs)} pairs", seconds=seconds)
+        name = f"supervised, {len(pairs)} pairs"
+        self._add(rotation, start=name, seconds=seconds, supervised=True)
 
     def chance(self) -> None:
         """Add the row of a rotation that knows nothing."""
         self._add(random_rotation(self.x.shape[1], 0), start="random rotation")
 
     def _add(self, rotation: FloatArray, *, start: str, seed: int | None = None,
-             rounds: int = 0, seconds: float = 0.0) -> None:  # fmt: skip
+             rounds: int = 0, seconds: float = 0.0, supervised: bool = False) -> None:  # fmt: skip
         words = self._options.words
         found = None if self._test is None else precision(self.x, self.y, rotation, self._test)
         self.rows.append(
             Row(
                 start=start, seed=seed, rounds=rounds, seconds=seconds, precision=found,
-                fit=fit(self.x[:words], self.y[:words], rotation),
+                supervised=supervised, fit=fit(self.x[:words], self.y[:words], rotation),
             )
         )  # fmt: skip
 
@@ -153,10 +166,13 @@ def _write(
         save(draw((source.words, target.words), (bench.x, bench.y), rotation), asked.plot)
     if asked.json:
         one, other = (str(path) for path in asked.spaces)
-        report = Report(source=one, target=other, rows=bench.rows, chosen=chosen)
+        report = Report(source=one, target=other, rows=bench.rows, chosen=chosen,
+                        successes=successes(bench.rows))  # fmt: skip
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
         print_table(bench.rows, chosen)
+        if found := successes(bench.rows):
+            print_successes(found)
 
 
 def _truth(asked: str | None, source: Space, target: Space) -> LongArray | None:
@@ -211,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=options.rounds, help="of refinement (%(default)s)")
     add("--epochs", type=int, default=game.epochs, help="of the adversary (%(default)s)")
     add("--samples", type=int, default=game.samples, help="in each of them (%(default)s)")
+    add("--keep", type=Path, metavar="DIR", help="of maps and the adversary's epochs so far")
     add("--plot", type=Path, metavar="FILE", help="a PNG or SVG of both spaces before and after")
     add("--json", action="store_true", help="print JSON")
     return parser

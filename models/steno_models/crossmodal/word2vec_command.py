@@ -24,7 +24,7 @@ _DESCRIPTION = """Learn vectors of words from running text: skip-gram with negat
 Texts are normalised to what is spoken. --out gets vectors.safetensors and words.txt.
 """
 _EXAMPLE = """examples:
-  steno-models crossmodal word2vec --text novels.txt.xz --out novels --sample 1e-4
+  steno-models crossmodal word2vec --text novels.txt.xz --out novels
   steno-models crossmodal word2vec --text novels.txt.xz --part 1/2 --out first-half
 """
 _ABOUT = {
@@ -33,7 +33,7 @@ _ABOUT = {
     "negatives": "for each pair",
     "epochs": "over the text",
     "alpha": "first learning rate",
-    "sample": "share above which words are thinned out; 1e-3 for 1 M words, 1e-4 for 10 M",
+    "sample": "share above which words are thinned out; 1e-3 suits 1 to 10 M words",
     "threads": "more than one are faster and give no two runs alike",
     "seed": "of everything random",
 }

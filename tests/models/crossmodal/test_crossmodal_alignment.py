@@ -109,7 +109,7 @@ def test_no_words_and_other_dimensions_are_refused() -> None:
         hubness(drawn(3, 4), drawn(3, 5))
     source, _ = twins(0, V=20, D=4)
     with pytest.raises(DataError, match="as many dimensions, found 4 and 5"):
-        find(source, twins(0, V=20, D=5)[1], "sorted-similarity", 0, AlignOptions())
+        find((source, twins(0, V=20, D=5)[1]), "sorted-similarity", 0, AlignOptions())
 
 
 def test_orthogonalisation_moves_singular_values_towards_one() -> None:
@@ -122,7 +122,7 @@ def test_orthogonalisation_moves_singular_values_towards_one() -> None:
 def rate_found(start: StartName, seed: int) -> float:
     """Return the share of words, in percent, whose twin `start` leads to."""
     source, target = twins(seed)
-    found = find(source, target, start, seed, AlignOptions(start_words=300))
+    found = find((source, target), start, seed, AlignOptions(start_words=300))
     pairs = np.stack([np.arange(len(source))] * 2, axis=1)
     x, y = normalised(source.vectors), normalised(target.vectors)
     return precision(x, y, found.rotation, pairs).csls[0]
@@ -167,8 +167,8 @@ def test_refinement_sharpens_a_rough_map_and_never_spoils_a_good_one() -> None:
 
 def test_the_best_of_several_is_chosen_by_its_fit_alone() -> None:
     source, target = twins(6)
-    good = find(source, target, "gromov-wasserstein", 0, AlignOptions(start_words=300))
-    lost = find(source, target, "gromov-wasserstein", 0, AlignOptions(start_words=2, rounds=0))
+    good = find((source, target), "gromov-wasserstein", 0, AlignOptions(start_words=300))
+    lost = find((source, target), "gromov-wasserstein", 0, AlignOptions(start_words=2, rounds=0))
     assert good.fit.csls > lost.fit.csls + 0.05
     assert best([lost, good]) is good
     with pytest.raises(DataError, match="at least one start"):

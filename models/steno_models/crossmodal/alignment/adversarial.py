@@ -8,7 +8,7 @@ Nothing says which of the runs have found the words' true partners but how near 
 the map of the epoch with the highest mean CSLS is kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from steno_models.crossmodal.alignment.keep import Keep
 from steno_models.crossmodal.alignment.procrustes import nearest_orthogonal
 from steno_models.crossmodal.alignment.refinement import Fit, fit
 from steno_models.errors import ConfigError, DataError
@@ -88,6 +89,7 @@ def adversarial(
     *,
     seed: int,
     report: Callable[[Epoch], None] | None = None,
+    keep: Keep | None = None,
 ) -> FloatArray:
     """Return the (D, D) orthogonal map of the best epoch.
 
@@ -97,6 +99,7 @@ def adversarial(
         options: of the game.
         seed: of everything random; the same on one thread gives the same map.
         report: is told after each epoch.
+        keep: where the game is kept after each epoch, and goes on from.
 
     Raises:
         DataError: the spaces have other dimensions, or the game ran away to infinity.
@@ -106,8 +109,10 @@ def adversarial(
             f"expected spaces of as many dimensions, found {source.shape[1]}, {target.shape[1]}"
         )
     game = _Game(source, target, options, seed)
-    best, best_fit = game.rotation(), -float("inf")
-    for number in range(1, options.epochs + 1):
+    best, best_fit, done = game.rotation(), -float("inf"), 0
+    if keep is not None and (found := keep.read()) is not None:
+        best, best_fit, done = game.go_on(found)
+    for number in range(done + 1, options.epochs + 1):
         # Numbers too small to matter make some processors a hundred times slower; but elsewhere in
         # this process they may matter.
         torch.set_flush_denormal(True)
@@ -124,6 +129,8 @@ def adversarial(
             game.slow_down(options.decay)
         else:
             game.slow_down(options.decay * options.shrink)
+        if keep is not None:
+            keep.write(game.standing(best, best_fit, number))
     return best
 
 
@@ -180,6 +187,27 @@ class _Game:
     def slow_down(self, factor: float) -> None:
         """Go on with `factor` of the learning rate."""
         self._rate *= factor
+
+    def standing(self, best: FloatArray, best_fit: float, number: int) -> dict[str, Tensor]:
+        """Return where the game stands after epoch `number`, with the best map so far."""
+        numbers = torch.tensor([best_fit, self._rate, number], dtype=torch.float64)
+        return {
+            **{f"judge.{name}": weight for name, weight in self._judge.state_dict().items()},
+            "weight": self._weight.detach(), "best": torch.from_numpy(best),
+            "numbers": numbers, "random": self._random.get_state(),
+        }  # fmt: skip
+
+    def go_on(self, found: Mapping[str, Tensor]) -> tuple[FloatArray, float, int]:
+        """Go on from what `standing` returned; return what it was given."""
+        own = {n.removeprefix("judge."): w for n, w in found.items() if n.startswith("judge.")}
+        self._judge.load_state_dict(own)
+        with torch.no_grad():
+            self._weight.copy_(found["weight"])
+        self._random.set_state(found["random"])
+        best_fit, self._rate, number = found["numbers"].tolist()
+        self._dropout_seed += int(number)
+        best: FloatArray = found["best"].numpy()
+        return best, best_fit, int(number)
 
     def rotation(self) -> FloatArray:
         """Return the (D, D) orthogonal matrix nearest to the map."""

@@ -1,14 +1,17 @@
 """A map from one space to another as a value and as a file, and how it is found without labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
-from msgspec import Struct
+import torch
+from msgspec import Struct, structs
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from steno_models.crossmodal.alignment.adversarial import (
     AdversarialOptions,
@@ -16,6 +19,7 @@ from steno_models.crossmodal.alignment.adversarial import (
     adversarial,
 )
 from steno_models.crossmodal.alignment.gromov_wasserstein import gromov_wasserstein
+from steno_models.crossmodal.alignment.keep import Keep, digest
 from steno_models.crossmodal.alignment.refinement import Fit, refine
 from steno_models.crossmodal.alignment.self_learning import sorted_similarity
 from steno_models.crossmodal.space import Space, centre_of, normalised
@@ -113,33 +117,69 @@ class Found:
 
 
 def find(
-    source: Space,
-    target: Space,
+    spaces: tuple[Space, Space],
     start: StartName,
     seed: int,
     options: AlignOptions,
     report: Callable[[Epoch], None] | None = None,
+    keep: Path | None = None,
 ) -> Found:
     """Return the map to which `start` leads, refined; no label is seen.
 
+    Args:
+        spaces: the source, which is to be mapped, and the target.
+        start: how to begin.
+        seed: of whatever is random in that.
+        options: how to look.
+        report: is told after each epoch of the adversary.
+        keep: a folder for what is found, and for the adversary's epochs: found there, it is not
+            looked for again.
+
     Raises:
+        ConfigError: `keep` holds the map of other spaces or options.
         DataError: the spaces have other dimensions.
     """
+    source, target = spaces
     if source.dimensions != target.dimensions:
         raise DataError(
             "expected spaces of as many dimensions, "
             f"found {source.dimensions} and {target.dimensions}"
         )
     x, y = normalised(source.vectors), normalised(target.vectors)
+    of = "" if keep is None else digest((x, y), msgspec.json.encode([start, seed, options]))
+    found = None if keep is None else Keep(keep / f"{start}-{seed}.safetensors", of)
+    if found is not None and (tensors := found.read()) is not None:
+        return _read(tensors, start, seed)
     match start:
         case "adversarial":
-            before = adversarial(x, y, options.adversarial, seed=seed, report=report)
+            epochs = None if keep is None else Keep(keep / f"{start}-{seed}-epochs.safetensors", of)
+            before = adversarial(x, y, options.adversarial, seed=seed, report=report, keep=epochs)
         case "gromov-wasserstein":
             before = gromov_wasserstein(x, y, words=options.start_words)
         case "sorted-similarity":
             before = sorted_similarity(x, y, seed=seed)
     refined = refine(x[: options.words], y[: options.words], before, rounds=options.rounds)
-    return Found(start, seed, before, refined.rotation, refined.fit, refined.rounds)
+    made = Found(start, seed, before, refined.rotation, refined.fit, refined.rounds)
+    if found is not None:
+        found.write(_tensors(made))
+    return made
+
+
+def _tensors(found: Found) -> dict[str, Tensor]:
+    numbers = [*structs.astuple(found.fit), float(found.rounds)]
+    return {
+        "before": torch.from_numpy(found.before),
+        "rotation": torch.from_numpy(found.rotation),
+        "numbers": torch.tensor(numbers, dtype=torch.float64),
+    }
+
+
+def _read(tensors: Mapping[str, Tensor], start: StartName, seed: int) -> Found:
+    csls, cosine, mutual, rounds = tensors["numbers"].tolist()
+    return Found(
+        start, seed, tensors["before"].numpy(), tensors["rotation"].numpy(),
+        Fit(csls, cosine, mutual), int(rounds),
+    )  # fmt: skip
 
 
 def best(candidates: Sequence[Found]) -> Found:

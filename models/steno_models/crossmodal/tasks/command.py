@@ -204,7 +204,7 @@ def _unsupervised(asked: argparse.Namespace, space: Space, text: Space) -> list[
     for start in asked.start or STARTS[:2]:
         for seed in range(1 if start == "gromov-wasserstein" else asked.seeds):
             try:
-                found.append(find(space, text, start, seed, options))
+                found.append(find((space, text), start, seed, options))
             except DataError as error:
                 _say(f"{start}, seed {seed}: no map: {error}")
     return found

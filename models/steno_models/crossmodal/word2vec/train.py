@@ -35,7 +35,7 @@ class Word2VecOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         alpha: the learning rate of the first word; it falls on a line to `last_alpha`.
         last_alpha: that of the last word.
         sample: words that make more than such a share of the text are thinned out; 0 keeps all.
-            1e-3 suits a million words, 1e-4 ten million.
+            1e-3 suits one to ten million words; at 7 million 1e-4 aligns worse.
         threads: 1 gives the same vectors whenever the seed is the same; more share them unlocked
             (Niu et al. 2011, "Hogwild!").
         seed: of everything random.
