@@ -22,7 +22,7 @@ run: $(VENV)/.installed ## start the daemon, caption a recording, and serve unti
 	@$(BIN)/python -m steno_clients.demo $(CLIP) --port $(PORT)
 
 test: $(VENV)/.installed-dev packages lint ## lint, types, import rules, tests with coverage, conformance
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -rs --cov --cov-report=term:skip-covered
 	$(BIN)/python tests/conformance
 
 lint: $(VENV)/.installed-dev
