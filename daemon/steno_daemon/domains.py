@@ -116,9 +116,13 @@ class Domains:
 
     Args:
         names: of the bundle's own.
+
+    Attributes:
+        dropped: how many versions have left memory.
     """
 
     def __init__(self, names: Sequence[str] = (GENERAL,)) -> None:
+        self.dropped = 0
         self._newest = {name: Version(name) for name in names}
         self._retired: list[Version] = []
         self._numbers = dict.fromkeys(names, 1)
@@ -235,4 +239,5 @@ class Domains:
         if version.is_retired and not version.holders:
             self._retired.remove(version)
             version.domain = None
+            self.dropped += 1
             logger.info("%s %d leaves memory", version.name, version.number)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from steno_daemon.domains import Domains, Origin, Version
 from steno_daemon.errors import DomainError, FixedModelError, UnknownModelError
+from steno_daemon.memory import give_back
 from steno_models.errors import StenoModelsError
 from steno_models.lm.domain.description import DESCRIPTION, describe
 
@@ -85,6 +86,7 @@ class Library:
         self._shelves: dict[str, Shelf] = {}
         self._latest: dict[str, Signature] = {}
         self._turn = asyncio.Lock()
+        self._given_back = 0  # of the versions that have left memory
 
     @property
     def shelves(self) -> list[Shelf]:
@@ -96,6 +98,7 @@ class Library:
         while True:
             await asyncio.sleep(LOOK_S)
             await self.look()
+            await self._give_back()
 
     async def look(self, *, at_once: bool = False) -> None:
         """Load what is new or different, retire what is gone.
@@ -110,6 +113,16 @@ class Library:
                 if is_steady and (is_new or (at_once and shelf.fault)):
                     await self._try(shelf)
             self._miss(at_once=at_once)
+
+    async def _give_back(self) -> None:
+        """Give memory back that versions left since the last time.
+
+        It is not done at once: the engine may still hold the last pieces of work.
+        """
+        dropped = self._domains.dropped
+        if dropped != self._given_back:
+            self._given_back = dropped
+            await asyncio.to_thread(give_back)
 
     async def load(self, name: str) -> Version:
         """Load a domain as it is now, whether it is loaded or not.

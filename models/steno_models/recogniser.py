@@ -252,7 +252,7 @@ class Wishes:
         return Wishes(tuple(words.values()), (*self.phrases, *others.phrases))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class LanguageModel:
     """A lexicon and language model ready to search.
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias, overload
+from weakref import ref
 
 import numpy as np
 
@@ -281,7 +282,8 @@ class Extender:
         self._listen = listen
         self._symbols = {symbol: number for number, symbol in enumerate(symbols) if number}
         self._guess = Guesser()
-        self._tables: list[tuple[LanguageModel, dict[str, int]]] = []
+        # Of models that are in use: whoever retires one gets its memory back.
+        self._tables: list[tuple[ref[LanguageModel], dict[str, int]]] = []
         self._lock = Lock()
 
     @classmethod
@@ -326,11 +328,17 @@ class Extender:
         """Return the ids of a model's words; the last few tables are remembered."""
         with self._lock:
             for known, table in self._tables:
-                if known is model:
+                if known() is model:
                     return table
             table = {word: number for number, word in enumerate(model.words)}
-            self._tables = [(model, table), *self._tables[: _TABLES - 1]]
+            others = [one for one in self._tables if one[0]() is not None]
+            self._tables = [(ref(model, self._forget), table), *others[: _TABLES - 1]]
             return table
+
+    def _forget(self, gone: "ref[LanguageModel]") -> None:
+        """Drop the table of a model that is in use no more."""
+        # Not under the lock: a model may vanish in the hands of whoever holds it.
+        self._tables = [(known, table) for known, table in self._tables if known is not gone]
 
 
 def spelling(text: str) -> str:

@@ -9,9 +9,9 @@ from the administrator's call to the session's `switched`, and to the effect: wh
 that count anew, the first partial under the other model, else `switched`. For "segment" the call
 includes the rest of what is being said, so there it also counts from the endpoint. Beside that it
 says how busy the daemon's engine was and how late this program itself, and what memory the daemon
-has before the sessions and after the last domain was retired. The second one writes a domain of so
-many random n-grams, times how long a daemon takes to load it, off its loop, and how late its loop
-is meanwhile.
+has after the last domain was retired, compared with how it was after a short round of the same. The
+second one writes a domain of so many random n-grams, times how long a daemon takes to load it, off
+its loop, and how late its loop is meanwhile.
 """
 
 import argparse
@@ -27,10 +27,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
-from prometheus_client.parser import text_string_to_metric_families
+from tests.daemon.seen_from_outside import engine_busy_s, mapped_files, memory_mb
 from tests.models.domains import write_domain
 
 from steno_clients import admin
@@ -55,6 +54,10 @@ degrade = false
 domains_directory = "{folder}"
 """
 BLOCK_MS = 40
+WARM_UP_S = 10.0
+"""Of swaps before anything is measured: what is made once is there then."""
+SETTLE_S = 6.0
+"""A daemon gives memory back after so long at the latest."""
 SENTENCE_WORDS = 12
 PAUSE = [np.zeros(SAMPLE_RATE * BLOCK_MS // 1000, np.float32)] * (1200 // BLOCK_MS)
 """Between clips, long enough to end an utterance."""
@@ -99,6 +102,21 @@ class Heard:
     finals: int = 0
     late_s: list[float] = field(default_factory=list)
     degraded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What came of it when sessions spoke for a while.
+
+    Attributes:
+        heard: what they said.
+        taken: how long swaps took.
+        share: of the time, how long the engine worked.
+    """
+
+    heard: Heard
+    taken: dict[When, Took]
+    share: float
 
 
 class Watch:
@@ -251,71 +269,63 @@ async def swap(url: str, names: Sequence[str], heard: Heard, seconds: float) -> 
     return taken
 
 
+async def talk(url: str, sessions: int, names: Sequence[str], seconds: float) -> Round:
+    """Let sessions hear clips while their language models are swapped."""
+    heard, busy_s = Heard(), engine_busy_s(url)
+    clients = [StenoClient.connect(url, rate=SAMPLE_RATE) for _ in range(sessions)]
+    opened = [await client.__aenter__() for client in clients]
+    heard.swaps |= {client.ready.session: asyncio.Queue() for client in opened}
+    began_s = time.monotonic()
+    until_s = asyncio.get_running_loop().time() + seconds + 5
+    talks = [
+        asyncio.create_task(speak(client, number, until_s, heard))
+        for number, client in enumerate(opened)
+    ]
+    taken = await swap(url, names, heard, seconds)
+    await asyncio.gather(*talks)
+    share = (engine_busy_s(url) - busy_s) / (time.monotonic() - began_s)
+    for client in clients:
+        await client.__aexit__(None, None, None)
+    return Round(heard, taken, share)
+
+
+async def retired_mb(url: str, pid: int, names: Sequence[str]) -> float:
+    """The memory of a daemon once all domains are retired, and it has given back what was free."""
+    for name in names:
+        await asyncio.to_thread(admin.retire_domain, Door(url=url), name)
+    await asyncio.sleep(SETTLE_S)
+    return memory_mb(pid)
+
+
 async def measure_swaps(sessions: int, domains: int, seconds: float, ngrams: int) -> None:
     """Print how long swaps take."""
     with tempfile.TemporaryDirectory() as made:
         names = [f"domain{number}" for number in range(domains)]
         for number, name in enumerate(names):
             write_random(Path(made, name), name, words=5_000, ngrams=ngrams, seed=number)
-        heard = Heard()
         async with daemon_process(Path(made), sessions) as (url, pid):
-            memories_mb, busy_s = [memory_mb(pid)], engine_busy_s(url)
-            clients = [StenoClient.connect(url, rate=SAMPLE_RATE) for _ in range(sessions)]
-            opened = [await client.__aenter__() for client in clients]
-            heard.swaps |= {client.ready.session: asyncio.Queue() for client in opened}
-            began_s = time.monotonic()
-            until_s = asyncio.get_running_loop().time() + seconds + 5
-            talks = [
-                asyncio.create_task(speak(client, number, until_s, heard))
-                for number, client in enumerate(opened)
-            ]
-            taken = await swap(url, names, heard, seconds)
-            await asyncio.gather(*talks)
-            share = (engine_busy_s(url) - busy_s) / (time.monotonic() - began_s)
-            for client in clients:
-                await client.__aexit__(None, None, None)
-            memories_mb.append(memory_mb(pid))
+            await talk(url, sessions, names, WARM_UP_S)
+            before = await retired_mb(url, pid, names)
             for name in names:
-                await asyncio.to_thread(admin.retire_domain, Door(url=url), name)
-            memories_mb.append(memory_mb(pid))
+                await asyncio.to_thread(admin.load_domain, Door(url=url), name)
+            found = await talk(url, sessions, names, seconds)
+            spoken = memory_mb(pid)
+            retired = await retired_mb(url, pid, names)
             mapped = mapped_files(pid, Path(made))
-    for when, took in taken.items():
+    heard = found.heard
+    for when, took in found.taken.items():
         say(f"{when.value:8} told:   {_summary(took.told_s)}")
         say(f"{when.value:8} effect: {_summary(took.effect_s)}")
-    say(f"segment, counted from the endpoint: {_summary(taken[When.SEGMENT].free_s)}")
+    say(f"segment, counted from the endpoint: {_summary(found.taken[When.SEGMENT].free_s)}")
     say(
         f"{heard.finals} finals of {sessions} sessions, {heard.degraded} times with less effort; "
-        f"the engine worked {share:.0%} of the time; blocks were sent "
+        f"the engine worked {found.share:.0%} of the time; blocks were sent "
         f"{1000 * float(np.quantile(heard.late_s, 0.95)):.0f} ms late (p95)"
     )
-    before, spoken, retired = memories_mb
     say(
-        f"memory: {before:.0f} MB before, {spoken:.0f} MB after, {retired:.0f} MB after the last "
-        f"domain was retired, with {mapped} files of domains mapped"
-    )
-
-
-def memory_mb(pid: int) -> float:
-    """The resident memory of a process, files that it maps included."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    [line] = [line for line in lines if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1024
-
-
-def mapped_files(pid: int, folder: Path) -> int:
-    """How many mappings a process has of files of a folder."""
-    return Path(f"/proc/{pid}/maps").read_text().count(f"{folder}/")
-
-
-def engine_busy_s(url: str) -> float:
-    """How long the engine of a daemon has decoded."""
-    with urlopen(url.replace("ws://", "http://") + "/metrics") as answer:  # noqa: S310 — our own
-        text = answer.read().decode()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "steno_engine_busy_seconds_total"
+        f"memory: {before:.0f} MB without domains, {spoken:.0f} MB after the swaps, "
+        f"{retired:.0f} MB after the last domain was retired ({retired / before - 1:+.1%}), with "
+        f"{mapped} files of domains mapped"
     )
 
 

@@ -1,5 +1,6 @@
 """Language models as run-time objects: versions, who holds them, the folder, and administrators."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -137,6 +138,39 @@ async def test_what_is_gone_is_retired_the_second_time(
     assert "legal" in domains.names
     await library.look()
     assert "legal" not in domains.names
+
+
+async def test_memory_is_given_back_once_for_what_has_left_it(
+    library: Library, domains: Domains, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    looked = asyncio.Event()
+    monkeypatch.setattr("steno_daemon.library.LOOK_S", 0.0)
+    monkeypatch.setattr("steno_daemon.library.give_back", lambda: asked.append(domains.dropped))
+    look = library.look
+
+    async def looking() -> None:
+        await look()
+        looked.set()
+
+    async def seen() -> None:
+        for _ in range(3):
+            looked.clear()
+            await looked.wait()
+
+    monkeypatch.setattr(library, "look", looking)
+    watching = asyncio.create_task(library.watch())
+    await seen()
+    assert asked == []
+    version = domains.add(domain("legal"), HERE)
+    domains.hold("a", [version])
+    domains.retire("legal")
+    await seen()
+    assert asked == []
+    domains.let_go("a")
+    await seen()
+    assert asked == [1]
+    watching.cancel()
 
 
 async def test_a_failed_load_says_why_and_leaves_the_old_one(

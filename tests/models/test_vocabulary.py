@@ -3,8 +3,10 @@
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -189,3 +191,13 @@ def test_a_new_word_is_expected_by_its_length_where_nobody_says_how_much() -> No
 def test_a_known_word_that_nobody_wants_louder_stays_as_it_is() -> None:
     found = extender()(general(), Wishes((AddedWord("letter", ("L EH D ER",)),))).model
     assert not found.search._model.phrases.most
+
+
+def test_a_model_that_nobody_has_any_more_is_forgotten() -> None:
+    model = replace(general())
+    found = extender()(model, Wishes(words=(AddedWord("kowalczyk"),)))
+    assert found.taken
+    gone = ref(model)
+    del model, found
+    assert gone() is None
+    assert extender()(general(), Wishes(words=(AddedWord("kowalczyk"),))).taken
