@@ -1,0 +1,49 @@
+"""What was freed goes back to the system when it is asked for."""
+
+import ctypes
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steno_daemon.memory import give_back
+
+SCRIPT = """
+import ctypes
+from pathlib import Path
+from steno_daemon.memory import give_back
+
+BLOCK, COUNT = 100_000, 1_000
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+blocks = [libc.malloc(BLOCK) for _ in range(COUNT)]
+for block in blocks:
+    ctypes.memset(block, 1, BLOCK)
+last = libc.malloc(BLOCK)  # what lies below it stays where it is
+for block in blocks:
+    libc.free(block)
+before = resident()
+assert give_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim") or not Path("/proc/self/statm").exists(),
+    reason="needs glibc's malloc_trim and Linux",
+)
+def test_what_was_freed_leaves_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
+    assert int(done.stdout) > 80_000_000
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not give_back()
