@@ -51,6 +51,7 @@ port = 0
 [engine]
 max_sessions = {sessions}
 degrade = false
+batch_wait_ms = {wait_ms}
 domains_directory = "{folder}"
 """
 BLOCK_MS = 40
@@ -174,24 +175,21 @@ def write_random(folder: Path, name: str, *, words: int, ngrams: int, seed: int 
     return write_domain(folder, name, sentences, sounds, order=3, with_tree=True)
 
 
-def write_config(file: Path, folder: Path, sessions: int) -> Path:
-    """The configuration of a daemon with the domains of a folder."""
-    file.write_text(CONFIG.format(sessions=sessions, folder=folder))
-    return file
-
-
 @asynccontextmanager
 async def daemon(folder: Path, sessions: int) -> AsyncIterator[str]:
-    """The address of a daemon, a process of its own, with the domains of a folder."""
-    async with daemon_process(folder, sessions) as (url, _):
+    """The address of a daemon with the domains of a folder, in which nobody waits for others."""
+    async with daemon_process(folder, sessions, wait_ms=0) as (url, _):
         yield url
 
 
 @asynccontextmanager
-async def daemon_process(folder: Path, sessions: int) -> AsyncIterator[tuple[str, int]]:
-    """The same with the number of the process."""
+async def daemon_process(
+    folder: Path, sessions: int, *, wait_ms: int = 200
+) -> AsyncIterator[tuple[str, int]]:
+    """The address and the number of a daemon, a process of its own."""
     with tempfile.TemporaryDirectory() as made:
-        file = write_config(Path(made, "stenod.toml"), folder, sessions)
+        file = Path(made, "stenod.toml")
+        file.write_text(CONFIG.format(sessions=sessions, folder=folder, wait_ms=wait_ms))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "steno_daemon", "--config", file, "--log-level", "error"),
             stdout=asyncio.subprocess.PIPE,

@@ -1,9 +1,9 @@
 """Random words are added to a session while others speak, and each is said next.
 
-    python -m tests.daemon.word_additions --count 1000 --seed 1
+    python -m tests.daemon.word_additions --count 1000 --seed 1 --speakers 4
     python -m tests.daemon.word_additions --count 200 --ways given recorded
 
-Runs a daemon with the shipped bundle. Bystanders hear clips, in turn, for as long as it lasts. A
+Runs a daemon with the shipped bundle. Bystanders hear clips, in turn, for as long as it lasts. Each
 speaker adds a word that the general lexicon lacks and the CMU dictionary has, says it in a sentence
 (eSpeak NG), and looks for it in the final; then the next, beside all before. That is done in up to
 three ways: the word's sound is guessed from its spelling; it is given, as eSpeak says it; or a
@@ -24,10 +24,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tests.daemon.espeak_phones import spoken_phones
@@ -44,6 +46,8 @@ from steno_models.lm.ngram.model import NgramModel
 from steno_models.text.lexicon import Lexicon
 from steno_models.types import FloatArray
 
+_Found = TypeVar("_Found")
+
 CARRIERS = ("the name of this man is {}", "we were speaking about {} to them")
 PAUSE = np.zeros(SAMPLE_RATE // 2, np.float32)
 VOICE = Voice("en-us", "f2", 130, 50, 50)
@@ -51,7 +55,7 @@ VOICE = Voice("en-us", "f2", 130, 50, 50)
 RECORDING = Voice("en-us", "", 115, 45, 50)
 RECORDED_SAMPLES = 22_000
 MOST_WORDS = 200
-"""That one session adds; the next one begins without any."""
+"""That one session adds; the next one begins without any, and several are there at once."""
 
 
 class Way(StrEnum):
@@ -204,6 +208,23 @@ async def said(client: StenoClient, number: int, word: str) -> tuple[str, Vocabu
     return text.strip(), answer, answered_s
 
 
+async def side_by_side(
+    speaker: Callable[[Sequence[Addition]], Awaitable[_Found]],
+    words: Sequence[Addition],
+    speakers: int,
+) -> list[_Found]:
+    """Let sessions have their share of the words each, so many at once; return what they found."""
+    share = min(MOST_WORDS, -(-len(words) // speakers))
+    room = asyncio.Semaphore(speakers)
+
+    async def one(part: Sequence[Addition]) -> _Found:
+        async with room:
+            return await speaker(part)
+
+    parts = [words[begin : begin + share] for begin in range(0, len(words), share)]
+    return await asyncio.gather(*map(one, parts))
+
+
 async def speak_counterparts(url: str, words: Sequence[Addition]) -> dict[Addition, bool]:
     """Say the counterparts to a session without added words; return which were heard."""
     heard = {}
@@ -216,7 +237,7 @@ async def speak_counterparts(url: str, words: Sequence[Addition]) -> dict[Additi
 
 
 async def speak(
-    url: str, words: Sequence[Addition], way: Way, boost: float | None
+    url: str, words: Sequence[Addition], *, way: Way, boost: float | None
 ) -> list[Outcome]:
     """Add words one after the other to one session, and say each."""
     outcomes = []
@@ -239,21 +260,20 @@ async def measure(given: argparse.Namespace) -> Tally:
     words, tally = chosen(given.count, given.seed), Tally()
     files = sorted(CLIPS.glob("*.flac"))[: given.bystanders]
     with tempfile.TemporaryDirectory() as made:
-        async with daemon(Path(made), given.bystanders + 2) as url:
+        async with daemon(Path(made), given.bystanders + given.speakers + 1) as url:
             calm = {file: await clip(url, file) for file in files}
-            tally.counterparts = await speak_counterparts(url, words)
+            for heard in await side_by_side(
+                partial(speak_counterparts, url), words, given.speakers
+            ):
+                tally.counterparts |= heard
             standing = [
                 asyncio.create_task(stand_by(url, [*files[n:], *files[:n]], calm))
                 for n in range(given.bystanders)
             ]
             for way in given.ways:
-                tally.outcomes[way] = [
-                    outcome
-                    for begin in range(0, len(words), MOST_WORDS)
-                    for outcome in await speak(
-                        url, words[begin : begin + MOST_WORDS], way, given.boost
-                    )
-                ]
+                added = partial(speak, url, way=way, boost=given.boost)
+                found = await side_by_side(added, words, given.speakers)
+                tally.outcomes[way] = [outcome for part in found for outcome in part]
             for task in standing:
                 if task.done():
                     task.result()  # what was disturbed says so
@@ -295,6 +315,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="of words (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bystanders", type=int, default=2, help="sessions beside (%(default)s)")
+    parser.add_argument("--speakers", type=int, default=1, help="sessions that add words at once")
     parser.add_argument(
         "--ways", type=Way, nargs="+", choices=list(Way), default=[Way.GUESSED], metavar="WAY"
     )
