@@ -18,10 +18,11 @@ commands (each has its own --help):
   classify     name pieces of speech by the words of a text that they are mapped to
   synonyms     find words of a text that mean the same as a piece of speech
   translate    find words of another language that mean the same
+  low-resource  measure what hours and minutes of a language with little data are worth
 """
 
 
-def main(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each command
+def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each command
     """Run `steno-models crossmodal`; 0 if it went well, 2 on a wrong call."""
     match list(arguments):
         case ["word2vec", *rest]:
@@ -64,6 +65,12 @@ def main(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each comma
             from steno_models.crossmodal.tasks.command import main as run  # noqa: PLC0415
 
             return run(task, rest)
+        case ["low-resource", *rest]:
+            from steno_models.crossmodal.low_resource.command import (  # noqa: PLC0415
+                main as low_resource,
+            )
+
+            return low_resource(rest)
         case [] | ["-h" | "--help"]:
             sys.stdout.write(_HELP)
             return 0

@@ -92,6 +92,16 @@ class _Work(NamedTuple):
 
 def main(task: str, arguments: Sequence[str]) -> int:
     """Run `steno-models crossmodal` for the task of that name."""
+    rows = measured(task, arguments)
+    if _parser(task).parse_args(arguments).json:
+        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+    else:
+        _print(task, rows)
+    return 0
+
+
+def measured(task: str, arguments: Sequence[str]) -> list[Row]:
+    """Return the rows of the task of that name, and draw what the arguments ask for."""
     asked = _parser(task).parse_args(arguments)
     if task != "classify" and asked.pairs is None:
         raise ConfigError("expected --pairs, found none")
@@ -110,11 +120,7 @@ def main(task: str, arguments: Sequence[str]) -> int:
             vectors = normalised(load_pieces(folder), centre_of(heard.space.vectors))
             work = work._replace(pieces=(set_exam(piece_identities(heard, truth)), vectors))
         rows += _rows(asked, work, text)
-    if asked.json:
-        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
-    else:
-        _print(task, rows)
-    return 0
+    return rows
 
 
 def _answers(task: str, pairs: Path | None) -> Callable[[str], set[str]]:
