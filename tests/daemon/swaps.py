@@ -29,8 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from tests.daemon.random_domains import write_random
 from tests.daemon.seen_from_outside import engine_busy_s, mapped_files, memory_mb
-from tests.models.domains import write_domain
 
 from steno_clients import admin
 from steno_clients.connection import Door
@@ -41,10 +41,8 @@ from steno_daemon.library import Library
 from steno_daemon.wire import Endpoint, Final, Load, Partial, ServerMessage, Switched, When
 from steno_models import bundle
 from steno_models.domain import Domain, Loader
-from steno_models.text.lexicon import Lexicon
 
 CLIPS = Path(__file__).resolve().parents[1] / "data" / "librivox"
-LEXICON = bundle.BUNDLES / "en" / "lm" / "general.lexicon.txt"
 CONFIG = """
 [server]
 port = 0
@@ -59,7 +57,6 @@ WARM_UP_S = 10.0
 """Of swaps before anything is measured: what is made once is there then."""
 SETTLE_S = 6.0
 """A daemon gives memory back after so long at the latest."""
-SENTENCE_WORDS = 12
 PAUSE = [np.zeros(SAMPLE_RATE * BLOCK_MS // 1000, np.float32)] * (1200 // BLOCK_MS)
 """Between clips, long enough to end an utterance."""
 
@@ -157,22 +154,10 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def random_sentences(words: Sequence[str], ngrams: int, seed: int) -> list[str]:
-    """Sentences with about so many different n-grams in them."""
-    rng = random.Random(seed)
-    # A sentence of n random words brings about 2 n n-grams of two and three words that are new.
-    count = ngrams // (2 * SENTENCE_WORDS)
-    return [" ".join(rng.choices(words, k=SENTENCE_WORDS)) for _ in range(count)]
-
-
-def write_random(folder: Path, name: str, *, words: int, ngrams: int, seed: int = 0) -> Path:
-    """A domain of words of the shipped lexicon that follow each other at random."""
-    lexicon = Lexicon.read(LEXICON)
-    known = sorted(lexicon)
-    chosen = random.Random(seed).sample(known, min(words, len(known)))
-    sounds = {word: " ".join(lexicon[word][0]) for word in chosen}
-    sentences = random_sentences(chosen, ngrams, seed)
-    return write_domain(folder, name, sentences, sounds, order=3, with_tree=True)
+def write_config(file: Path, folder: Path, sessions: int, wait_ms: int) -> Path:
+    """The configuration of a daemon with the domains of a folder."""
+    file.write_text(CONFIG.format(sessions=sessions, folder=folder, wait_ms=wait_ms))
+    return file
 
 
 @asynccontextmanager
@@ -188,8 +173,7 @@ async def daemon_process(
 ) -> AsyncIterator[tuple[str, int]]:
     """The address and the number of a daemon, a process of its own."""
     with tempfile.TemporaryDirectory() as made:
-        file = Path(made, "stenod.toml")
-        file.write_text(CONFIG.format(sessions=sessions, folder=folder, wait_ms=wait_ms))
+        file = write_config(Path(made, "stenod.toml"), folder, sessions, wait_ms)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "steno_daemon", "--config", file, "--log-level", "error"),
             stdout=asyncio.subprocess.PIPE,
@@ -260,9 +244,9 @@ async def swap(url: str, names: Sequence[str], heard: Heard, seconds: float) -> 
     done, late = await asyncio.wait(waiting, timeout=60)
     for task in done:
         task.result()
-    for task in late:
-        task.cancel()
     if late:
+        for task in late:
+            task.cancel()
         say(f"{len(late)} swaps did not count before the end")
     return taken
 
@@ -332,8 +316,8 @@ def _summary(times: Sequence[float]) -> str:
         return "none"
     p95 = float(np.quantile(times, 0.95))
     return (
-        f"{len(times)}: median {1000 * statistics.median(times):.0f} ms, "
-        f"p95 {1000 * p95:.0f} ms, longest {1000 * max(times):.0f} ms"
+        f"{len(times)}: median {1000 * statistics.median(times):.0f} ms, p95 {1000 * p95:.0f} ms, "
+        f"longest {1000 * max(times):.0f} ms"
     )
 
 

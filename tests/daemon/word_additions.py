@@ -33,7 +33,8 @@ from typing import TypeVar
 
 import numpy as np
 from tests.daemon.espeak_phones import spoken_phones
-from tests.daemon.swaps import CLIPS, LEXICON, daemon
+from tests.daemon.random_domains import LEXICON
+from tests.daemon.swaps import CLIPS, daemon
 
 from steno_clients.errors import ServerError
 from steno_clients.file import SAMPLE_RATE, read_blocks
