@@ -169,7 +169,7 @@ def _language(path: Path, words: Sequence[str]) -> Scorer:
     folder = path / FOLDER / LANGUAGE
     if not folder.is_dir():
         raise DataError(f"expected a language model in {folder}, found none")
-    scorer = open_model(folder)
+    scorer = open_model(folder, live=True)
     known = sum(map(scorer.knows, words))
     if known < KNOWN * len(words):
         raise DataError(

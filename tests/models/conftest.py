@@ -23,6 +23,7 @@ from steno_models.features.cmvn import GlobalCmvn
 from steno_models.lm.ngram.counts import count
 from steno_models.lm.ngram.kneser_ney import estimate
 from steno_models.lm.ngram.model import NgramModel
+from steno_models.lm.recurrent import model as recurrent
 from steno_models.text.tokens import TokenTable
 
 WORDS = {"at": "AE T", "cat": "K AE T", "see": "S IY", "tea": "T IY"}
@@ -45,7 +46,8 @@ def _language_model(folder: Path) -> None:
 @pytest.fixture
 def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bundles multiply in 32 bits, also where the processor would be faster with sixteen."""
-    monkeypatch.setattr(layout, "multiplies_bfloat16", lambda: False)
+    for reader in (layout, recurrent):
+        monkeypatch.setattr(reader, "multiplies_bfloat16", lambda: False)
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def _unit(units: WordUnits, word: str | None) -> tuple[int, ...]:
 # What the score is made of.
 
 
+@pytest.mark.usefixtures("in_float32")
 @pytest.mark.parametrize("finals", [(), (("see", "tea"),), (("at",), ("tea", "cat", "see"))])
 def test_the_order_is_that_of_sums_worked_out_apart(
     tiny_bundle: Path, finals: tuple[tuple[str, ...], ...]

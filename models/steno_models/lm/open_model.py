@@ -13,8 +13,12 @@ from steno_models.lm.ngram.scorer import NgramScorer
 from steno_models.lm.scorer import Scorer
 
 
-def open_model(path: Path) -> Scorer:
+def open_model(path: Path, *, live: bool = False) -> Scorer:
     """Return the model at `path`.
+
+    Args:
+        path: a file of n-grams, or the folder of another model.
+        live: whether somebody waits for its scores: they may be rounded as processors like it.
 
     Raises:
         DataError: there is none, or it is damaged.
@@ -25,7 +29,7 @@ def open_model(path: Path) -> Scorer:
     units = stored.read_units(path, description)
     if description.kind == "factorized":
         return _factorized(path, description, units)
-    network = _read_network(path, description, units.size)
+    network = _read_network(path, description, units.size, live=live)
     if isinstance(units, WordUnits):
         return WordScorer(network, units, carries=description.carries)
     return SubwordScorer(network, units, carries=description.carries)
@@ -58,7 +62,9 @@ def open_label_network(path: Path, symbols: Sequence[str]) -> LabelNetwork:
     return LabelNetwork(_read_network(path, description, units.size), found)
 
 
-def _read_network(path: Path, description: stored.Description, units: int) -> Network:
+def _read_network(
+    path: Path, description: stored.Description, units: int, *, live: bool = False
+) -> Network:
     """Return the network of so many units in the folder `path`."""
     match description.kind:
         case "recurrent":
@@ -69,6 +75,8 @@ def _read_network(path: Path, description: stored.Description, units: int) -> Ne
 
             recurrent = RecurrentLm(units, stored.shaped(path, description, RecurrentShape))
             stored.read_weights(path, recurrent)
+            if live:
+                recurrent.lay_out()
             return recurrent
         case "feedforward":
             from steno_models.lm.feedforward.model import (  # noqa: PLC0415
