@@ -179,7 +179,9 @@ def test_an_encoders_steps_are_its_middle_and_its_last_layer(tmp_path: Path) -> 
     encoder = build_encoder(section.options()).eval()
     weights = {f"encoder.{name}": w.contiguous() for name, w in encoder.state_dict().items()}
     save_file(weights, tmp_path / "model.safetensors")
-    cmvn = GlobalCmvn.accumulate([np.random.default_rng(0).normal(size=(50, 80))])
+    cmvn = GlobalCmvn.accumulate(
+        [np.random.default_rng(0).normal(size=(50, 80)).astype(np.float32)]
+    )
     cmvn.save(tmp_path / "cmvn.safetensors")
     table = "\n".join(
         f"{name} = {value!r}" for name, value in msgspec.structs.asdict(section).items()

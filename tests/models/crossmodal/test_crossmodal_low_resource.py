@@ -58,7 +58,7 @@ def language(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle.mkdir()
     own = {f"encoder.{name}": weight.contiguous() for name, weight in weights.items()}
     save_file(own, bundle / "model.safetensors")
-    GlobalCmvn.accumulate([np.random.default_rng(0).normal(size=(50, 80))]).save(
+    GlobalCmvn.accumulate([np.random.default_rng(0).normal(size=(50, 80)).astype(np.float32)]).save(
         bundle / "cmvn.safetensors"
     )
     table = "\n".join(f"{k} = {v!r}" for k, v in msgspec.structs.asdict(section).items())

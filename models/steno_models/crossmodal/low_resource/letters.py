@@ -76,11 +76,10 @@ def measure(recipe: LowResource, name: str) -> LettersRow:
     )
     alphabet = Alphabet.of(texts)
     run = recipe.folder / f"{minutes}-{OWN if kind == OWN else 'transfer'}"
-    train(
-        run, *(
-            (Chosen(features, own), [texts[n] for n in own]) for own in (part.learnt, part.held)
-        ), alphabet, recipe.letters,
-    )  # fmt: skip
+    learnt, held_out = (
+        (Chosen(features, own), [texts[n] for n in own]) for own in (part.learnt, part.held)
+    )
+    train(run, learnt, held_out, alphabet, recipe.letters)
     model = best_model(run, features, alphabet, recipe.letters)
 
     def heard(own: Features, places: Sequence[int], words: Vocabulary) -> list[list[Scored]]:

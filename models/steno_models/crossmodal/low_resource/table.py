@@ -31,8 +31,11 @@ def read_rows(recipe: LowResource) -> list[LettersRow | WordlessRow]:
     for name in recipe.rows():
         path = _path(recipe, name)
         if path.is_file():
-            kind = WordlessRow if name == WORDLESS else LettersRow
-            found.append(msgspec.json.decode(path.read_bytes(), type=kind))
+            data = path.read_bytes()
+            if name == WORDLESS:
+                found.append(msgspec.json.decode(data, type=WordlessRow))
+            else:
+                found.append(msgspec.json.decode(data, type=LettersRow))
     return found
 
 
