@@ -153,7 +153,7 @@ def _load_and_serve(options: argparse.Namespace) -> int:
     import gc
     import signal
 
-    from steno_daemon import activation, config, foreign, journal_log, notify, server
+    from steno_daemon import activation, config, foreign, journal_log, memory, notify, server
     from steno_daemon.exposure import Exposure
     from steno_daemon.gathering import event_loop
 
@@ -163,6 +163,7 @@ def _load_and_serve(options: argparse.Namespace) -> int:
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # a SIGABRT then shows where every thread was
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    memory.keep_large_apart()
     settings = reread()
     journal_log.install(settings.log.level)
     notify.starting(f"loading {settings.engine.bundle}")
