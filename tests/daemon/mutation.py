@@ -10,8 +10,8 @@ every dialect (over MQTT where a broker is installed).
 Whoever vanishes keeps a seat for `resume_s`: leave it long, and the healthy client is turned away
 most of the time. The program exits with 1 if the daemon died, blamed itself for what a client did,
 lost or changed a word of the healthy client, grew beyond its bound, kept open what hostile clients
-had opened, or heard nobody in the dialect any more. Each fault is named with the number of its
-mutant: `--only NUMBER` plays that one alone.
+had opened or a seat for who is gone, or heard nobody in the dialect any more. Each fault is named
+with the number of its mutant: `--only NUMBER` plays that one alone.
 """
 
 import argparse
@@ -180,6 +180,7 @@ async def _against(dialect: str, place: Place, options: argparse.Namespace) -> l
     witness = Witness(place.url, _pcm(options.sound), options.token)
     attack = await _attack(dialect, place, options)
     await witness.begin()
+    seated = await asyncio.to_thread(place.sessions)
     memory.begin()
     began_s = time.monotonic()
     beside = [asyncio.create_task(witness.go_on()), asyncio.create_task(memory.watch())]
@@ -196,8 +197,19 @@ async def _against(dialect: str, place: Place, options: argparse.Namespace) -> l
         if place.program is not None:
             attack.faults += await _afterwards(dialect, place)
         await memory.settle()
+        attack.faults += await _left_over(place, seated)
     _say(_report(attack, witness, memory, took_s))
     return [*attack.faults, *witness.wrong, *_complaints(witness, memory, options.bound_mb)]
+
+
+async def _left_over(place: Place, seated: int) -> list[str]:
+    """Wait until no more seats are taken than before, or too long; return what is wrong."""
+    end_s = time.monotonic() + SETTLE_S
+    while (found := await asyncio.to_thread(place.sessions)) > seated:
+        if time.monotonic() > end_s:
+            return [f"expected nobody to keep a seat, found {found - seated} sessions"]
+        await asyncio.sleep(SAMPLE_EVERY_S)
+    return []
 
 
 async def _afterwards(dialect: str, place: Place) -> list[str]:

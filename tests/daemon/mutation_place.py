@@ -80,17 +80,28 @@ class Place:
                 return (where, 0) if scheme == "unix://" else (host, int(where.rpartition(":")[2]))
         raise LookupError(f"expected an address of {dialect}, found {addresses}")
 
+    def sessions(self) -> int:
+        """Return how many sessions have a seat."""
+        found = self._healthz()["sessions"]
+        assert isinstance(found, int)
+        return found
+
     def _health(self, what: str) -> dict[str, Any]:
-        address = self.url.removeprefix("ws://").rstrip("/")
-        connection = HTTPConnection(address, timeout=PATIENCE_S)
-        connection.request("GET", "/healthz")
-        found = json.load(connection.getresponse())
-        connection.close()
+        found = self._healthz()
         if what not in found:
             raise LookupError(f"expected the daemon to have {what} switched on, found it off")
         part = found[what]
         assert isinstance(part, dict)
         return part
+
+    def _healthz(self) -> dict[str, Any]:
+        address = self.url.removeprefix("ws://").rstrip("/")
+        connection = HTTPConnection(address, timeout=PATIENCE_S)
+        connection.request("GET", "/healthz")
+        found = json.load(connection.getresponse())
+        connection.close()
+        assert isinstance(found, dict)
+        return found
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -185,6 +186,25 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(tmp_path
             await served.sessions_are(1)
         await served.nobody_is_left()
         assert len(served.daemon.streams) == 0
+
+
+@pytest.mark.parametrize("events", [1, 2])
+async def test_a_connection_that_breaks_in_the_middle_leaves_nothing_behind(
+    tmp_path: Path, events: int
+) -> None:
+    said = (AudioStart(16_000, 2, 1), AudioChunk(16_000, 2, 1, pcm(speak("do"))))
+    port = free_port()
+    async with spoken(tmp_path, port=port) as (served, _):
+        for _ in range(3):
+            async with AsyncClient.from_uri(f"tcp://127.0.0.1:{port}") as client:
+                for one in said[:events]:
+                    await client.write_event(one.event())
+                await served.sessions_are(events - 1)
+                at_once = struct.pack("ii", 1, 0)
+                link = client._writer.get_extra_info("socket")
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                client._writer.transport.abort()
+        await served.nobody_is_left()
 
 
 async def test_a_client_that_is_gone_leaves_none_of_the_transcriptions_that_it_still_asked_for(

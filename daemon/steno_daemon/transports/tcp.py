@@ -142,6 +142,8 @@ class WyomingConnection:
         self._task = asyncio.create_task(self._listen(reader))
         try:
             await asyncio.wait({self._task})
+            if not self._task.cancelled() and self._task.exception() is not None:
+                self._is_gone = True  # the client, or we are at fault: its session has no end
             if self._telling is not None and not self._is_gone:
                 await asyncio.wait({self._telling})
             if not self._is_gone:

@@ -220,7 +220,8 @@ async def wyoming(talk: Talk, address: str) -> None:
                     text += str(event.data["text"])
                     talk.heard[:] = text.split()
                 if event.type == "error":
-                    raise FullError if event.data["code"] == "overloaded" else BrokenError
+                    full = event.data["code"] == "overloaded"
+                    raise FullError if full else BrokenError(str(event.data["text"]))
                 if event.type == "transcript":
                     break
             else:
