@@ -154,6 +154,25 @@ class Snapshot:
     phase: int | None = None
 
     @property
+    def is_over(self) -> bool:
+        """Whether the session had said its last word."""
+        return bool(self.events) and isinstance(self.events[-1], wire.Closed)
+
+    @property
+    def needed_from(self) -> int:
+        """The 16 kHz position from which on any channel needs its audio."""
+        return min(checkpoint.position for checkpoint in self.checkpoints)
+
+    @property
+    def acknowledged_samples(self) -> int:
+        """What the client was told at last of its audio, where the session is over; 0 for nothing.
+
+        Of one that is not over the checkpoints say it.
+        """
+        told = [event.samples for event in self.events if isinstance(event, wire.Acknowledged)]
+        return max(told, default=0)
+
+    @property
     def newest(self) -> list[wire.Final | None]:
         """The last final of each channel."""
         newest: list[wire.Final | None] = [None] * len(self.checkpoints)

@@ -1,7 +1,7 @@
 """What a session has to say: numbered when it is taken, so that a slow reader skips no number."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -117,6 +117,20 @@ def _replaces(new: wire.Partial, old: wire.ServerMessage) -> bool:
         and (old.channel, old.segment) == (new.channel, new.segment)
         and old.seq == UNNUMBERED
     )
+
+
+def to_keep(events: Sequence[wire.ServerMessage]) -> list[wire.ServerMessage]:
+    """Return those events without which the session cannot go on elsewhere.
+
+    These are what a client may have missed; and where the session is over, how much audio it was
+    told is needed no more: no checkpoint lies behind that.
+    """
+    over = bool(events) and isinstance(events[-1], wire.Closed)
+    return [
+        event
+        for event in events
+        if is_durable(event) or (over and isinstance(event, wire.Acknowledged))
+    ]
 
 
 def is_durable(event: wire.ServerMessage) -> bool:

@@ -97,22 +97,22 @@ class Session:
             OverloadedError: there is no room.
         """
         start = snapshot.start
-        over = bool(snapshot.events) and isinstance(snapshot.events[-1], wire.Closed)
-        if not over:
+        if not snapshot.is_over:
             self._admit(len(snapshot.checkpoints), is_resumed=True)
         self._take_form(start, snapshot.phase)
-        needed = min(checkpoint.position for checkpoint in snapshot.checkpoints)
-        self._intake = Intake.resumed(start, needed)
+        self._intake = Intake.resumed(start, snapshot.needed_from)
         self._rules = snapshot.checkpoints[0].rules or self._rules
         hearings = [
             self._offer.hearing(self._rules, self.decoding.pace, version)
             for version in self.repertoire.restore(snapshot)
         ]
         self._lanes = Lanes.restored(snapshot, hearings, self._outbox, first=self._intake.position)
+        if snapshot.acknowledged_samples > self._intake.received_samples:
+            self._intake = Intake(start, at_sample=snapshot.acknowledged_samples)
         self._replies.acknowledged = self._intake.received_samples
         self._outbox.restore(snapshot.events)
-        self.state = State.CLOSED if over else State.LISTENING
-        if over:
+        self.state = State.CLOSED if snapshot.is_over else State.LISTENING
+        if snapshot.is_over:
             self.repertoire.let_go()
         else:
             self.repertoire.go_on(snapshot, self._lanes)

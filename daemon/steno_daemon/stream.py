@@ -24,7 +24,7 @@ from steno_daemon.journal import HeldError, Journal, Opening, Page
 from steno_daemon.ladder import Punctuality
 from steno_daemon.metrics import Metrics
 from steno_daemon.offer import Offer, Snapshot
-from steno_daemon.outbox import is_durable
+from steno_daemon.outbox import to_keep
 from steno_daemon.personal import Memories
 from steno_daemon.recording import Recorder, Recording
 from steno_daemon.session import Session
@@ -384,7 +384,7 @@ class Stream:
     def _keep(self, events: list[wire.ServerMessage]) -> None:
         """Put on disk what is new and matters, before it is sent."""
         if self._page is not None:
-            new = [event for event in events if event.seq > self._kept_seq and is_durable(event)]
+            new = [event for event in to_keep(events) if event.seq > self._kept_seq]
             self._page.write(new, self.session.checkpoints, self.session.wishes)
 
     def _wake(self) -> None:

@@ -11,7 +11,7 @@ from steno_daemon import wire
 from steno_daemon.engine import perform
 from steno_daemon.happenings import Work
 from steno_daemon.offer import Offer, Snapshot
-from steno_daemon.outbox import is_durable
+from steno_daemon.outbox import to_keep
 from steno_daemon.segmenter import QUIET_SAMPLES
 from steno_daemon.session import Session
 from steno_models.audio import resample
@@ -68,7 +68,7 @@ class Killed:
 
     def kill(self) -> int:
         """Start again from what was kept; return the sample from which audio is needed."""
-        kept = tuple(event for event in self.sent if is_durable(event))
+        kept = tuple(to_keep(self.sent))
         phase = self.run.session.decoding.phase
         snapshot = Snapshot(self.start, self.run.session.checkpoints, kept, phase=phase)
         fresh = Run()
@@ -133,6 +133,16 @@ def test_likewise_where_the_rate_has_to_be_changed(kills: list[int]) -> None:
     sound = pcm(resample(SOUND, RATE, 48_000))
     expected = spoken(heard(start, sound).events)
     assert spoken(disturbed(start, sound, [3 * kill for kill in kills], 2).sent) == expected
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_session_that_was_over_asks_for_no_audio_that_it_acknowledged(rate: int) -> None:
+    sound = pcm(resample(SOUND, RATE, rate))
+    session = Killed(wire.Start(rate=rate, word_times=True, endpointing=ENDPOINTING))
+    session.hear(sound)
+    assert isinstance(session.stop()[-1], wire.Closed)
+    assert session.kill() == len(sound) // 2
+    assert session.kill() == len(sound) // 2
 
 
 def test_audio_is_acknowledged_in_long_silence_and_after_each_final() -> None:
