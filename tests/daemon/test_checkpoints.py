@@ -137,7 +137,8 @@ def test_likewise_where_the_rate_has_to_be_changed(kills: list[int]) -> None:
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
 def test_a_session_that_was_over_asks_for_no_audio_that_it_acknowledged(rate: int) -> None:
-    sound = pcm(resample(SOUND, RATE, rate))
+    pause = silence(0.9)  # in which there is no checkpoint
+    sound = pcm(resample(np.concatenate([SOUND, pause]), RATE, rate))
     session = Killed(wire.Start(rate=rate, word_times=True, endpointing=ENDPOINTING))
     session.hear(sound)
     assert isinstance(session.stop()[-1], wire.Closed)
