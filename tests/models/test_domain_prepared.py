@@ -37,9 +37,9 @@ def write_lexicon(folder: Path, entries: Entries) -> tuple[Path, list[str]]:
 
 def same(one: LexiconTree, other: LexiconTree) -> bool:
     """Whether two trees are the same, number by number, and of the same types."""
-    arrays = zip(one.arrays, other.arrays, strict=True)
+    arrays = [(np.asarray(a), np.asarray(b)) for a, b in zip(one.arrays, other.arrays, strict=True)]
     return (
-        all(np.asarray(a).dtype == np.asarray(b).dtype and np.array_equal(a, b) for a, b in arrays)
+        all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in arrays)
         and (one.num_words, one.num_tokens) == (other.num_words, other.num_tokens)
         and np.array_equal(one.primary, other.primary)
     )
