@@ -9,8 +9,8 @@ does everything but decoding: what it takes more in one daemon than in the other
 The native dialect is measured against itself, too, which shows how much of that is chance. Messages
 are as long as those of the dialect's usual clients, in both.
 
-The two share one processor where there are several, and the third has the others, so that the two
-are held up, and find their caches cold, equally often.
+The two share one processor, so that they are held up, and find their caches cold, equally often;
+the third runs where it likes: threads that decode together would wait for each other on one.
 
 The two are `hollow`: features and decoding cost them nothing, and are not there to be mistaken for
 a dialect. A third one with the bundle that is shipped hears the same sessions, again at the same
@@ -183,14 +183,6 @@ async def _together(
     return Round(native, mine, decoding.engine)
 
 
-def _spread(places: Sequence[Place]) -> None:
-    """Seat the first two daemons on one processor and the third on the others, if there are any."""
-    first, *others = sorted(os.sched_getaffinity(0))
-    for place in places[:2]:
-        seat(listener(place.port), {first})
-    seat(listener(places[2].port), {*(others or [first])})
-
-
 async def measure(options: argparse.Namespace, progress: Progress) -> Mapping[str, Sequence[Round]]:
     """Return what was spent, round by round, for each dialect."""
     sound = np.resize(read_file(CLIP), round(options.seconds * RATE))  # again and again
@@ -202,7 +194,8 @@ async def measure(options: argparse.Namespace, progress: Progress) -> Mapping[st
         ]
         dialects = [one for one in places[0].dialects if one in options.dialects.split(",")]
         bar = progress.add_task("rounds", total=options.repeats * len(dialects))
-        _spread(places)
+        for compared in places[:2]:
+            seat(listener(compared.port), {min(os.sched_getaffinity(0))})
         for dialect in {"native", *dialects}:
             await _together(dialect, places, sound[: round(WARM_S * RATE)], options)
         for turn in range(options.repeats):
