@@ -14,8 +14,9 @@ from steno_models.narrow import NarrowLinear, multiplies_bfloat16
 
 def part_of(layer: nn.Linear | NarrowLinear, x: Tensor, outputs: slice) -> Tensor:
     """Return some of the outputs of a layer, (…, part) for (…, in), as exact as all of them."""
-    bias = None if layer.bias is None else layer.bias[outputs]
-    return linear(x.to(layer.weight.dtype), layer.weight[outputs], bias).to(x.dtype)
+    if isinstance(layer, NarrowLinear):
+        return layer(x, outputs)
+    return linear(x, layer.weight[outputs], None if layer.bias is None else layer.bias[outputs])
 
 
 def lay_out(model: nn.Module, *, narrow: bool | None = None) -> None:

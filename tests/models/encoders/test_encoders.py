@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from steno_models.encoders.build import build_encoder
 from steno_models.encoders.cnn import CnnOptions
 from steno_models.encoders.conformer import Conformer
-from steno_models.encoders.layout import NarrowLinear, lay_out
+from steno_models.encoders.layout import lay_out
 from steno_models.encoders.protocol import AnyEncoder, AnyState
 from steno_models.errors import ConfigError
+from steno_models.narrow import NarrowLinear, multiplies_bfloat16
 
 
 def pieces(encoder: AnyEncoder, features: Tensor, cuts: list[int]) -> list[Tensor]:
@@ -186,6 +187,18 @@ def test_a_narrow_layer_errs_by_the_bits_that_it_has(*, bias: bool) -> None:
     assert found.dtype is torch.float32
     size = x64.abs() @ weight64.abs().T + exact.abs() + 1.0
     assert ((found.double() - exact).abs() <= 2**-8 * size).all()
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="needs a processor that multiplies bfloat16")
+@pytest.mark.parametrize("inputs", [96, 192, 256, 512, 608, 704, 768, 1024])
+def test_a_row_comes_to_the_same_whoever_is_beside_it(inputs: int) -> None:
+    torch.manual_seed(1)
+    layer = NarrowLinear(nn.Linear(inputs, 256).requires_grad_(requires_grad=False))
+    x = torch.randn(320, inputs)
+    alone = torch.cat([layer(row[None]) for row in x])
+    for rows in (2, 12, 16, 33, 48, 64, 100, 128, 200, 233, 256, 320):
+        assert torch.equal(layer(x[:rows]), alone[:rows])
+        assert torch.equal(layer(x[-rows:]), alone[-rows:])
 
 
 def test_chunks_need_all_their_blocks_at_one_pace() -> None:

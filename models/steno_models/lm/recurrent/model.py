@@ -55,7 +55,7 @@ class RecurrentLm(nn.Module):
             narrow: whether to multiply in bfloat16, default where this processor can.
         """
         if multiplies_bfloat16() if narrow is None else narrow:
-            self._narrow = nn.ModuleList(map(NarrowCell, self.lstm.all_weights))
+            self._narrow = nn.ModuleList(NarrowCell(list(one)) for one in self.lstm.all_weights)
 
     def forward(
         self, inputs: Tensor, outputs: Tensor, memory: Tensor | None = None
