@@ -36,7 +36,7 @@ class NarrowLinear(nn.Module):
 
     def __init__(self, wide: nn.Linear) -> None:
         super().__init__()
-        pieces = wide.weight.detach().bfloat16().split(_PIECE, dim=1)
+        pieces = torch.split(wide.weight.detach().bfloat16(), _PIECE, dim=1)
         self._weights = nn.ParameterList(
             nn.Parameter(piece.contiguous(), requires_grad=False) for piece in pieces
         )
@@ -49,9 +49,10 @@ class NarrowLinear(nn.Module):
             x: what goes in.
             outputs: which ones are asked for.
         """
+        pieces = torch.split(x.bfloat16(), _PIECE, dim=-1)
         first, *others = (
             linear(piece, weight[outputs]).float()
-            for piece, weight in zip(x.bfloat16().split(_PIECE, dim=-1), self._weights, strict=True)
+            for piece, weight in zip(pieces, self._weights, strict=True)
         )
         for other in others:
             first += other

@@ -15,7 +15,8 @@ from steno_models.narrow import NarrowLinear, multiplies_bfloat16
 def part_of(layer: nn.Linear | NarrowLinear, x: Tensor, outputs: slice) -> Tensor:
     """Return some of the outputs of a layer, (…, part) for (…, in), as exact as all of them."""
     if isinstance(layer, NarrowLinear):
-        return layer(x, outputs)
+        found: Tensor = layer(x, outputs)
+        return found
     return linear(x, layer.weight[outputs], None if layer.bias is None else layer.bias[outputs])
 
 

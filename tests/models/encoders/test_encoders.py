@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from steno_models.encoders.build import build_encoder
 from steno_models.encoders.cnn import CnnOptions
-from steno_models.encoders.conformer import Conformer
+from steno_models.encoders.conformer import Conformer, ConformerOptions
 from steno_models.encoders.layout import lay_out
-from steno_models.encoders.protocol import AnyEncoder, AnyState
+from steno_models.encoders.protocol import AnyEncoder, AnyState, Context
 from steno_models.errors import ConfigError
 from steno_models.narrow import NarrowLinear, multiplies_bfloat16
 
@@ -189,7 +189,12 @@ def test_a_narrow_layer_errs_by_the_bits_that_it_has(*, bias: bool) -> None:
     assert ((found.double() - exact).abs() <= 2**-8 * size).all()
 
 
-@pytest.mark.skipif(not multiplies_bfloat16(), reason="needs a processor that multiplies bfloat16")
+needs_bfloat16 = pytest.mark.skipif(
+    not multiplies_bfloat16(), reason="needs a processor that multiplies bfloat16"
+)
+
+
+@needs_bfloat16
 @pytest.mark.parametrize("inputs", [96, 192, 256, 512, 608, 704, 768, 1024])
 def test_a_row_comes_to_the_same_whoever_is_beside_it(inputs: int) -> None:
     torch.manual_seed(1)
@@ -199,6 +204,24 @@ def test_a_row_comes_to_the_same_whoever_is_beside_it(inputs: int) -> None:
     for rows in (2, 12, 16, 33, 48, 64, 100, 128, 200, 233, 256, 320):
         assert torch.equal(layer(x[:rows]), alone[:rows])
         assert torch.equal(layer(x[-rows:]), alone[-rows:])
+
+
+@needs_bfloat16
+@torch.inference_mode()
+def test_a_stream_hears_the_same_to_the_last_bit_whoever_is_heard_beside_it() -> None:
+    torch.manual_seed(1)
+    encoder, context = Conformer(ConformerOptions()).eval(), Context(16, 64)
+    lay_out(encoder, narrow=True)
+    chunks = torch.randn(9, 3, 67, 80)
+    beside = [encoder.start(context) for _ in chunks]
+    alone = [encoder.start(context) for _ in chunks]
+    for k in range(chunks.shape[1]):
+        new = chunks[:, k] if k == 0 else chunks[:, k, :64]
+        together = encoder.step(list(zip(new, beside, strict=True)), context)
+        beside = [state for _, state in together]
+        for i, (heard, _) in enumerate(together):
+            [(own, alone[i])] = encoder.step([(new[i], alone[i])], context)
+            assert torch.equal(heard, own)
 
 
 def test_chunks_need_all_their_blocks_at_one_pace() -> None:
