@@ -247,8 +247,8 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     """Share of one core that sessions may fill when the limit is measured."""
     degrade: bool = True
     """Whether sessions are decoded with less effort before further ones are refused, and when they
-    fall behind; if not, and with `batch_wait_ms = 0`, the same audio always gives the same
-    words."""
+    fall behind or a final is late; if not, and with `batch_wait_ms = 0`, the same audio always
+    gives the same words."""
     threads: Count = 1
     """Threads of the encoder; one leaves the other cores to the rest of the machine."""
     max_batch: Count = 8

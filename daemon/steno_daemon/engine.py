@@ -303,10 +303,11 @@ class Engine:
 
     def _step(self, batch: Sequence[Job]) -> list[Outcome]:
         began_s = time.monotonic()
+        saves = self.ladder.saves_effort  # else a final takes the time that it takes
         chunks = [
             replace(
                 _chunk(self._recogniser, job.work, job.decoding),
-                asked_s=job.came_s if job.work.is_last and job.is_live else None,
+                asked_s=job.came_s if job.work.is_last and job.is_live and saves else None,
             )
             for job in batch
         ]

@@ -34,6 +34,11 @@ class Ladder:
         return len(self.sessions) - 1
 
     @property
+    def saves_effort(self) -> bool:
+        """Whether there is a step of less effort."""
+        return self.last_step > 0
+
+    @property
     def most(self) -> int:
         """How many keep up at the last step."""
         return self.sessions[-1]

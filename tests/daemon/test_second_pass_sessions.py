@@ -164,12 +164,13 @@ class Hurried(FakeRecogniser):
     ("unscored", "passes", "cut"),
     [(None, b"0.0", b"0.0"), (0, b"1.0", b"0.0"), (3, b"1.0", b"1.0")],
 )
-def test_it_is_counted_how_often_time_was_up(
-    unscored: int | None, passes: bytes, cut: bytes
+@pytest.mark.parametrize("ladder", [Ladder((2, 3)), Ladder((2,))])
+def test_it_is_counted_how_often_time_was_up_where_effort_is_saved_at_all(
+    unscored: int | None, passes: bytes, cut: bytes, ladder: Ladder
 ) -> None:
     async def scenario() -> None:
         metrics, recogniser = Metrics(), Hurried(unscored)
-        engine = Engine(recogniser, Ladder((2,)), metrics=metrics)
+        engine = Engine(recogniser, ladder, metrics=metrics)
         engine.start()
         seat = engine.admit("test")
         done = asyncio.get_running_loop().create_future()
@@ -184,6 +185,6 @@ def test_it_is_counted_how_often_time_was_up(
         _, text = metrics.render()
         assert b"steno_second_passes_total " + passes in text
         assert b"steno_second_passes_cut_total " + cut in text
-        assert recogniser.asked_s[0] is not None
+        assert (recogniser.asked_s[0] is not None) == ladder.saves_effort
 
     asyncio.run(scenario())
