@@ -28,6 +28,8 @@ import soundfile
 import soxr
 
 from steno_clients.websocket import transcribe
+from steno_daemon.dialects.openai_messages import PATIENT_MS
+from steno_daemon.wire import Endpointing
 
 HERE = Path(__file__).resolve().parent
 CLIPS = sorted((HERE.parent / "data/librivox").glob("*.flac"))
@@ -92,6 +94,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """What a client sends, and what it wishes.
+
+    Attributes:
+        sound: the file of the recordings, at 16 or at 24 kHz.
+        silence_ms: that ends an utterance; None for as long as usual.
+    """
+
+    sound: str = "16.wav"
+    silence_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A published client.
 
@@ -102,6 +117,7 @@ class Client:
         hear: runs it with the folder of its programs, the daemon's addresses and a folder of WAV
             files; returns what was heard.
         lacks: what it needs and does not have at a place, if anything.
+        likeness: what the native client has to say to be told the same.
     """
 
     package: str
@@ -109,6 +125,7 @@ class Client:
     needs: tuple[str, ...]
     hear: Callable[[Path, Place, Path], list[Heard]]
     lacks: Callable[[Place], str] = lambda _: ""
+    likeness: Likeness = Likeness()
 
 
 def _run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
@@ -203,7 +220,8 @@ CLIENTS = (
         lambda place: "" if place.vosk else f"port {VOSK_PORT}, which is taken",
     ),
     Client("deepgram-sdk", "7.17.0", (), _deepgram),
-    Client("openai", "3.54.0", ("websockets",), _openai),
+    # It says itself when an utterance is over.
+    Client("openai", "3.54.0", ("websockets",), _openai, likeness=Likeness("24.wav", PATIENT_MS)),
     Client("wyoming", "1.10.2", (), _wyoming),
     Client("sherpa-onnx", "2.0.1", ("sherpa-onnx-bin",), _sherpa),
     Client(
@@ -355,6 +373,20 @@ def complaint(found: Sequence[Heard], expected: Sequence[Heard]) -> str | None:
     return None
 
 
+def native(place: Place, sounds: Path, likeness: Likeness) -> list[Heard]:
+    """Return what our own client is told that says the same as others."""
+    samples, rate = soundfile.read(sounds / likeness.sound, dtype="float32")
+    silences = likeness.silence_ms
+    finals = transcribe(
+        samples,
+        rate=rate,
+        url=place.url,
+        word_times=True,
+        endpointing=Endpointing(trailing_silence_ms=silences, blank_silence_ms=silences),
+    )
+    return [(one.text, one.start) for final in finals for one in final.words or ()]
+
+
 def version_of(client: Client) -> str:
     """Return the version of a client that is installed."""
     query = f"import importlib.metadata as m; print(m.version({client.package!r}))"
@@ -379,16 +411,14 @@ def main() -> int:
         if not clients:
             return 0
         with broker(folder) as port, daemon(folder, port) as place:
-            sound, rate = soundfile.read(folder / "16.wav", dtype="float32")
-            finals = transcribe(sound, rate=rate, url=place.url, word_times=True)
-            expected = [(one.text, one.start) for final in finals for one in final.words or ()]
-            print(f"native: {len(expected)} words")
+            expected = {one: native(place, folder, one) for one in {c.likeness for c in clients}}
+            print(f"native: {', '.join(str(len(words)) for words in expected.values())} words")
             for client in clients:
                 if what := client.lacks(place):
                     print(f"{client.package}: left out, it needs {what}")
                     continue
                 found = heard(client, place, folder)
-                wrong = complaint(found, expected)
+                wrong = complaint(found, expected[client.likeness])
                 failed += wrong is not None
                 timed = sum(start is not None for _, start in found)
                 same = f"the same words, {timed} of them at the same times"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.models import second_passes as second
 from tests.models.second_passes import candidate
@@ -160,6 +160,7 @@ def test_candidates_cost_their_distinct_prefixes(listed: list[list[str]], *, sha
         assert cost == distinct + count + STEP_ROWS * longest
 
 
+@example(scores=[-1.0, -1.0], new=[-2.4e-239])
 @given(
     scores=st.lists(st.floats(-100, 0), min_size=1, max_size=8),
     new=st.lists(st.floats(-300, 300), max_size=8),

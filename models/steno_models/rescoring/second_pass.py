@@ -156,7 +156,8 @@ def ranked(candidates: Sequence[Candidate], scores: Sequence[float]) -> tuple[Ra
     """
     pairs = zip(candidates, scores, strict=False)
     change = min((score - one.log_score for one, score in pairs), default=0.0)
-    rest = [one.log_score + change for one in candidates[len(scores) :]]
+    last = min(scores, default=np.inf)  # which rounding might put the others before
+    rest = [min(last, one.log_score + change) for one in candidates[len(scores) :]]
     both = np.array([*scores, *rest])
     order = np.argsort(-both, kind="stable").tolist()
     return tuple(Ranked(candidates[i], float(both[i])) for i in order)
