@@ -16,7 +16,6 @@ from torch.nn.functional import linear
 _FEATURES = ("amx_bf16", "avx512_bf16")
 _PIECE = 256
 """Inputs of a product that is not cut, whatever the number of rows."""
-ALL = slice(None)
 
 
 def multiplies_bfloat16() -> bool:
@@ -32,28 +31,28 @@ class NarrowLinear(nn.Module):
         wide: the layer that it stands for.
     """
 
-    bias: Tensor | None
-
     def __init__(self, wide: nn.Linear) -> None:
         super().__init__()
-        pieces = torch.split(wide.weight.detach().bfloat16(), _PIECE, dim=1)
-        self._weights = nn.ParameterList(
-            nn.Parameter(piece.contiguous(), requires_grad=False) for piece in pieces
-        )
-        self.register_buffer("bias", None if wide.bias is None else wide.bias.detach().clone())
+        weight = wide.weight.detach().bfloat16()
+        self._starts = range(0, weight.shape[1], _PIECE)
+        self._weights = tuple(weight[:, at : at + _PIECE].contiguous() for at in self._starts)
+        self._bias = None if wide.bias is None else wide.bias.detach().bfloat16()
 
-    def forward(self, x: Tensor, outputs: slice = ALL) -> Tensor:
+    def forward(self, x: Tensor, outputs: slice | None = None) -> Tensor:
         """Return (…, out) for (…, in), to the eight bits that bfloat16 has.
 
         Args:
             x: what goes in.
-            outputs: which ones are asked for.
+            outputs: which ones are asked for; all where None.
         """
-        pieces = torch.split(x.bfloat16(), _PIECE, dim=-1)
-        first, *others = (
-            linear(piece, weight[outputs]).float()
-            for piece, weight in zip(pieces, self._weights, strict=True)
-        )
-        for other in others:
-            first += other
-        return first if self.bias is None else first.add_(self.bias[outputs])
+        weights, bias = self._weights, self._bias
+        if outputs is not None:
+            weights = tuple(weight[outputs] for weight in weights)
+            bias = None if bias is None else bias[outputs]
+        x = x.bfloat16()
+        if len(weights) == 1:
+            return linear(x, weights[0], bias).float()
+        total = linear(x[..., :_PIECE], weights[0], bias).float()
+        for at, weight in zip(self._starts[1:], weights[1:], strict=True):
+            total += linear(x[..., at : at + _PIECE], weight)
+        return total
