@@ -72,7 +72,8 @@ class FitOptions:
         evaluate_every: Steps from one evaluation to the next.
         checkpoint_every: Steps from one checkpoint to the next; evaluations leave one too.
         keep_last: Checkpoints kept besides the best.
-        bf16: Whether to compute in bfloat16 where that is safe (the weights stay float32).
+        bf16: Whether to compute in bfloat16 where that is safe and the processor has it (the
+            weights stay float32).
         seed: Of dropout.
         show_progress: Whether there is a progress bar.
         draw_curves: Whether each evaluation draws the learning curves anew.

@@ -82,7 +82,7 @@ class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         report_every: steps between two lines of the log.
         evaluate_every: steps between two measurements on the held-out speech.
         checkpoint_every: steps between two checkpoints.
-        bf16: whether to compute in bfloat16 where that is safe.
+        bf16: whether to compute in bfloat16 where that is safe and the processor has it.
         threads: how many prepare batches ahead.
         seed: of everything random.
     """

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from steno_models.encoders.protocol import Trained
 from steno_models.errors import ConfigError
 from steno_models.features.fbank import FRAME_SHIFT_SAMPLES, SAMPLE_RATE
+from steno_models.narrow import multiplies_bfloat16
 from steno_models.training.checkpoint import Checkpoint, unpack_optimiser, weights_to_use
 from steno_models.training.data import Batch
 from steno_models.training.distributed import Ranks
@@ -130,7 +131,8 @@ class Stepper:
         task.model.to(ranks.device)
         self._options = options
         self._ranks = ranks
-        self._bf16 = bf16
+        # Others spell out each product of 16 bits, slowly, and have none at all for some layers.
+        self._bf16 = bf16 and (ranks.device.type != "cpu" or multiplies_bfloat16())
         self._seed = seed
         self._model = task.model
         self._task = task
