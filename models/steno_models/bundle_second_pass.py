@@ -73,6 +73,7 @@ def attach(
     rescorer = SecondPass(
         weights=weights_of(section),
         n_best=section.n_best,
+        margin=section.margin,
         batch=section.batch,
         language=None
         if section.kind == "attention"

@@ -82,6 +82,8 @@ class SecondPassSection(
         kind: by a neural language model (`second_pass/language/`), by a speller on the bundle's own
             encoder (`second_pass/speller/`), or by both.
         n_best: candidates of the first pass that are looked at.
+        margin: those that the first pass puts further behind its best, in log units, are not asked
+            about and stay behind those that are: who is so far back hardly ever comes out first.
         batch: how many are scored at a time, at most; a speller needs memory for all of them.
         budget_ms: from the moment a final is asked for to the end of the second pass.
         hold_ms: words are called stable so long after their end at the earliest, so that there is
@@ -100,6 +102,7 @@ class SecondPassSection(
 
     kind: Literal["language", "attention", "both"]
     n_best: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    margin: Annotated[float, msgspec.Meta(ge=0)] = float("inf")
     batch: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
     budget_ms: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     hold_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 6_000

@@ -75,9 +75,12 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     assert (section.kind, section.n_best, section.budget_ms) == ("language", 6, 200)
     assert section.confidence is not None
     assert "second_pass/language/weights.safetensors" in found.description.files
-    assert program.main([*arguments, "--budget-ms", "120", "--context-words", "30"]) == 0
+    assert section.margin == float("inf")
+    more = ["--budget-ms", "120", "--context-words", "30", "--margin", "5.5"]
+    assert program.main([*arguments, *more]) == 0
     again = bundle.load(tiny_bundle).description.second_pass
     assert again is not None
+    assert again.margin == 5.5
     assert (again.n_best, again.budget_ms, again.context_words) == (6, 120, 30)
 
 

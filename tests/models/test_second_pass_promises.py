@@ -110,6 +110,17 @@ def test_without_a_deadline_all_are_scored_and_the_best_wins() -> None:
     assert scorer.batches == [2, 2, 2]
 
 
+@pytest.mark.parametrize(("margin", "asked"), [(0.0, 1), (0.4, 1), (1.0, 3), (9.0, 6)])
+def test_who_is_far_behind_is_not_asked_about_and_stays_behind(margin: float, asked: int) -> None:
+    rescorer, scorer = slow(FakeClock())
+    rescorer = replace(rescorer, margin=margin)
+    found = rescorer.rescore(LISTED, Segment(STEPS, rescorer.begin(())))
+    assert sum(scorer.batches) == asked
+    order = [one.texts for one in (*LISTED[:asked][::-1], *LISTED[asked:])]
+    assert [one.candidate.texts for one in found.ranked] == order
+    assert found.unscored == 0  # nobody had too little time
+
+
 @pytest.mark.parametrize(
     ("budget_s", "scored"),
     # One takes 0.032 s, two take 0.034 s; two are begun if one and a half times that is left.

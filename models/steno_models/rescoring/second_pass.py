@@ -2,10 +2,11 @@
 
 There is a deadline, since somebody waits for the final. As many candidates are scored at once as
 there is time for, going by what others took of late: what begins alike is then read once, and
-weights are fetched for all of them. Whoever was not scored when time is up keeps the score of the
-first pass. Those are not comparable with the others as they are: what the
-second pass said of the others is taken off them, as little of it as it said of any. So they stay
-in their order behind all that were scored, and the best that is known by then wins.
+weights are fetched for all of them. Whoever was not scored when time is up, or was too far behind
+to be asked about, keeps the score of the first pass. Those are not comparable with the others as
+they are: what the second pass said of the others is taken off them, as little of it as it said of
+any. So they stay in their order behind all that were scored, and the best that is known by then
+wins.
 """
 
 import time
@@ -86,6 +87,8 @@ class SecondPass:
     Attributes:
         weights: of the parts of the score.
         n_best: how many candidates are looked at.
+        margin: so far behind the best, by the first pass's log score, the models are asked about
+            one.
         batch: how many are scored at a time, at most.
         language: the neural language model.
         attention: the speller.
@@ -95,6 +98,7 @@ class SecondPass:
 
     weights: Weights
     n_best: int = 10
+    margin: float = float("inf")
     batch: int = 100
     language: LanguageReader | None = None
     attention: AttentionScorer | None = None
@@ -134,11 +138,12 @@ class SecondPass:
         weights = self.weights
         if segment.neural_share is not None:
             weights = replace(weights, neural_share=segment.neural_share)
+        asked = within(candidates, self.margin)
         scores: list[float] = []
-        while len(scores) < len(candidates):
+        while len(scores) < len(asked):
             began_s = self.clock()
             left_s = float("inf") if segment.deadline_s is None else segment.deadline_s - began_s
-            ahead = candidates[len(scores) : len(scores) + self.batch]
+            ahead = asked[len(scores) : len(scores) + self.batch]
             costs = rows(ahead, shared=self.attention is None)
             batch = ahead[: self.pace.fitting(costs, left_s)]
             if not batch:
@@ -146,7 +151,13 @@ class SecondPass:
             opinions = self.opinions(batch, segment)
             scores += [combined(a, b, weights) for a, b in zip(batch, opinions, strict=True)]
             self.pace.note(costs[len(batch) - 1], self.clock() - began_s)
-        return Rescored(ranked(candidates, scores), len(candidates) - len(scores))
+        return Rescored(ranked(candidates, scores), len(asked) - len(scores))
+
+
+def within(candidates: Sequence[Candidate], margin: float) -> Sequence[Candidate]:
+    """Return those of `candidates`, best first, that are no further behind than `margin`."""
+    last = candidates[0].log_score - margin if candidates else 0.0
+    return [one for one in candidates if one.log_score >= last]
 
 
 def ranked(candidates: Sequence[Candidate], scores: Sequence[float]) -> tuple[Ranked, ...]:
