@@ -23,7 +23,7 @@ from steno_models.recogniser import (
     Word,
     Work,
 )
-from steno_models.rescoring.candidate import Candidate, candidate
+from steno_models.rescoring.candidate import Candidate, candidates
 from steno_models.search.confidence import Calibration, features
 from steno_models.search.hypothesis import Hypothesis, ordered
 from steno_models.search.state import SearchState
@@ -121,16 +121,8 @@ class HmmRecogniser:
         """Return the n-best list of a segment that ended with `state`, best first."""
         search = self._decoder(state.options).search
         spelling = self.words[str(state.options.language_model)]
-        return [
-            candidate(
-                search,
-                state.search,
-                found,
-                tuple(spelling[word.word] for word in found.words),
-                tuple(self._spans(found)),
-            )
-            for found in search.finish(state.search, most)
-        ]
+        found = search.finish(state.search, most)
+        return candidates(search, state.search, found, spelling, self._spans)
 
     def stable(self, state: State) -> tuple[Word, ...]:
         """Return the words of an open segment that no later sound can change."""

@@ -25,7 +25,7 @@ from steno_models.recogniser import (
     Word,
     Work,
 )
-from steno_models.rescoring.candidate import Candidate, candidate
+from steno_models.rescoring.candidate import Candidate, candidates
 from steno_models.search import confidence
 from steno_models.search.confidence import Calibration
 from steno_models.search.hypothesis import Hypothesis
@@ -133,17 +133,9 @@ class LexiconRecogniser:
     def candidates(self, state: State, most: int) -> list[Candidate]:
         """Return the n-best list of a segment that ended with `state`, best first."""
         language_model = self._language_model(state.options)
-        search, spelling = language_model.search, language_model.words
-        return [
-            candidate(
-                search,
-                state.search,
-                found,
-                tuple(spelling[word.word] for word in found.words),
-                tuple(self._spans(found)),
-            )
-            for found in search.finish(state.search, most)
-        ]
+        search = language_model.search
+        found = search.finish(state.search, most)
+        return candidates(search, state.search, found, language_model.words, self._spans)
 
     def stable(self, state: State) -> tuple[Word, ...]:
         """Return the words of an open segment that no later sound can change."""

@@ -95,7 +95,8 @@ def measured(base: LanguageModel, several: Sequence[Said], weight: float) -> Tal
             tally.errors += align(truth, found).errors
             tally.words += len(truth)
             known = [numbers[word] for word in truth if word in numbers]
-            tally.log_prob += float(model.search.log_probs(known).sum())
+            [log_probs] = model.search.log_probs([known])
+            tally.log_prob += float(log_probs.sum())
             tally.scored += len(known) + 1
             counts = counts.after([found])
     return tally

@@ -91,7 +91,7 @@ def test_a_personal_model_is_added_up_with_a_bounded_weight(
     weight = model.personal.weight(counts)
     assert 0.5 * MOST_WEIGHT < weight < MOST_WEIGHT
     words = ["b", "abc", "c"]
-    found = model.after(finals).search.log_probs([model.words.index(word) for word in words])
+    [found] = model.after(finals).search.log_probs([[model.words.index(word) for word in words]])
     one, other = general.score(words), own.score(words)
     expected = (1 - weight) * np.exp(one) + weight * np.exp(other) * np.array([1, 1, 0, 1])
     assert found == pytest.approx(np.log(expected), abs=1e-9)

@@ -103,7 +103,7 @@ def test_probabilities_are_the_weighted_sum_of_both_models(
     numbers = {word: number for number, word in enumerate(vocabulary)}
     for _ in range(50):
         sentence = [str(word) for word in rng.choice(known, int(rng.integers(0, 9)))]
-        found = mixed.log_probs([numbers[word] for word in sentence])
+        found = mixed.log_probs([[numbers[word] for word in sentence]])[0]
         assert found == pytest.approx(apart(models, weights, sentence), abs=1e-9)
 
 
@@ -112,7 +112,7 @@ def test_words_that_no_model_has_count_as_unknown_to_all(
 ) -> None:
     search, words = joint
     mixed = weighed(search, 0.4, 0.6)
-    found = mixed.log_probs([words.index("ab"), mixed.known_words, words.index("c")])
+    [found] = mixed.log_probs([[words.index("ab"), mixed.known_words, words.index("c")]])
     assert found == pytest.approx(apart(models, (0.4, 0.6), ["ab", "new", "c"]), abs=1e-9)
 
 

@@ -1,7 +1,7 @@
 """An entry of the n-best list of a first pass, its log score taken apart."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,27 +42,39 @@ class Candidate:
         return self.log_score - self.lm_weight * float(self.language.sum())
 
 
-def candidate(
+def candidates(
     search: BeamSearch,
     state: SearchState,
-    found: Hypothesis,
-    texts: tuple[str, ...],
-    spans: Spans,
-) -> Candidate:
+    found: Sequence[Hypothesis],
+    spelling: Sequence[str],
+    spans: Callable[[Hypothesis], Sequence[tuple[int, int]]],
+) -> list[Candidate]:
     """Return what a search through a lexicon has found.
 
     Args:
         search: of the first pass.
         state: at the end of the segment.
-        found: one of its hypotheses there.
-        texts: the spelling of its words.
-        spans: of its words, in steps of 40 ms.
+        found: its hypotheses there.
+        spelling: of words.
+        spans: of the words of a hypothesis, in steps of 40 ms.
     """
-    language = [word.log_prob for word in found.words]
+    language = [[word.log_prob for word in one.words] for one in found]
     if search.has_ended(state):
-        language.append(float(search.log_probs([word.word for word in found.words])[-1]))
+        scored = search.log_probs([[word.word for word in one.words] for one in found])
+        for log_probs, own in zip(language, scored, strict=True):
+            log_probs.append(float(own[-1]))
     weight = search.options.lm_weight
-    return Candidate(texts, found.words, spans, found.log_score, np.array(language), weight)
+    return [
+        Candidate(
+            texts=tuple([spelling[word.word] for word in one.words]),
+            known=one.words,
+            spans=tuple(spans(one)),
+            log_score=one.log_score,
+            language=np.array(log_probs),
+            lm_weight=weight,
+        )
+        for one, log_probs in zip(found, language, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steno_models.errors import ConfigError, DataError
-from steno_models.lm.ngram.kernels import NgramArrays, read_only, score_tokens
+from steno_models.lm.ngram.kernels import NgramArrays, read_only, score_sentences
 from steno_models.search import nbest
 from steno_models.search.added import Rootstock, Ways, scion_of
 from steno_models.search.ahead.kernels import (
@@ -251,20 +251,23 @@ class BeamSearch:
             for score, chain in found
         ]
 
-    def log_probs(self, words: Sequence[int]) -> DoubleArray:
-        """Return (U + 1,) ln p of each of U words and of the end, as the language model has it."""
-        known, unknown = self.known_words, self.unknown_word
-        is_new = np.array([unknown is not None and word >= known for word in words], bool)
+    def log_probs(self, sentences: Sequence[Sequence[int]]) -> list[DoubleArray]:
+        """Return of each sentence (U + 1,) ln p of its U words and of its end."""
+        words = np.array([w for words in sentences for w in (*words, self.end_word)], np.int64)
+        bounds = np.cumsum([0, *(len(words) + 1 for words in sentences)])
+        is_new = (words >= self.known_words) & (words != self.end_word)
+        if self.unknown_word is None:
+            is_new[:] = False
         if self.mixing:
-            ids = np.where(is_new, self.mixing.unknown_word, np.array(words, np.int64))
-            found = self.mixing.log_probs([*ids.tolist(), self.end_word])
+            tokens = np.where(is_new, self.mixing.unknown_word, words)
+            parts = [self.mixing.log_probs(each) for each in np.split(tokens, bounds[1:-1])]
+            found = np.concatenate([np.zeros(0), *parts])
         else:
-            ids = np.where(is_new, unknown or 0, np.array(words, np.int64))
-            found = np.empty(len(ids) + 1)
-            tokens = np.array([*ids, self.end_word], np.int32)
-            score_tokens(self._model.lm, self.start_state, tokens, found)
-        found[:-1] += np.where(is_new, self.options.new_word_bonus, 0.0)
-        return found
+            tokens = np.where(is_new, self.unknown_word or 0, words).astype(np.int32)
+            found = np.empty(len(tokens))
+            score_sentences(self._model.lm, self.start_state, tokens, bounds, found)
+        found += np.where(is_new, self.options.new_word_bonus, 0.0)
+        return np.split(found, bounds[1:-1])
 
     def has_ended(self, state: SearchState) -> bool:
         """Return whether a sentence can end here: `finish` then counts how likely that is."""

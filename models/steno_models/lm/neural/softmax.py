@@ -32,6 +32,12 @@ class TwoStepSoftmax(nn.Module):
         self.classes = nn.Parameter(torch.zeros(-(-self._rest // class_size), width))
         self.bias = nn.Parameter(torch.zeros(V))
         self.class_bias = nn.Parameter(torch.zeros(len(self.classes)))
+        self._laid_out: tuple[Tensor, Tensor] | None = None
+
+    def lay_out(self, vectors: Tensor) -> None:
+        """Make ready for few histories at a time after `vectors`, (V, D), that no longer change."""
+        weight, bias = self._joined(vectors)
+        self._laid_out = weight.detach().t().contiguous().t(), bias.detach()
 
     def forward(self, hidden: Tensor, targets: Tensor, vectors: Tensor) -> Tensor:
         """Return (N,) ln p(target | history).
@@ -67,13 +73,19 @@ class TwoStepSoftmax(nn.Module):
     def _first(self, hidden: Tensor, vectors: Tensor) -> Tensor:
         """Return (N, S + classes) logits of the first step."""
         S = self.shortlist
+        if self._laid_out is not None:
+            return _exact(functional.linear(hidden, *self._laid_out))
         if len(hidden) < S:  # then it costs less to join the logits than the weights
             frequent = functional.linear(hidden, vectors[:S], self.bias[:S])
             classes = functional.linear(hidden, self.classes, self.class_bias)
             return _exact(torch.cat((frequent, classes), dim=1))
+        return _exact(functional.linear(hidden, *self._joined(vectors)))
+
+    def _joined(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (S + classes, D) weights and (S + classes,) biases of the first step."""
+        S = self.shortlist
         weight = torch.cat((vectors[:S], self.classes))
-        bias = torch.cat((self.bias[:S], self.class_bias))
-        return _exact(functional.linear(hidden, weight, bias))
+        return weight, torch.cat((self.bias[:S], self.class_bias))
 
     def _within(self, hidden: Tensor, rest: Tensor, vectors: Tensor) -> Tensor:
         """Return (n,) ln p of units, numbered from the end of the short list on, in their class.

@@ -215,6 +215,19 @@ def score_tokens(lm: NgramArrays, state: int, tokens: IntArray, out: DoubleArray
 
 
 @njit(nogil=True, cache=True)
+def score_sentences(
+    lm: NgramArrays, state: int, tokens: IntArray, bounds: LongArray, out: DoubleArray
+) -> None:
+    """Fill `out`, (N,), with ln p of each of `tokens`, (N,), in its sentence from `state`.
+
+    Sentence i are the tokens from bounds[i] to bounds[i + 1].
+    """
+    for i in range(len(bounds) - 1):
+        begin, end = bounds[i], bounds[i + 1]
+        score_tokens(lm, state, tokens[begin:end], out[begin:end])
+
+
+@njit(nogil=True, cache=True)
 def lower_log_probs(
     level_begin: LongArray,
     suffix: NodeArray,

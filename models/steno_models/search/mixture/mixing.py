@@ -112,11 +112,11 @@ class Mixing:
         self._memories.append((memory.histories, memory.table, memory.size))
         return rows
 
-    def log_probs(self, words: Sequence[int]) -> DoubleArray:
+    def log_probs(self, words: LongArray) -> DoubleArray:
         """Return (U,) ln p of each of `words` from the start of a sentence."""
         total = np.full(len(words), -np.inf)
         for part, start, weight in zip(self.parts, self.starts, self.weights, strict=True):
-            own = part.own[np.array(words, np.int64)]
+            own = part.own[words]
             tokens = np.where(own < 0, part.own[self.unknown_word], own).astype(np.int32)
             found = np.empty(len(words))
             score_tokens(part.lm, start, tokens, found)
