@@ -9,12 +9,10 @@ import pytest
 
 from steno_daemon.memory import give_back, keep_large_apart
 
-SCRIPT = """
+COMMON = """
 import ctypes
 from pathlib import Path
-from steno_daemon.memory import give_back
 
-BLOCK, COUNT = 100_000, 1_000
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
@@ -22,7 +20,12 @@ libc.free.argtypes = [ctypes.c_void_p]
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+"""
 
+FREED = """
+from steno_daemon.memory import give_back
+
+BLOCK, COUNT = 100_000, 1_000
 blocks = [libc.malloc(BLOCK) for _ in range(COUNT)]
 for block in blocks:
     ctypes.memset(block, 1, BLOCK)
@@ -34,21 +37,11 @@ assert give_back()
 print(before - resident())
 """
 
-
 APART = """
-import ctypes
 import threading
-from pathlib import Path
 from steno_daemon.memory import keep_large_apart
 
-LARGE, SMALL = 12_000_000, 200_000
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-libc.malloc.argtypes = [ctypes.c_size_t]
-libc.free.argtypes = [ctypes.c_void_p]
-
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+LARGE = 12_000_000
 
 def large_ones_come_and_go() -> None:
     for _ in range(2):  # what is freed first makes glibc keep what is freed next
@@ -72,16 +65,20 @@ glibc = pytest.mark.skipif(
 )
 
 
+def told_by(program: str) -> int:
+    """The number that a process of its own prints, so that nothing else moves its memory."""
+    done = subprocess.run([sys.executable, "-c", COMMON + program], capture_output=True, check=True)
+    return int(done.stdout)
+
+
 @glibc
 def test_what_was_freed_leaves_the_process() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
-    assert int(done.stdout) > 80_000_000
+    assert told_by(FREED) > 80_000_000
 
 
 @glibc
 def test_large_arrays_leave_the_process_when_they_are_freed() -> None:
-    done = subprocess.run([sys.executable, "-c", APART], capture_output=True, check=True)
-    assert int(done.stdout) < 8_000_000
+    assert told_by(APART) < 8_000_000
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
