@@ -25,7 +25,8 @@ DIALECTS = (
     "mqtt",
 )
 PATIENCE_S = 60
-WAITS = Waits(resume_s=2.0)
+# At a broker nobody hangs up: who is silent for long is gone.
+WAITS = Waits(resume_s=2.0, idle_s=30.0)
 
 
 def _nothing() -> list[str]:

@@ -323,7 +323,9 @@ def _place(word: Word) -> Reply:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)  # of any number of digits
 
 
 class VoskDoor(Door):

@@ -8,7 +8,7 @@ from tests.daemon.dialects.speaking import ABOUT, Message, Speaking, hello
 from tests.daemon.fakes import pcm, silence, speak
 
 from steno_daemon.dialects.expecting import PHRASES_MAX, expected
-from steno_daemon.dialects.vosk import VoskDialect, VoskDoor
+from steno_daemon.dialects.vosk import N_BEST_MAX, VoskDialect, VoskDoor
 from steno_daemon.errors import OverloadedError, UnauthorisedError, UnknownModelError
 from steno_daemon.wire import CloseReason, Configure
 
@@ -153,6 +153,14 @@ def test_alternatives_take_the_place_of_the_text() -> None:
     assert talk.say(EOF) == [{"alternatives": [{"text": "", "confidence": 1.0}]}]
 
 
+@pytest.mark.parametrize(("asked", "told"), [("1e400", 0), ("-3", 0), ("9" * 400, N_BEST_MAX)])
+def test_any_number_of_alternatives_may_be_asked_for(asked: str, told: int) -> None:
+    talk = client(f'{{"config": {{"sample_rate": 16000, "max_alternatives": {asked}}}}}')
+    [reply] = talk.say(pcm(silence(0.1)))
+    assert ("error" in reply) == (asked == "1e400")  # JSON's own infinity
+    assert talk.session.start.n_best == max(1, told)
+
+
 def test_alternatives_of_several_utterances_are_put_together() -> None:
     talk = client('{"config": {"sample_rate": 16000, "max_alternatives": 2}}')
     [reply] = talk.say(speak("do mi re", gap_s=1.0, tail_s=1.5))
@@ -219,7 +227,7 @@ def test_a_broken_config_has_no_reply_of_its_own(config: str) -> None:
     assert "expected" in reply["error"]
 
 
-@pytest.mark.parametrize("rate", ["100", "1e9", "NaN", "true", '"16000"', "null"])
+@pytest.mark.parametrize("rate", ["100", "1e9", "9" * 400, "NaN", "true", '"16000"', "null"])
 def test_a_rate_that_cannot_be_heard_ends_the_connection_in_words(rate: str) -> None:
     talk = client()
     talk.say(f'{{"config": {{"sample_rate": {rate}}}}}')
