@@ -56,7 +56,7 @@ n-grams beside it smaller, where a bundle must not grow.
 _EXAMPLES = """examples:
   steno-models lm quantise ./lm-novels ./lm-small
   steno-models tune-second-pass --bundle ./my-bundle --language ./lm-small --manifest dev.jsonl \
-      --n-best 100 --budget-ms 300
+      --n-best 50 --margin 6 --budget-ms 300
   steno-models tune-second-pass --bundle ./my-bundle --manifest dev.jsonl --n-best 20
   steno-models evaluate --bundle ./my-bundle --manifest test.jsonl --streaming
 """
