@@ -66,7 +66,7 @@ def candidates(
     weight = search.options.lm_weight
     return [
         Candidate(
-            texts=tuple([spelling[word.word] for word in one.words]),
+            texts=tuple(spelling[word.word] for word in one.words),
             known=one.words,
             spans=tuple(spans(one)),
             log_score=one.log_score,

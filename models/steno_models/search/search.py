@@ -255,9 +255,7 @@ class BeamSearch:
         """Return of each sentence (U + 1,) ln p of its U words and of its end."""
         words = np.array([w for words in sentences for w in (*words, self.end_word)], np.int64)
         bounds = np.cumsum([0, *(len(words) + 1 for words in sentences)])
-        is_new = (words >= self.known_words) & (words != self.end_word)
-        if self.unknown_word is None:
-            is_new[:] = False
+        is_new = (words >= self.known_words) & (self.unknown_word is not None)
         if self.mixing:
             tokens = np.where(is_new, self.mixing.unknown_word, words)
             parts = [self.mixing.log_probs(each) for each in np.split(tokens, bounds[1:-1])]
