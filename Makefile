@@ -23,7 +23,7 @@ run: $(VENV)/.installed ## start the daemon, caption a recording, and serve unti
 
 test: $(VENV)/.installed-dev packages lint ## lint, types, import rules, tests with coverage, conformance
 	$(BIN)/pytest -rs --cov --cov-report=term:skip-covered
-	$(BIN)/python tests/conformance
+	$(BIN)/python -m tests.conformance
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -32,7 +32,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 conformance: $(VENV)/.installed-dev ## let published clients of other servers transcribe a clip
-	$(BIN)/python tests/conformance
+	$(BIN)/python -m tests.conformance
 
 bench: $(VENV)/.installed ## measure speed and latency on this machine
 	$(BIN)/steno-models bench

@@ -1,4 +1,4 @@
-"""Lets published clients of other servers transcribe a recording: `python tests/conformance`.
+"""Lets published clients of other servers transcribe a recording: `python -m tests.conformance`.
 
 Exits with 1 where a client that is installed fails, hears other words than the native dialect or is
 told that one begins elsewhere, with 0 otherwise. What cannot be installed here is named and left
@@ -7,46 +7,46 @@ out, and so is everything that is not installed yet where no package index can b
 """
 
 import argparse
-import json
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
+from tests.conformance.foreign import (
+    CLIENTS,
+    VOSK_PORT,
+    Client,
+    Heard,
+    Likeness,
+    Place,
+    run,
+)
 
 from steno_clients.websocket import transcribe
-from steno_daemon.dialects.openai_messages import PATIENT_MS
 from steno_daemon.wire import Endpointing
 
 HERE = Path(__file__).resolve().parent
 CLIPS = sorted((HERE.parent / "data/librivox").glob("*.flac"))
 PAUSE_S = 1.0
 CACHE = Path(os.environ.get("STENO_CONFORMANCE", Path.home() / ".cache/steno-conformance"))
-PATIENCE_S = 600
 WITHIN_S = 0.02
 """What a word's beginning may differ from that in the native dialect, where a dialect tells it."""
-VOSK_PORT = 2700
-"""The only one that its program knows."""
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 PROBE = "wyoming"
 """Small, and on every index that is one."""
 AT_ONCE = 3
 NEWEST = "newest"
-Heard = tuple[str, float | None]
-"""A word, and where it begins, if the client is told."""
 CONFIG = """
 [server]
 port = 0
@@ -72,166 +72,6 @@ port = {broker}
 [log]
 level = "error"
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the daemon is.
-
-    Attributes:
-        url: of its own port.
-        sherpa: its port.
-        wyoming: its port.
-        vosk: its port, 0 where somebody else has it.
-        broker: port of the MQTT broker that it is at, 0 where there is none.
-    """
-
-    url: str
-    sherpa: int
-    wyoming: int
-    vosk: int
-    broker: int
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """What a client sends, and what it wishes.
-
-    Attributes:
-        sound: the file of the recordings, at 16 or at 24 kHz.
-        silence_ms: that ends an utterance; None for as long as usual.
-    """
-
-    sound: str = "16.wav"
-    silence_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A published client.
-
-    Attributes:
-        package: on the index.
-        version: that is known to work.
-        needs: what else it needs.
-        hear: runs it with the folder of its programs, the daemon's addresses and a folder of WAV
-            files; returns what was heard.
-        lacks: what it needs and does not have at a place, if anything.
-        likeness: what the native client has to say to be told the same.
-    """
-
-    package: str
-    version: str
-    needs: tuple[str, ...]
-    hear: Callable[[Path, Place, Path], list[Heard]]
-    lacks: Callable[[Place], str] = lambda _: ""
-    likeness: Likeness = Likeness()
-
-
-def _run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:
-    """Run a client and return what it wrote."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    if path is not None:
-        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{command[1]} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return f"{done.stdout}\n{done.stderr}" if "sherpa" in str(command[0]) else done.stdout
-
-
-def _told(programs: Path, script: str, where: str, sound: str, sounds: Path) -> list[Heard]:
-    """Return what a script of ours says that a client was told."""
-    said = json.loads(_run(programs / "python", HERE / script, where, sound, cwd=sounds))
-    return [(word, start) for word, start in said["words"]]
-
-
-def _deepgram(programs: Path, place: Place, sounds: Path) -> list[Heard]:
-    return _told(programs, "client_deepgram.py", place.url, "16.wav", sounds)
-
-
-def _openai(programs: Path, place: Place, sounds: Path) -> list[Heard]:
-    return _told(programs, "client_openai.py", place.url, "24.wav", sounds)
-
-
-def _wyoming(programs: Path, place: Place, sounds: Path) -> list[Heard]:
-    uri = f"tcp://127.0.0.1:{place.wyoming}"
-    return _told(programs, "client_wyoming.py", uri, "16.wav", sounds)
-
-
-def _hermes(programs: Path, place: Place, sounds: Path) -> list[Heard]:
-    return _told(programs, "client_hermes.py", str(place.broker), "16.wav", sounds)
-
-
-def _vosk(programs: Path, _place: Place, sounds: Path) -> list[Heard]:
-    """Its address is fixed, and it wants a program `ffmpeg`; it writes when each line begins."""
-    ffmpeg = _run(
-        programs / "python",
-        "-c",
-        "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())",
-        cwd=sounds,
-    ).strip()
-    link = sounds / "ffmpeg"
-    if not link.exists():
-        link.symlink_to(ffmpeg)
-    script = HERE / "client_vosk.py"
-    _run(
-        *(programs / "python", script, "--server", "-t", "srt", "-i", "16.wav", "-o", "16.srt"),
-        cwd=sounds,
-        path=sounds,
-    )
-    heard: list[Heard] = []
-    for entry in (sounds / "16.srt").read_text().strip().split("\n\n"):
-        _, times, text = entry.split("\n")
-        hours, minutes, seconds = times.partition(" ")[0].replace(",", ".").split(":")
-        starts = [3600 * int(hours) + 60 * int(minutes) + float(seconds)]
-        heard += zip_longest(text.split(), starts)
-    return heard
-
-
-def _sherpa(programs: Path, place: Place, sounds: Path) -> list[Heard]:
-    program = programs / "sherpa-onnx-online-websocket-client"
-    where = ("--server-ip=127.0.0.1", f"--server-port={place.sherpa}")
-    text = _run(program, *where, "16.wav", cwd=sounds)
-    results = [json.loads(found) for found in re.findall(r'\{"text":.*?"is_eof":\w+\}', text)]
-    if "Done!" not in text and not any(one["is_eof"] for one in results):
-        raise RuntimeError(f"expected the end of the stream, found {text[-500:]}")
-    return [
-        (word.strip(), one["start_time"] + start)
-        for one in results
-        if one["is_final"]
-        for word, start in zip(one["tokens"], one["timestamps"], strict=True)
-    ]
-
-
-CLIENTS = (
-    Client(
-        "vosk",
-        "0.3.45",
-        ("websockets", "imageio-ffmpeg"),
-        _vosk,
-        lambda place: "" if place.vosk else f"port {VOSK_PORT}, which is taken",
-    ),
-    Client("deepgram-sdk", "7.17.0", (), _deepgram),
-    # It says itself when an utterance is over.
-    Client("openai", "3.54.0", ("websockets",), _openai, likeness=Likeness("24.wav", PATIENT_MS)),
-    Client("wyoming", "1.10.2", (), _wyoming),
-    Client("sherpa-onnx", "2.0.1", ("sherpa-onnx-bin",), _sherpa),
-    Client(
-        "rhasspy-hermes",
-        "0.6.2",
-        ("audioop-lts; python_version >= '3.13'",),
-        _hermes,
-        lambda place: "" if place.broker else "the MQTT broker mosquitto",
-    ),
-)
 
 
 def home_of(client: Client) -> Path:
@@ -390,7 +230,7 @@ def native(place: Place, sounds: Path, likeness: Likeness) -> list[Heard]:
 def version_of(client: Client) -> str:
     """Return the version of a client that is installed."""
     query = f"import importlib.metadata as m; print(m.version({client.package!r}))"
-    return _run(home_of(client) / "bin/python", "-c", query, cwd=CACHE).strip()
+    return run(home_of(client) / "bin/python", "-c", query, cwd=CACHE).strip()
 
 
 def main() -> int:
