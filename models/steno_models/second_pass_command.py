@@ -245,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="LOG",
         help="log units behind the best of the first pass; candidates further back are not asked "
-        "about (no bound; on read speech 6 loses none that would have won, at half the cost)",
+        "about (no bound; on read speech 6 leaves half of a hundred out and no winner)",
     )
     add("--budget-ms", type=int, metavar="MS", help="until the final must be there (200)")
     add(

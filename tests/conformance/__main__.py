@@ -25,6 +25,7 @@ import soundfile
 import soxr
 from tests.conformance.foreign import (
     CLIENTS,
+    HERE,
     VOSK_PORT,
     Client,
     Heard,
@@ -36,7 +37,6 @@ from tests.conformance.foreign import (
 from steno_clients.websocket import transcribe
 from steno_daemon.wire import Endpointing
 
-HERE = Path(__file__).resolve().parent
 CLIPS = sorted((HERE.parent / "data/librivox").glob("*.flac"))
 PAUSE_S = 1.0
 CACHE = Path(os.environ.get("STENO_CONFORMANCE", Path.home() / ".cache/steno-conformance"))
