@@ -49,6 +49,8 @@ _EXAMPLE = """example (table.toml):
 
   steno-models fusion-table table.toml
   steno-models fusion-table table.toml --no-train --limit 50 --markdown
+
+The recipe for mini-LibriSpeech is steno_models/fusion_table/librispeech_mini.toml.
 """
 
 

@@ -11,7 +11,9 @@ from steno_models.training.speech import WEIGHTS
 
 
 def ensure_trained(config: FusionTableConfig, console: Console, *, train: bool) -> None:
-    """Train what is not trained yet: language models, the plain speller, then the fusions.
+    """Train what is not trained yet: the plain speller, language models, then the fusions.
+
+    Language models may so take the speller's tokens, and the fusions need both.
 
     Args:
         config: of the table.
@@ -35,17 +37,16 @@ def ensure_trained(config: FusionTableConfig, console: Console, *, train: bool) 
 
 def _trainings(config: FusionTableConfig) -> list[tuple[Path, Path, tuple[str, ...]]]:
     """Return recipe, last file and command of each training."""
-    spellers, recipes = config.spellers(), {"plain": config.plain, **config.fusions()}
-    return [
-        *(
-            (domain.language_model, domain.network() / DESCRIPTION, ("lm", "train"))
-            for domain in config.domains
-        ),
-        *(
-            (recipes[kind], speller.folder / "acoustic" / WEIGHTS, ("train",))
-            for kind, speller in spellers.items()
-        ),
-    ]
+    recipes = {"plain": config.plain, **config.fusions()}
+    plain, *fusions = (
+        (recipes[kind], speller.folder / "acoustic" / WEIGHTS, ("train",))
+        for kind, speller in config.spellers().items()
+    )
+    language_models = (
+        (domain.language_model, domain.network() / DESCRIPTION, ("lm", "train"))
+        for domain in config.domains
+    )
+    return [plain, *language_models, *fusions]
 
 
 def _train(recipe: Path, command: tuple[str, ...]) -> None:

@@ -49,8 +49,11 @@ fusion):
 
   fusion = { kind = "deep", language_model = "runs/lm/lm", after = "runs/small" }
 
-Recipes for four hours of English are librispeech_mini.toml, librispeech_mini-cold.toml and
-librispeech_mini-deep.toml in steno_models/las.
+With freeze_encoder = true the encoder of init_encoder stays as it is: from one that hears well a
+speller learns to write within an hour.
+
+Recipes for four hours of English are steno_models/las/librispeech_mini.toml and, on the encoder of
+the English bundle, speller.toml, deep.toml and cold.toml in steno_models/fusion_table.
 """
 
 

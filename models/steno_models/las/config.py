@@ -92,9 +92,15 @@ class Search(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TrainConfig(SpeechConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training; `family` says which kind of model the file is about."""
+    """One training; `family` says which kind of model the file is about.
+
+    Attributes:
+        freeze_encoder: whether the encoder of `init_encoder` stays as it is: what writes learns
+            within minutes from an encoder that hears well.
+    """
 
     family: Literal["las"]
+    freeze_encoder: bool = False
     speller: Speller = Speller()
     loss: Loss = Loss()
     search: Search = Search()
@@ -103,6 +109,8 @@ class TrainConfig(SpeechConfig, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         """Check what the fields must be together."""
         check_encoder(self.fusion, self.init_encoder)
+        if self.freeze_encoder and self.init_encoder is None:
+            raise ValueError("expected init_encoder, an encoder that stays as it is, found none")
 
     def options(self) -> LasOptions:
         """Return the shape of the model."""

@@ -41,19 +41,26 @@ class TrainingLas(nn.Module):
         smoothing: of the speller's targets: the share of all tokens together.
         only_fusion: whether all weights stay as they are but those of the speller's fusion and of
             its last two layers, which that speaks to.
+        freeze_encoder: whether those of the encoder do.
     """
 
     batches_seen: Tensor
 
     def __init__(
-        self, model: LasModel, *, smoothing: float = 0.1, only_fusion: bool = False
+        self,
+        model: LasModel,
+        *,
+        smoothing: float = 0.1,
+        only_fusion: bool = False,
+        freeze_encoder: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self._smoothing = smoothing
-        self._only_fusion = only_fusion
+        self._encoder_learns = not (only_fusion or freeze_encoder)
         self.middle_ctc_output = nn.Linear(model.encoder.width, model.ctc_output.out_features)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+        model.encoder.requires_grad_(requires_grad=self._encoder_learns)
         if only_fusion:
             self.requires_grad_(requires_grad=False)
             speller = model.speller
@@ -64,7 +71,7 @@ class TrainingLas(nn.Module):
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as in PyTorch
         """Begin or end training; an encoder that is not trained hears as it will later."""
         super().train(mode)
-        if self._only_fusion:
+        if not self._encoder_learns:
             self.model.encoder.eval()
         return self
 

@@ -40,7 +40,12 @@ def train(
     elif speech.start is not None:
         speech.start.give(model.encoder)
     task = LasTask(
-        TrainingLas(model, smoothing=config.loss.smoothing, only_fusion=_is_deep(config)),
+        TrainingLas(
+            model,
+            smoothing=config.loss.smoothing,
+            only_fusion=_is_deep(config),
+            freeze_encoder=config.freeze_encoder,
+        ),
         _course(config),
         config.chunks.contexts(),
         speech.dev,

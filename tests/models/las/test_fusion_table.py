@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from tests.models.las import fusion_experiment
 
+from steno_models import fusion_table
 from steno_models.__main__ import main
 from steno_models.bundle_create import main as create_bundle
 from steno_models.errors import ConfigError
@@ -25,7 +26,7 @@ from steno_models.training.manifest import Utterance, write_manifest
 
 torch.set_num_threads(1)
 
-RECIPES = Path(command.__file__).parent
+RECIPES = Path(fusion_table.__file__).parent
 LM = """kind = "recurrent"
 folder = "lm-{name}"
 text = ["text.txt"]
@@ -104,7 +105,7 @@ def test_one_command_trains_and_measures_every_fusion(
 ) -> None:
     table = prepare(tmp_path)
     assert main(["fusion-table", str(table), "--no-train"]) == 1
-    assert "steno-models lm train" in capsys.readouterr().err
+    assert "steno-models train" in capsys.readouterr().err
     figures = tmp_path / "figures.json"
     assert main(["fusion-table", str(table), "--markdown", "--json", str(figures)]) == 0
     shown = capsys.readouterr().out
@@ -200,17 +201,19 @@ def test_a_mistake_in_a_table_is_named(tmp_path: Path, old: str, new: str, messa
 def test_the_shipped_recipes_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STENO_DATA", "/corpora")
     monkeypatch.setenv("STENO_RUNS", "/runs")
-    plain, deep, cold = (
-        read_config(RECIPES / f"librispeech_mini{kind}.toml") for kind in ("", "-deep", "-cold")
-    )
+    table = read_fusion_table(RECIPES / "librispeech_mini.toml")
+    plain, deep, cold = table.spellers().values()
     assert plain.speller == deep.speller == cold.speller
     assert plain.encoder == deep.encoder == cold.encoder
+    assert plain.init_encoder == cold.init_encoder
+    assert plain.freeze_encoder
+    assert cold.freeze_encoder
     assert deep.fusion is not None
-    assert cold.fusion is not None
     assert deep.fusion.after == plain.folder
-    language = read_language_model(RECIPES.parent / "lm/recurrent/novels-subwords.toml")
-    assert deep.fusion.language_model == cold.fusion.language_model == language.folder / "lm"
-    assert language.units.tokens == plain.folder / "tokens.txt"
+    novels, an4 = (read_language_model(domain.language_model) for domain in table.domains)
+    assert novels.units == an4.units
+    assert novels.units.tokens == plain.folder / "tokens.txt"
+    assert novels.network.cells == an4.network.cells  # else deep fusion cannot take the other
 
 
 def test_the_experiment_writes_recipes_that_fit(tmp_path: Path) -> None:

@@ -167,6 +167,17 @@ def test_deep_fusion_trains_the_gate_and_the_last_layers_alone() -> None:
     assert not fusion_of(model).language.training
 
 
+def test_a_frozen_encoder_hears_as_it_will_later_and_learns_nothing() -> None:
+    model = fused("cold")
+    training = TrainingLas(model, freeze_encoder=True).train()
+    assert not model.encoder.training
+    assert model.speller.training
+    training(a_batch(), None)["speller"].backward()
+    reached_names = {name for name, weight in model.named_parameters() if weight.grad is not None}
+    wanted = {name for name, _ in model.named_parameters() if not name.startswith("encoder.")}
+    assert {name for name in wanted if "ctc_output" not in name} <= reached_names <= wanted
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_a_fusion_are_those_of_differences(kind: Literal["deep", "cold"]) -> None:
     model = fused(kind).double()

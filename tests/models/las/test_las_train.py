@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 from tests.models.las import tiny_las as tiny
 from torch import Tensor
 
@@ -337,10 +338,23 @@ def test_the_command_trains_and_what_it_wrote_is_used(
     symbols, looks = trained.attention_map(features, "Red")
     assert symbols == ["▁", "r", "e", "d"]
     np.testing.assert_allclose(looks.sum(1), 1, atol=1e-5)
-    text = CONFIG.replace('"run"', '"next"\ninit_encoder = "run"', 1)
+    frozen = '"next"\ninit_encoder = "run/acoustic/model.safetensors"\nfreeze_encoder = true'
+    text = CONFIG.replace('"run"', frozen, 1)
     assert command.main([str(config_file(tmp_path, text)), "--device", "cpu"]) == 0
     cmvn = [tmp_path / folder / "cmvn.safetensors" for folder in ("run", "next")]
     assert cmvn[0].read_bytes() == cmvn[1].read_bytes()
+    before, after = (
+        load_file(tmp_path / folder / "acoustic/model.safetensors") for folder in ("run", "next")
+    )
+    kept = {name for name in before if torch.equal(before[name], after[name])}
+    assert kept >= {name for name in before if name.startswith("encoder.")}
+    assert not kept >= {name for name in before if name.startswith("speller.")}
+
+
+def test_an_encoder_that_stays_as_it_is_must_come_from_somewhere(tmp_path: Path) -> None:
+    text = CONFIG.replace('"run"', '"run"\nfreeze_encoder = true', 1)
+    with pytest.raises(ConfigError, match="expected init_encoder, an encoder that stays"):
+        read_config(config_file(tmp_path, text))
 
 
 def test_a_model_that_was_not_trained_cannot_be_loaded(tmp_path: Path) -> None:
