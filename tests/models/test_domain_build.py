@@ -27,6 +27,7 @@ from steno_models.text.lexicon import Lexicon, Pronunciation
 TEXT = "\n\n".join(
     ["The court heard the writ.", "The writ was void.", "A tort is no zqorple."] * 10
 )
+SAID = [f"{one}{other}" for one in "bdglm" for other in ("at", "in", "on", "um")]
 GENERAL = ["see the cat", "the cat was a cat", "a tea is a tea", "see the tea", "no cat heard"]
 GENERAL_SOUNDS = {
     "a": "AH", "cat": "K AE T", "heard": "HH ER D", "is": "IH Z", "no": "N OW", "see": "S IY",
@@ -107,6 +108,26 @@ def test_the_general_model_is_mixed_by_what_held_out_text_says(text: Path, gener
     model = NgramModel.open(place / "legal.bin")
     assert {"cat", "writ"} <= set(model.vocabulary)
     assert model.order == 3
+
+
+def test_a_text_that_repeats_itself_does_not_seem_to_predict_itself(text: Path) -> None:
+    rng = np.random.default_rng(0)
+    once = [" ".join(rng.choice(SAID, 8)) + "." for _ in range(300)]
+    perplexities = []
+    for copies in (1, 5):
+        text.write_text("\n\n".join(once * copies), encoding="utf-8")
+        held_out = describe(build(text, out=str(copies))).held_out
+        assert held_out is not None
+        assert 150 < held_out.words < 450  # each sentence once, and its end
+        perplexities.append(held_out.perplexity)
+    assert perplexities[1] >= perplexities[0]
+
+
+def test_a_short_text_has_something_held_out_too(text: Path) -> None:
+    for number in range(12):
+        said = (f"The {word} heard the writ of the court {number * 'a '}today." for word in SAID)
+        text.write_text("\n\n".join(said), encoding="utf-8")
+        assert describe(build(text, out=str(number))).held_out is not None
 
 
 def test_a_weight_is_the_share_of_the_general_model(text: Path, general: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from steno_models.alignments.dictionary import Dictionary, english_dictionary, read_dictionary
 from steno_models.alignments.formats import FORMATS
+from steno_models.alignments.phrases import phrases
 from steno_models.alignments.route import Job, Outcome, Report, Route
 from steno_models.alignments.sound import file_blocks, utterance_blocks
 from steno_models.alignments.timed import Timed
@@ -19,7 +20,7 @@ from steno_models.alignments.written import Written
 from steno_models.errors import ConfigError, DataError
 from steno_models.hmm.corpus import by_speaker
 from steno_models.text.lexicon import Pronunciation
-from steno_models.training.manifest import read_manifest
+from steno_models.training.manifest import read_manifest, write_manifest
 from steno_models.training.recordings import recording_duration_s
 from steno_models.training.utterance import Utterance
 
@@ -45,6 +46,9 @@ _EXAMPLE = """examples:
   steno-models force-align --manifest dev.jsonl --format textgrid --out aligned
   steno-models force-align --train mboshi.npz --lexicon mboshi.lexicon.txt \\
       --manifest mboshi/train.jsonl --format textgrid --out aligned
+  steno-models force-align --manifest train.jsonl --out aligned --phrases short.jsonl
+        a manifest of the same recordings, cut at pauses: from pieces of a few seconds a model with
+        attention learns where to look much sooner
 
 Arrays of phones and frames, from which other models learn, are a thing of their own:
 
@@ -66,6 +70,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("expected --text with a recording, and only there")
     if asked.out is None and (asked.manifest or len(asked.format) > 1):
         parser.error("expected --out DIR for several files")
+    if asked.phrases is not None and asked.manifest is None:
+        parser.error("expected --phrases with --manifest")
     dictionary = read_dictionary(asked.lexicon) if asked.lexicon else english_dictionary()
     if asked.audio is not None:
         return _align_file(asked, dictionary)
@@ -168,6 +174,8 @@ def _align_manifests(asked: argparse.Namespace, dictionary: Dictionary) -> int:
                 _write(outcome.found, asked.format, asked.out, alone=False)
             progress.advance(task)
     _doubt(found)
+    if asked.phrases is not None:
+        _write_phrases(utterances, found, asked.phrases)
     Console(stderr=True, soft_wrap=True).print(
         f"{len(found)} of {len(utterances)} utterances aligned, in {asked.out}", highlight=False
     )
@@ -220,6 +228,16 @@ def _write(found: Timed, formats: Sequence[str], out: Path, *, alone: bool) -> N
             path.write_text(written(found), encoding="utf-8")
     except OSError as error:
         raise DataError(f"expected to write to {out}, found: {error}") from error
+
+
+def _write_phrases(utterances: Sequence[Utterance], found: Sequence[Timed], path: Path) -> None:
+    """Write the manifest of what was aligned, cut at pauses."""
+    timed = {each.name: each for each in found}
+    whole = [utterance for utterance in utterances if utterance.key in timed]
+    try:
+        write_manifest(path, [p for each in whole for p in phrases(each, timed[each.key])])
+    except OSError as error:
+        raise DataError(f"expected to write to {path}, found: {error}") from error
 
 
 def _doubt(found: Sequence[Timed]) -> None:
@@ -277,6 +295,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--format", nargs="+", choices=tuple(FORMATS), default=["json"], help="of the files (json)"
+    )
+    parser.add_argument(
+        "--phrases",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="with --manifest: write there a manifest of the recordings cut at pauses",
     )
     parser.add_argument(
         "--out", type=Path, help="file, or folder for several; a single one may go to the screen"

@@ -15,7 +15,7 @@ from steno_models.alignments.force_align_command import main as force_align
 from steno_models.crossmodal.synthesis.espeak import Voice, say
 from steno_models.errors import ConfigError, DataError
 from steno_models.features.fbank import fbank
-from steno_models.training.manifest import write_manifest
+from steno_models.training.manifest import read_manifest, write_manifest
 from steno_models.training.utterance import Utterance
 from steno_models.types import FloatArray
 
@@ -102,6 +102,7 @@ def test_wrong_calls_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["a.wav"], "expected --text with a recording"),
         ([], "expected either a recording with --text or --manifest"),
         (["--manifest", "m.jsonl"], "expected --out DIR for several files"),
+        (["a.wav", "--text", "see", "--phrases", "p.jsonl"], "expected --phrases with --manifest"),
     ):
         with pytest.raises(SystemExit):
             force_align(call)
@@ -125,7 +126,9 @@ def test_a_manifest_gives_a_file_an_utterance_and_leaves_out_what_fails(
         utterances.append(Utterance(name, audio, 0.0, duration_s, text, ""))
     write_manifest(manifest, utterances)
     call = ["--manifest", str(manifest), "--bundle", str(tiny_bundle), "--out", str(tmp_path / "o")]
-    assert force_align(call) == 0
+    cut = tmp_path / "phrases" / "short.jsonl"
+    assert force_align([*call, "--phrases", str(cut)]) == 0
+    assert [(each.key, each.text) for each in read_manifest(cut)] == [("a/one-000", "See tea.")]
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["a_one.json"]
     said = capsys.readouterr().err
     assert "1 of 3 utterances aligned" in said

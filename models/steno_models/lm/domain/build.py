@@ -1,14 +1,17 @@
 """From plain text to a domain's folder.
 
-Without held-out text of the user's, every tenth sentence is held out to find the weights of the
-mixture and to measure it; the model that is written is then made of all of them.
+Without held-out text of the user's, a tenth of the sentences is held out to find the weights of the
+mixture and to measure it; the model that is written is then made of all of them. Texts repeat
+themselves, by the page: all copies of a sentence are held out or none is, else the text would seem
+to predict itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
@@ -45,6 +48,8 @@ _EVERY = 10
 _SENTENCES = 20
 """A text of fewer is too short to hold any out."""
 _HELD_OUT_MAX = 20_000
+_COPIED = 6
+"""So many words that stand twice are a copy; of shorter sentences people say the same again."""
 
 Stage = Callable[[str], AbstractContextManager[object]]
 
@@ -187,37 +192,61 @@ def build(
 
 
 def _read(plan: Plan, read: Callable[[Path], Iterable[str]]) -> _Text:
-    reader = CorpusReader()
-    held_out: list[str] = []
-    for path in plan.texts:
-        reader.add(_without_held_out(read(path), held_out, is_tuned=bool(plan.tune)))
+    for by_content in (True, False):  # a short text may have none by the first way
+        reader, held_out = CorpusReader(), list[str]()
+        for path in plan.texts:
+            sentences = read(path)
+            reader.add(
+                sentences
+                if plan.tune
+                else _without_held_out(sentences, held_out, by_content=by_content)
+            )
+        if held_out or plan.tune:
+            break
     rest = reader.corpus()
     if not rest.words:
         raise DataError(
             f"expected words in {', '.join(map(str, plan.texts))}, found none: nothing is left "
             "once the text is normalised to words of a-z and '"
         )
-    if rest.num_sentences + len(held_out) < _SENTENCES:
-        reader.add(held_out)
-        held_out, rest = [], reader.corpus()
-    else:
-        reader.add(held_out)
+    is_short = rest.num_sentences + len(held_out) < _SENTENCES
+    reader.add(held_out)
+    whole = reader.corpus()
+    if is_short:
+        held_out, rest = [], whole
     if plan.tune:
         held_out = [sentence for path in plan.tune for sentence in read(path)]
         if not any(held_out):
             raise DataError(f"--tune: expected words in {plan.tune[0]}, found none")
-    return _Text(reader.corpus(), rest, tuple(held_out))
+    return _Text(whole, rest, tuple(_without_copies(held_out)))
 
 
 def _without_held_out(
-    sentences: Iterable[str], held_out: list[str], *, is_tuned: bool
-) -> Iterable[str]:
-    """Yield sentences; every tenth goes to `held_out` unless there is held-out text already."""
+    sentences: Iterable[str], held_out: list[str], *, by_content: bool
+) -> Iterator[str]:
+    """Yield sentences but for a tenth, which goes to `held_out`: of long ones with all copies."""
     for number, sentence in enumerate(sentences):
-        if number % _EVERY == _EVERY - 1 and not is_tuned and len(held_out) < _HELD_OUT_MAX:
+        is_chosen_whole = by_content and _may_be_copied(sentence)
+        chance = crc32(sentence.encode()) if is_chosen_whole else number
+        if chance % _EVERY == _EVERY - 1 and len(held_out) < _HELD_OUT_MAX:
             held_out.append(sentence)
         else:
             yield sentence
+
+
+def _without_copies(sentences: Iterable[str]) -> Iterator[str]:
+    """Yield sentences, long ones once."""
+    seen: set[str] = set()
+    for sentence in sentences:
+        if not _may_be_copied(sentence):
+            yield sentence
+        elif sentence not in seen:
+            seen.add(sentence)
+            yield sentence
+
+
+def _may_be_copied(sentence: str) -> bool:
+    return sentence.count(" ") >= _COPIED - 1
 
 
 def _model(

@@ -37,8 +37,8 @@ examples:
 
   steno-models lm build --text statutes.txt --name legal --with-general en \\
         --out /etc/steno/domains/legal
-        with the general model of the bundle en; how much each weighs is found on every tenth
-        sentence of the text, which is held out for it
+        with the general model of the bundle en; how much each weighs is found on a tenth of the
+        text's sentences, held out for it with all their copies
 
   steno-models lm build --text *.txt --name legal --with-general en:0.4 \\
         --pronunciations names.txt --prune 1e-8 --out ./legal
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         help="bundles whose general model to mix in, by name or path, each with its share of 0 to "
         "1; without, the shares under which held-out text is likeliest")
     add("--tune", type=Path, nargs="+", default=[], metavar="FILE",
-        help="held-out text (every tenth sentence of --text)")
+        help="held-out text (a tenth of the sentences of --text)")
     add("--vocabulary", type=int, default=100_000, metavar="N",
         help="words of the text to know at most (default %(default)s)")
     add("--order", type=int, default=3,
