@@ -76,7 +76,8 @@ class Batching:
     """How long to wait for company, and how many to take.
 
     The pieces under another language model that was asked for at once go first and among
-    themselves: they take a few milliseconds, and a batch is answered as a whole. Then come those
+    themselves: they take a few milliseconds, and a batch is answered as a whole. They even go
+    within a batch that is in hand, between its encoder and its searches. Then come those
     that end an utterance, among themselves too: somebody waits for that final. Pieces from the
     middle of speech wait a little for others, the longer the more sessions there are: with one
     session there is nobody to wait for, with two it hardly ever pays. Pieces with silence at their
@@ -96,10 +97,15 @@ class Batching:
 
     def take(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the next batch out of the jobs that wait: the earliest due of the hastiest."""
-        first_s = min((job.came_s for job in jobs), default=0.0)
-        urgent = [job for job in jobs if job.is_urgent and job.came_s <= first_s + AHEAD_S]
+        urgent = self.urgent(jobs, jobs)
         ends = [job for job in jobs if job.work.is_last]
-        return sorted(urgent or ends or jobs)[: self.most]
+        return urgent or sorted(ends or jobs)[: self.most]
+
+    def urgent(self, jobs: Sequence[Job], others: Sequence[Job]) -> list[Job]:
+        """Return those of `jobs` that may go before `others`, which wait or are in hand."""
+        first_s = min((job.came_s for job in others), default=0.0)
+        urgent = [job for job in jobs if job.is_urgent and job.came_s <= first_s + AHEAD_S]
+        return sorted(urgent)[: self.most]
 
 
 class Engine:
@@ -143,6 +149,7 @@ class Engine:
         self._ready = threading.Condition()
         self._closing = False
         self._batch: list[Job] = []  # in hand
+        self._within_s = 0.0  # how long others went within it
         self.batches_done = 0
         self._loop = asyncio.get_running_loop()
         # A daemon thread: a recogniser that hangs cannot keep the process from leaving.
@@ -257,7 +264,9 @@ class Engine:
 
     def _run(self) -> None:
         while batch := self._collect():
-            handed_over = self._deliver(list(zip(batch, self._perform(batch), strict=True)))
+            handed_over = self._deliver(
+                list(zip(batch, self._perform(batch, self._meanwhile), strict=True))
+            )
             if any(job.is_hurried for job in batch):
                 handed_over.wait(HAND_OVER_S)  # else another batch would go before what follows
             self.batches_done += 1
@@ -290,29 +299,45 @@ class Engine:
         until_s = min((job.came_s + job.patience * most_s for job in self._jobs), default=0.0)
         return max(0.0, until_s - time.monotonic())
 
-    def _perform(self, batch: Sequence[Job]) -> list[Outcome]:
+    def _meanwhile(self) -> None:
+        """Do what is urgent and of others, while a batch is in hand."""
+        if not self._jobs:
+            return
+        with self._ready:
+            seats = {job.seat for job in self._batch}
+            waiting = [job for job in self._jobs if job.seat.taken and job.seat not in seats]
+            urgent = self._batching.urgent(waiting, self._batch)
+            self._jobs = [job for job in self._jobs if job not in urgent]
+        if urgent:
+            began_s = time.monotonic()
+            outcomes = self._perform(urgent, meanwhile=lambda: None)
+            self._within_s += time.monotonic() - began_s
+            self._deliver(list(zip(urgent, outcomes, strict=True)))
+
+    def _perform(self, batch: Sequence[Job], meanwhile: Callable[[], None]) -> list[Outcome]:
         """Return the outcome of each job: all at once, or one by one where that fails."""
         try:
-            return self._step(batch)
+            return self._step(batch, meanwhile)
         except Exception:
             if len(batch) > 1:
                 logger.warning("a batch of %d failed, trying one by one", len(batch))
-                return [outcome for job in batch for outcome in self._perform([job])]
+                return [outcome for job in batch for outcome in self._perform([job], meanwhile)]
             logger.exception("the recogniser failed on the session %s", batch[0].seat.name)
             return [Failed("the recogniser failed on this audio; the log of the daemon has more")]
 
-    def _step(self, batch: Sequence[Job]) -> list[Outcome]:
-        began_s = time.monotonic()
+    def _step(self, batch: Sequence[Job], meanwhile: Callable[[], None]) -> list[Outcome]:
+        began_s, within_s = time.monotonic(), self._within_s
         saves = self.ladder.saves_effort  # else a final takes the time that it takes
         chunks = [
             replace(
                 _chunk(self._recogniser, job.work, job.decoding),
                 asked_s=job.came_s if job.work.is_last and job.is_live and saves else None,
+                meanwhile=meanwhile,
             )
             for job in batch
         ]
         results = self._recogniser.step(chunks)
-        busy_s = time.monotonic() - began_s
+        busy_s = time.monotonic() - began_s - (self._within_s - within_s)
         self.worked_s += busy_s * sum(job.is_live for job in batch) / len(batch)
         self._metrics.batch(
             len(batch),

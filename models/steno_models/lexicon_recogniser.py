@@ -1,6 +1,6 @@
 """Decode any number of streams with a CTC model and a search through a lexicon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,11 +107,12 @@ class LexiconRecogniser:
         while ready := [i for i, item in enumerate(work) if self._ready(states[i], item)]:
             first = self._context(states[ready[0]].options)
             batch = [i for i in ready if self._context(states[i].options) == first]
-            decoded = self._decode([states[i] for i in batch], first)
+            decoded = self._decode([states[i] for i in batch], first, work[0].meanwhile)
             for i, state in zip(batch, decoded, strict=True):
                 states[i] = state
         for i, item in enumerate(work):
             if item.is_last:
+                item.meanwhile()
                 states[i] = self._finished(states[i])
         return [
             (self._update(state, is_last=item.is_last), state)
@@ -191,15 +192,19 @@ class LexiconRecogniser:
         heard = self._ear.told_steps(state.trailing_blank_steps) * STEP_FRAMES
         return heard >= TAIL_FRAMES and (work.is_silent or len(state.frames) <= TAIL_FRAMES)
 
-    def _decode(self, states: list[State], context: Context) -> list[State]:
+    def _decode(
+        self, states: list[State], context: Context, meanwhile: Callable[[], None]
+    ) -> list[State]:
         """Return `states` after one chunk of each, through the encoder as one batch."""
         taken = [self._frames_of_chunk(state) for state in states]
         work = [(state.frames[:n], state.encoder) for state, n in zip(states, taken, strict=True)]
         heard = self._ear.step(work, context)
-        return [
-            self._searched(replace(state, frames=state.frames[n:], encoder=encoder), steps)
-            for state, n, (steps, encoder) in zip(states, taken, heard, strict=True)
-        ]
+        found = []
+        for state, n, (steps, encoder) in zip(states, taken, heard, strict=True):
+            meanwhile()
+            after = replace(state, frames=state.frames[n:], encoder=encoder)
+            found.append(self._searched(after, steps))
+        return found
 
     def _finished(self, state: State) -> State:
         """Return `state` with what the encoder still waited to say."""

@@ -5,7 +5,7 @@ state back; models are shared and immutable. `lexicon_recogniser.py` is the reco
 models; `transducer_recogniser.py`, `hmm_recogniser.py` and `speller_recogniser.py` are the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -190,6 +190,10 @@ class State:
         return self.evidence is None or self.evidence.is_open
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """New features of one stream.
@@ -201,6 +205,8 @@ class Work:
         asked_s: since when somebody waits, by the monotonic clock; None where nobody does.
         is_silent: whether it is known by other means that nobody speaks in what was not decoded
             yet; it need not be then, if nothing was heard before it either.
+        meanwhile: called where a batch can be interrupted, between the encoder and the searches;
+            work of other streams may go through the recogniser there.
     """
 
     features: FloatArray
@@ -208,6 +214,7 @@ class Work:
     is_last: bool = False
     asked_s: float | None = None
     is_silent: bool = False
+    meanwhile: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

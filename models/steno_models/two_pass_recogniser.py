@@ -128,6 +128,7 @@ class TwoPassRecogniser:
         ending = [i for i, item in enumerate(work) if item.is_last]
         waited_for = [item.asked_s for item in work if item.asked_s is not None]
         for place, i in enumerate(ending):
+            work[i].meanwhile()
             share_s = None
             if waited_for:
                 now_s = self.rescorer.now_s()

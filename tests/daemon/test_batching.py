@@ -15,7 +15,7 @@ from steno_daemon import wire
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import AHEAD_S, CROWD, Batching, Engine
 from steno_daemon.happenings import Work
-from steno_daemon.jobs import Job, Outcome, Seat
+from steno_daemon.jobs import Done, Job, Outcome, Seat
 from steno_daemon.ladder import Ladder
 from steno_daemon.offer import Decoding
 from steno_daemon.replay import replay
@@ -154,6 +154,56 @@ async def test_nothing_goes_between_hurried_work_and_what_follows_on_it(
         async with asyncio.timeout(PATIENCE_S):
             await every.wait()
     assert order == ["hurried", "follows", "other"]
+
+
+class Pausing(Held):
+    """Lets others in before each piece of a batch, and notes what it finished in which order."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__()
+        self.finished: list[int] = []
+        self._broken = broken
+
+    def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
+        for chunk in work:
+            self.began.set()
+            assert self.may_go_on.wait(PATIENCE_S)
+            chunk.meanwhile()
+            self.finished.append(len(chunk.features))
+        if self._broken and len(work) > 1:
+            raise RuntimeError("a batch that fails")
+        return super().step(work)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_urgent_work_of_others_goes_within_a_batch_in_hand(broken: bool) -> None:  # noqa: FBT001 - a parameter
+    recogniser = Pausing(broken=broken)
+    async with running(recogniser, Batching(most=2, wait_s=0.01)) as engine:
+        seats = [engine.admit(name) for name in "abcd"]
+        order, every = list[str](), asyncio.Event()
+
+        def submit(place: int, frames: int, *, rescored: bool = False) -> None:
+            def deliver(outcome: Outcome) -> None:
+                assert isinstance(outcome, Done)
+                order.append("abcd"[place])
+                if len(order) == 4:
+                    every.set()
+
+            work = Work(np.zeros((frames, 80), np.float32), None, is_last=False, position=0)
+            work = replace(work, is_rescored=rescored)
+            engine.submit(seats[place], work, Decoding(), due_s=place, deliver=deliver)
+
+        submit(0, 1)
+        submit(1, 2)
+        await asyncio.to_thread(recogniser.began.wait, PATIENCE_S)
+        submit(2, 3)  # in no hurry
+        submit(3, 4, rescored=True)
+        recogniser.may_go_on.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await every.wait()
+    again = [1, 2] if broken else []
+    assert recogniser.finished == [4, 1, 2, *again, 3]
+    assert order == ["d", "a", "b", "c"]
 
 
 def test_a_file_waits_for_nobody() -> None:

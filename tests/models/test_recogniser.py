@@ -68,6 +68,31 @@ def test_streams_together_get_what_they_get_alone(recogniser: Recogniser) -> Non
         )
 
 
+def test_streams_that_go_within_a_batch_change_nothing_of_it(recogniser: Recogniser) -> None:
+    sounds = [sound(150 + 20 * i, seed=i) for i in range(3)]
+    alone = [decode(recogniser, each, [], DecodeOptions()) for each in sounds]
+    within = []
+
+    def meanwhile() -> None:
+        state = recogniser.start(DecodeOptions())
+        [(_, state)] = recogniser.step([Work(sounds[2][:60], state)])
+        state = recogniser.rescored(state, "general")
+        [(update, _)] = recogniser.step([Work(sounds[2][60:], state, is_last=True)])
+        within.append(update)
+
+    works = [
+        Work(each, recogniser.start(DecodeOptions()), is_last=True, meanwhile=meanwhile)
+        for each in sounds[:2]
+    ]
+    found = [update for update, _ in recogniser.step(works)]
+    assert len(within) > len(works)
+    for update, expected in (
+        *zip(found, alone[:2], strict=True),
+        *((each, alone[2]) for each in within),
+    ):
+        assert [word.text for word in update.words] == [word.text for word in expected.words]
+
+
 def test_the_first_and_last_steps_of_a_segment_are_decoded(recogniser: Recogniser) -> None:
     update = decode(recogniser, sound(40), [], DecodeOptions())
     assert update.steps == (40 + 32 - 7) // 4 + 1
