@@ -251,8 +251,8 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     gives the same words."""
     threads: Count = 1
     """Threads of the encoder; one leaves the other cores to the rest of the machine."""
-    max_batch: Count = 8
-    """Sessions that are decoded together; with more each is cheaper, and all wait for the last."""
+    max_batch: Count | None = None
+    """Sessions decoded together: cheaper each, and all wait for the last. Left out, up to 8."""
     batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
     """How long a chunk from within speech waits for those of other sessions where there are eight
     or more, less with fewer, not at all where there is one; what may end an utterance never waits.

@@ -9,6 +9,7 @@ Sense and Sensibility, read by a volunteer of LibriVox, and in the public domain
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ from steno_daemon import wire
 from steno_daemon.config import EngineConfig
 from steno_daemon.domains import Domains
 from steno_daemon.endpoint import SAMPLE_RATE
-from steno_daemon.engine import own_chunk_ms, perform
+from steno_daemon.engine import Batching, own_chunk_ms, perform
 from steno_daemon.ladder import STEPS, Ladder
 from steno_daemon.offer import STEP_MS, Decoding, Offer
+from steno_daemon.rhythm import STEP_FRAMES
 from steno_daemon.session import Session
 from steno_models.audio import read_file
-from steno_models.recogniser import Recogniser
+from steno_models.recogniser import DecodeOptions, Recogniser, Work
 from steno_models.types import FloatArray
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,10 @@ BLOCK_BYTES = 2 * SAMPLE_RATE * 40 // 1000
 WARM_UP_BYTES = 2 * SAMPLE_RATE * 2
 """What is heard first: the end of the sentence and the pause, so that all code has run once."""
 SESSIONS_MAX = 1_000
+TOGETHER_MAX = 8
+"""More in a batch are hardly cheaper each."""
+BATCH_S = 0.065
+"""A batch takes no longer, the core being its own: whoever comes meanwhile waits for it."""
 
 
 def sentence() -> FloatArray:
@@ -70,6 +76,36 @@ def room(real_time_factor: float, *, headroom: float) -> int:
     return int(min(SESSIONS_MAX, max(1, headroom / max(real_time_factor, 1e-6))))
 
 
+def together(
+    recogniser: Recogniser,
+    decoding: Decoding,
+    samples: FloatArray,
+    *,
+    clock: Callable[[], float] = time.thread_time,
+) -> int:
+    """Return how many chunks in the middle of speech are decoded together within BATCH_S.
+
+    Args:
+        recogniser: nothing else may call it meanwhile.
+        decoding: how the sessions are decoded.
+        samples: what all hear, (N,) float32 at 16 kHz.
+        clock: of the work that this thread does.
+    """
+    options = DecodeOptions(
+        chunk_steps=decoding.chunk_steps, language_model=decoding.language_model
+    )
+    states = [recogniser.start(options)] * TOGETHER_MAX
+    frames, took_s = recogniser.features().accept(samples), []
+    for piece in np.array_split(
+        frames, max(2, len(frames) // (decoding.chunk_steps * STEP_FRAMES))
+    ):
+        began_s = clock()
+        states = [state for _, state in recogniser.step([Work(piece, each) for each in states])]
+        took_s.append(clock() - began_s)
+    each_s = max(took_s[1:]) / TOGETHER_MAX  # the first one is a warm-up
+    return int(min(TOGETHER_MAX, max(2, BATCH_S / max(each_s, 1e-6))))
+
+
 def _hear(recogniser: Recogniser, decoding: Decoding, data: bytes) -> None:
     """Do all that a session of this audio needs, and throw away what it says."""
     model = decoding.language_model
@@ -94,18 +130,24 @@ def _answer(session: Session, recogniser: Recogniser) -> None:
         wire.encode(event)
 
 
+def measured_batching(
+    config: EngineConfig, recogniser: Recogniser, language_models: Sequence[str]
+) -> Batching:
+    """Return how sessions are decoded together: as configured, or as suits what was measured."""
+    most = config.max_batch
+    if most is None:
+        most = together(recogniser, _decoding(config, recogniser, language_models), sentence())
+        logger.info("chunks of %d sessions are decoded together", most)
+    return Batching(most, config.batch_wait_ms / 1000)
+
+
 def measured_ladder(
     config: EngineConfig, recogniser: Recogniser, language_models: Sequence[str]
 ) -> Ladder:
     """Return how many sessions keep up at each effort: what is configured, or was measured."""
-    chunk_ms = config.chunk_ms or own_chunk_ms(recogniser)
     samples, rooms = sentence(), list[int]()
     for step in range(STEPS if config.degrade else 1):
-        decoding = Decoding(
-            language_model=Domains(language_models).default,
-            chunk_steps=max(1, round(chunk_ms / STEP_MS)),
-            degraded=step,
-        )
+        decoding = replace(_decoding(config, recogniser, language_models), degraded=step)
         factor = measure(recogniser, decoding, samples)
         rooms.append(max([room(factor, headroom=config.headroom), *rooms]))
         logger.info(
@@ -113,3 +155,14 @@ def measured_ladder(
         )
     ladder = Ladder(tuple(rooms))
     return ladder.capped(config.max_sessions) if config.max_sessions else ladder
+
+
+def _decoding(
+    config: EngineConfig, recogniser: Recogniser, language_models: Sequence[str]
+) -> Decoding:
+    """Return how a session is decoded that wishes nothing."""
+    chunk_ms = config.chunk_ms or own_chunk_ms(recogniser)
+    return Decoding(
+        language_model=Domains(language_models).default,
+        chunk_steps=max(1, round(chunk_ms / STEP_MS)),
+    )

@@ -25,7 +25,7 @@ from steno_daemon.config import Config
 from steno_daemon.dialects.catalogue import Catalogue
 from steno_daemon.dialects.door import About
 from steno_daemon.domains import Domains
-from steno_daemon.effort import measured_ladder
+from steno_daemon.effort import measured_batching, measured_ladder
 from steno_daemon.endpoint import Rules
 from steno_daemon.engine import Batching, Engine, own_chunk_ms
 from steno_daemon.exposure import Exposure
@@ -127,6 +127,7 @@ class Daemon:
         bound: Sequence[socket.socket],
         *,
         ladder: Ladder,
+        batching: Batching,
         own: Sequence[tuple[str, socket.socket]] = (),
     ) -> None:
         self._config = config
@@ -138,7 +139,6 @@ class Daemon:
         everywhere = [*bound, *(one for _, one in own)]
         self._exposure = Exposure(config, [host_of(one) for one in everywhere])
         self._metrics = _metrics_of(model, ladder)
-        batching = Batching(config.engine.max_batch, config.engine.batch_wait_ms / 1000)
         self.engine = Engine(model.recogniser, ladder, batching=batching, metrics=self._metrics)
         self.hub = Hub(
             config.captions.keep_s, replacements=Replacements(config.captions.replacements)
@@ -386,9 +386,9 @@ async def serve(
     """Serve until a signal comes; `ready` is called with the address once clients may come."""
     config = reread()
     notify.starting("measuring")
-    ladder = await asyncio.to_thread(
-        measured_ladder, config.engine, model.recogniser, model.language_models
-    )
-    daemon = Daemon(config, model, bound, ladder=ladder, own=own)
+    measured = (config.engine, model.recogniser, model.language_models)
+    ladder = await asyncio.to_thread(measured_ladder, *measured)
+    batching = await asyncio.to_thread(measured_batching, *measured)
+    daemon = Daemon(config, model, bound, ladder=ladder, batching=batching, own=own)
     obey_signals(daemon, reread)
     await daemon.run(ready)

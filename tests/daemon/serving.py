@@ -14,6 +14,7 @@ from steno_clients.connection import Door
 from steno_daemon import wire
 from steno_daemon.activation import bind
 from steno_daemon.config import Config, ServerConfig
+from steno_daemon.engine import Batching
 from steno_daemon.foreign import own_ports
 from steno_daemon.ladder import Ladder
 from steno_daemon.library import LoadDomain
@@ -93,7 +94,9 @@ async def serving(  # noqa: PLR0913 — what a test may want otherwise
     names = tuple(language_models)
     model = Model("notes", "1", names, recogniser, load_domain, extender=extender)
     own = [(name, bind("127.0.0.1", 0)) for name in own_ports(config)]
-    daemon = Daemon(config, model, [bound], ladder=Ladder((max_sessions,) * 3), own=own)
+    ladder = Ladder((max_sessions,) * 3)
+    batching = Batching(config.engine.max_batch or 8, config.engine.batch_wait_ms / 1000)
+    daemon = Daemon(config, model, [bound], ladder=ladder, batching=batching, own=own)
     ready = asyncio.Event()
     task = asyncio.create_task(daemon.run(lambda _: ready.set()))
     served = Served(daemon, url_of(bound), task, {name: url_of(one) for name, one in own})

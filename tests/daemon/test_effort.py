@@ -1,12 +1,13 @@
 """What a session costs, on a clock that every piece of work moves."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 from tests.daemon.fakes import FakeRecogniser, speak
 
-from steno_daemon.effort import PAUSE_S, measure, room, sentence
+from steno_daemon.effort import BATCH_S, PAUSE_S, TOGETHER_MAX, measure, room, sentence, together
 from steno_daemon.engine import own_chunk_ms
 from steno_daemon.offer import Decoding
 from steno_models.recogniser import State, Update
@@ -21,9 +22,10 @@ class Timed(FakeRecogniser):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
+        self.piece_s = PIECE_S
 
     def step(self, work: Sequence[Chunk]) -> Sequence[tuple[Update, State]]:
-        self.now_s += PIECE_S if self.batches else 100.0
+        self.now_s += self.piece_s if self.batches else 100.0
         return super().step(work)
 
 
@@ -50,6 +52,19 @@ def test_a_whole_session_is_heard_and_its_warm_up_left_out() -> None:
     assert warm_up >= 1
     assert pieces >= 2
     assert factor == pytest.approx(pieces * PIECE_S / (len(sound) / 16_000))
+
+
+@pytest.mark.parametrize(
+    ("batch_s", "pieces"), [(0.001, TOGETHER_MAX), (BATCH_S * 8 / 5.5, 5), (9.0, 2)]
+)
+def test_so_many_are_decoded_together_as_take_no_longer_than_others_wait(
+    batch_s: float, pieces: int
+) -> None:
+    recogniser = Timed()
+    recogniser.piece_s = batch_s
+    clock = partial(getattr, recogniser, "now_s")
+    assert together(recogniser, Decoding(), speak("do re mi"), clock=clock) == pieces
+    assert set(recogniser.batches) == {TOGETHER_MAX}
 
 
 def test_what_is_saved_is_measured() -> None:
