@@ -50,6 +50,7 @@ class Loss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         ctc: λ; the speller has the rest.
         middle_ctc: of CTC on the encoder's middle layer, on top.
+        guide: of what the attention wanders from the diagonal, on top.
         smoothing: of the speller's targets.
         sampling: the share of tokens before that the speller drew itself, in the end …
         sampling_from: … beginning with none after this share of the training …
@@ -58,6 +59,7 @@ class Loss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ctc: Share = 0.3
     middle_ctc: Amount = 0.0
+    guide: Amount = 0.0
     smoothing: Share = 0.1
     sampling: Share = 0.0
     sampling_from: Share = 0.2

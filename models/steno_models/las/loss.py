@@ -6,6 +6,10 @@ by the token, the end counted. CTC on the same encoder keeps the attention from 
 does not know yet where to look (Kim et al. 2017); on its middle layer: Lee & Watanabe (2021). The
 speller is told what to have written (teacher forcing), now and then what it drew itself (scheduled
 sampling, Bengio et al. 2015), and its targets are smoothed (Szegedy et al. 2016, §7).
+
+People speak about as evenly as they write, so where an attention looks is near the diagonal. One
+that is told so (guided attention, Tachibana et al. 2018, §4) finds out where to look within a few
+hundred steps, even if it cannot change what it looks at.
 """
 
 from dataclasses import dataclass
@@ -20,6 +24,8 @@ from steno_models.las.model import Encoded, LasModel
 from steno_models.las.speller import END
 from steno_models.training.data import Batch
 
+_DIAGONAL = 0.2
+"""How far from the diagonal one may look, as a share of the utterance: Tachibana's g."""
 _NO_TOKEN = -100  # PyTorch's own mark of a place that counts nothing in a cross-entropy
 
 
@@ -29,6 +35,7 @@ class Weights:
 
     ctc: float = 0.3
     middle_ctc: float = 0.0
+    guide: float = 0.0
 
 
 class TrainingLas(nn.Module):
@@ -84,7 +91,7 @@ class TrainingLas(nn.Module):
     def forward(
         self, batch: Batch, context: Context | None, *, sampling: float = 0.0
     ) -> dict[str, Tensor]:
-        """Return the parts of the loss by name, by the token: speller, ctc, middle_ctc."""
+        """Return the parts of the loss by name, by the token: speller, ctc, middle_ctc, guide."""
         model = self.model
         lengths = model.encoder.grid.steps_of_all(batch.feature_lengths)
         layers = model.encoder(batch.features, lengths, context)
@@ -93,7 +100,7 @@ class TrainingLas(nn.Module):
         # Small steps, one after the other: casting for each costs more than it saves.
         with torch.autocast(last.device.type, enabled=False):
             memory = model.memory(Encoded(last.float(), lengths))
-            logits, _ = model.speller(batch.targets.unsqueeze(1), memory, sampling=sampling)
+            logits, looks = model.speller(batch.targets.unsqueeze(1), memory, sampling=sampling)
             spelt = spelling_loss(
                 logits.squeeze(1), batch.targets, batch.target_lengths, self._smoothing
             )
@@ -101,6 +108,7 @@ class TrainingLas(nn.Module):
             "speller": spelt,
             "ctc": ctc_loss(model.ctc_output(last), lengths, batch),
             "middle_ctc": ctc_loss(self.middle_ctc_output(middle), lengths, batch),
+            "guide": guide_loss(looks.squeeze(1), batch.target_lengths, lengths),
         }
         tokens = (batch.target_lengths + 1).sum()
         return {name: losses.sum() / tokens for name, losses in found.items()}
@@ -142,10 +150,32 @@ def ctc_loss(logits: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
     return losses
 
 
+def guide_loss(looks: Tensor, target_lengths: Tensor, lengths: Tensor) -> Tensor:
+    """Return how far each utterance's attention is from the diagonal, (B,), summed over its tokens.
+
+        sum_s w_us (1 − exp(−(u/U − s/S)² / 2g²)),   g = 0.2
+
+    Args:
+        looks: (B, U + 1, S) weights w, which sum to 1 over the steps.
+        target_lengths: (B,) tokens of each; the end is one more.
+        lengths: (B,) steps of each.
+    """
+    tokens, steps = (
+        torch.arange(size, device=looks.device) + 0.5 for size in (looks.shape[1], looks.shape[2])
+    )
+    ends = target_lengths.unsqueeze(1) + 1
+    written = tokens / ends
+    spoken = steps / lengths.clamp(min=1).unsqueeze(1)
+    apart = (written.unsqueeze(2) - spoken.unsqueeze(1)) / _DIAGONAL
+    wandering = (looks * (1 - torch.exp(-(apart**2) / 2))).sum(dim=2)
+    return (wandering * (tokens < ends)).sum(dim=1)
+
+
 def weighted(found: dict[str, Tensor], weights: Weights) -> Tensor:
     """Return the sum of the parts under `weights`."""
     return (
         (1 - weights.ctc) * found["speller"]
         + weights.ctc * found["ctc"]
         + weights.middle_ctc * found["middle_ctc"]
+        + weights.guide * found["guide"]
     )

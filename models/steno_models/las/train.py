@@ -63,7 +63,7 @@ def _course(config: TrainConfig) -> Course:
     loss = config.loss
     return Course(
         batches=config.optim.total_steps * config.run.accumulate,
-        weights=Weights(ctc=loss.ctc, middle_ctc=loss.middle_ctc),
+        weights=Weights(ctc=loss.ctc, middle_ctc=loss.middle_ctc, guide=loss.guide),
         sampling=loss.sampling,
         sampling_from=loss.sampling_from,
         sampling_until=loss.sampling_until,

@@ -168,7 +168,7 @@ def test_deep_fusion_trains_the_gate_and_the_last_layers_alone() -> None:
 
 
 def test_a_frozen_encoder_hears_as_it_will_later_and_learns_nothing() -> None:
-    model = fused("cold")
+    model = fused("cold").requires_grad_()
     training = TrainingLas(model, freeze_encoder=True).train()
     assert not model.encoder.training
     assert model.speller.training

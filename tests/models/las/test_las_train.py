@@ -1,6 +1,7 @@
 """From a TOML file to the weights of listener and speller."""
 
 import json
+import math
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,14 @@ from steno_models.features.fbank import SAMPLE_RATE, fbank
 from steno_models.las import command
 from steno_models.las.attention import AttentionOptions
 from steno_models.las.config import read_config
-from steno_models.las.loss import TrainingLas, Weights, ctc_loss, spelling_loss, weighted
+from steno_models.las.loss import (
+    TrainingLas,
+    Weights,
+    ctc_loss,
+    guide_loss,
+    spelling_loss,
+    weighted,
+)
 from steno_models.las.model import LasModel, LasOptions
 from steno_models.las.rescore import spelling_log_probs
 from steno_models.las.search import SearchOptions
@@ -156,9 +164,12 @@ def test_all_weights_of_the_model_learn_something() -> None:
 
 
 def test_the_speller_has_what_ctc_leaves() -> None:
-    parts = {name: torch.tensor(x) for name, x in zip(("speller", "ctc"), (10.0, 1.0), strict=True)}
-    found = weighted({**parts, "middle_ctc": torch.tensor(4.0)}, Weights(ctc=0.3, middle_ctc=0.5))
-    assert float(found) == pytest.approx(0.7 * 10 + 0.3 * 1 + 0.5 * 4)
+    parts = {"speller": 10.0, "ctc": 1.0, "middle_ctc": 4.0, "guide": 7.0}
+    found = weighted(
+        {name: torch.tensor(part) for name, part in parts.items()},
+        Weights(ctc=0.3, middle_ctc=0.5, guide=2.0),
+    )
+    assert float(found) == pytest.approx(0.7 * 10 + 0.3 * 1 + 0.5 * 4 + 2 * 7)
 
 
 def test_the_speller_draws_more_and_more_itself() -> None:
@@ -216,7 +227,7 @@ def test_four_recordings_are_learnt_by_heart(tmp_path: Path) -> None:
     assert found.pop("spelling_loss") < 0.2
     assert found == {"error": 0.0, "error_four": 0.0}
     reports = read_run_log(tmp_path / "log.jsonl")
-    assert set(reports[-1].metrics) == {"speller", "ctc", "middle_ctc"}
+    assert set(reports[-1].metrics) == {"speller", "ctc", "middle_ctc", "guide"}
 
 
 class Stopped(LasTask):
@@ -349,6 +360,24 @@ def test_the_command_trains_and_what_it_wrote_is_used(
     kept = {name for name in before if torch.equal(before[name], after[name])}
     assert kept >= {name for name in before if name.startswith("encoder.")}
     assert not kept >= {name for name in before if name.startswith("speller.")}
+
+
+def test_the_guide_counts_how_far_looks_are_from_the_diagonal() -> None:
+    rng = torch.Generator().manual_seed(0)
+    looks = torch.rand(2, 4, 7, generator=rng).softmax(dim=-1)
+    targets, steps = torch.tensor([3, 1]), torch.tensor([7, 5])
+    expected = [
+        sum(
+            float(looks[b, u, t])
+            * (1 - math.exp(-((((u + 0.5) / (U + 1)) - (t + 0.5) / S) ** 2) / (2 * 0.2**2)))
+            for u in range(U + 1)
+            for t in range(7)
+        )
+        for b, (U, S) in enumerate(zip([3, 1], [7, 5], strict=True))
+    ]
+    assert guide_loss(looks, targets, steps).tolist() == pytest.approx(expected, rel=1e-5)
+    diagonal = torch.eye(5)[None]
+    assert float(guide_loss(diagonal, torch.tensor([4]), torch.tensor([5]))) == pytest.approx(0)
 
 
 def test_an_encoder_that_stays_as_it_is_must_come_from_somewhere(tmp_path: Path) -> None:
