@@ -1,4 +1,4 @@
-"""Where the speller looks: three attentions over the steps of an encoder.
+"""Where the speller looks: four attentions over the steps of an encoder.
 
     α_u = softmax_s(e(q_u, h_s, α_{u−1})),   c_u = Σ_s α_us h_s
 
@@ -12,8 +12,12 @@ from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv1d, pad
 
 from steno_models.errors import ConfigError
+
+_FOUND_BACK = 1e-4
+"""The weight of a step, beside that of those ahead, wherever the one before looked."""
 
 
 class AttentionKind(StrEnum):
@@ -22,6 +26,7 @@ class AttentionKind(StrEnum):
     DOT = "dot"  # likeness of query and step
     ADDITIVE = "additive"  # a network of both
     LOCATION = "location"  # … that also sees where it looked before
+    FORWARD = "forward"  # … that goes on from there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,7 @@ class AttentionOptions:
         kind: what energies are made of.
         width: A, of what queries and steps are projected to.
         channels: of the convolution over the weights before, for `location`.
-        kernel: of that convolution, in steps, an odd number.
+        kernel: of that convolution, in steps, an odd number; for `forward`, how far it may go.
     """
 
     kind: AttentionKind = AttentionKind.LOCATION
@@ -153,6 +158,33 @@ class LocationAttention(AdditiveAttention):
         return self._scored(queries.unsqueeze(2) + keys.unsqueeze(1) + located)
 
 
+class ForwardAttention(AdditiveAttention):
+    """α_u ∝ exp(wᵀ tanh(W q + V h + b)) · (k ∗ α_{u−1} + ε): forward attention.
+
+    It goes on from where it looked before, by 0 to K − 1 steps, of which k says how likely each is;
+    ε lets it find back. In Zhang et al. (2018, arXiv:1807.06736) it goes by 0 or 1, which is for
+    spoken frames of written tokens. Since it moves on before it has learnt anything, it learns from
+    a tenth of what `location` takes to find out that speech is in order.
+    """
+
+    def __init__(self, *, query: int, values: int, options: AttentionOptions) -> None:
+        super().__init__(query=query, values=values, options=options)
+        self.going = nn.Parameter(torch.zeros(options.kernel))
+
+    def start(self, memory: Memory, hypotheses: int = 1) -> Tensor:
+        """Return the weights before the first look, (B, K, S): all on the first step."""
+        first = torch.zeros_like(memory.mask, dtype=memory.values.dtype)
+        first[:, 0] = 1.0
+        return first.unsqueeze(1).expand(-1, hypotheses, -1)
+
+    def energies(self, queries: Tensor, keys: Tensor, previous: Tensor) -> Tensor:
+        """Return (B, K, S)."""
+        kernel = self.going.softmax(dim=0).flip(0).view(1, 1, -1)  # of a correlation
+        before = pad(previous.flatten(0, 1).unsqueeze(1), (len(self.going) - 1, 0))
+        reached = conv1d(before, kernel).view(previous.shape)
+        return super().energies(queries, keys, previous) + torch.log(reached + _FOUND_BACK)
+
+
 def build_attention(*, query: int, values: int, options: AttentionOptions) -> Attention:
     """Return an attention of this kind, its weights drawn by chance."""
     match options.kind:
@@ -162,3 +194,5 @@ def build_attention(*, query: int, values: int, options: AttentionOptions) -> At
             return AdditiveAttention(query=query, values=values, options=options)
         case AttentionKind.LOCATION:
             return LocationAttention(query=query, values=values, options=options)
+        case AttentionKind.FORWARD:
+            return ForwardAttention(query=query, values=values, options=options)

@@ -1,6 +1,7 @@
 """Attentions and the speller: gradients, padding, and what the equations say."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from steno_models.las.attention import (
     AttentionKind,
     AttentionOptions,
     DotAttention,
+    ForwardAttention,
     LocationAttention,
     Memory,
     build_attention,
@@ -77,6 +79,20 @@ def test_gradients_of_a_spelt_text_are_those_of_differences(feeds: ContextFeeds)
     assert torch.autograd.gradcheck(spelt, [random(2, 3, 4).requires_grad_()])
 
 
+def test_a_forward_attention_goes_on_before_it_has_learnt_anything() -> None:
+    options = AttentionOptions(kind=AttentionKind.FORWARD, width=4, kernel=5)
+    layer = ForwardAttention(query=3, values=5, options=options).requires_grad_(requires_grad=False)
+    layer.score.weight.zero_()
+    memory = layer.memory(torch.zeros(1, 60, 5), torch.tensor([60]))
+    weights, places = layer.start(memory), []
+    assert weights[0, 0].tolist() == [1.0] + [0.0] * 59
+    for _ in range(10):
+        _, weights = layer(torch.zeros(1, 1, 3), memory, weights)
+        places.append(float(weights[0, 0] @ torch.arange(60.0)))
+    steps = [after - before for before, after in pairwise(places)]
+    assert steps == pytest.approx([2.0] * 9, abs=0.3)  # the middle of 0 to 4
+
+
 def test_energies_are_those_of_the_papers() -> None:
     queries, steps = random(1, 1, 3), random(1, 4, 5, seed=1)
     previous = torch.tensor([[[0.1, 0.2, 0.3, 0.4]]], dtype=torch.float64)
@@ -98,6 +114,14 @@ def test_energies_are_those_of_the_papers() -> None:
                     f = layer.convolution.weight[:, 0] @ near
                     hidden = torch.tanh(q + k + layer.location.weight @ f)
                     wanted.append(float(layer.score.weight[0] @ hidden))
+                case ForwardAttention():
+                    layer.going.copy_(random(3, seed=4))
+                    k_d = layer.going.exp() / layer.going.exp().sum()
+                    reached = sum(
+                        float(k_d[d] * previous[0, 0, s - d]) for d in range(min(s, 2) + 1)
+                    )
+                    energy = layer.score.weight[0] @ torch.tanh(q + k)
+                    wanted.append(float(energy) + math.log(reached + 1e-4))
                 case AdditiveAttention():
                     wanted.append(float(layer.score.weight[0] @ torch.tanh(q + k)))
         keys = layer.memory(steps, torch.tensor([4])).keys
