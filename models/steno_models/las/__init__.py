@@ -7,7 +7,7 @@ at the steps that it needs. CTC on the same encoder keeps the looks in order, in
 search (Watanabe et al. 2017). A language model adds its scores in the search, or speaks to the
 speller's last layer: the room `fusion` has deep and cold fusion.
 
-    attention.py      where to look: dot product, additive, location-aware
+    attention.py      where to look: dot product, additive, location-aware, forward
     speller.py        the LSTM that looks and writes
     model.py          encoder, speller and CTC, and their shape
     prefix.py         CTC's prefix probabilities; kernels.py is their compiled recursion

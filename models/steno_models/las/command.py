@@ -26,7 +26,7 @@ _EXAMPLE = """example (small.toml):
 
   [speller]
   feeds = "both"                                    # the context: "state", "output" or "both"
-  attention = { kind = "location" }                 # or "dot", "additive"
+  attention = { kind = "location" }                 # or "dot", "additive", "forward"
 
   [[corpora]]
   manifest = "$STENO_DATA/an4/train.jsonl"          # from steno-models manifest
