@@ -182,6 +182,7 @@ async def test_a_session_that_breaks_off_lets_go_too(folder: Path) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while mapped("legal") - before:
                 await served.health()
+        assert served.daemon.engine.sessions == 0
 
 
 async def test_a_failed_load_leaves_the_old_one(folder: Path) -> None:

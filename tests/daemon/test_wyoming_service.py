@@ -205,6 +205,7 @@ async def test_a_connection_that_breaks_in_the_middle_leaves_nothing_behind(
                 link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
                 client._writer.transport.abort()
         await served.nobody_is_left()
+        assert len(served.daemon.streams) == 0
 
 
 async def test_a_client_that_is_gone_leaves_none_of_the_transcriptions_that_it_still_asked_for(

@@ -47,8 +47,8 @@ _EXAMPLE = """examples:
   steno-models force-align --train mboshi.npz --lexicon mboshi.lexicon.txt \\
       --manifest mboshi/train.jsonl --format textgrid --out aligned
   steno-models force-align --manifest train.jsonl --out aligned --phrases short.jsonl
-        a manifest of the same recordings, cut at pauses: from pieces of a few seconds a model with
-        attention learns where to look much sooner
+        a manifest of the same recordings cut at pauses, in pieces of a few seconds, for trainings
+        that cannot begin with long ones
 
 Arrays of phones and frames, from which other models learn, are a thing of their own:
 

@@ -1,4 +1,4 @@
-"""Recordings cut at pauses: short pieces, from which attention learns where to look much sooner."""
+"""Recordings cut at pauses: short pieces, for models that cannot begin with long ones."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise

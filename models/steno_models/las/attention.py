@@ -163,8 +163,8 @@ class ForwardAttention(AdditiveAttention):
 
     It goes on from where it looked before, by 0 to K − 1 steps, of which k says how likely each is;
     ε lets it find back. In Zhang et al. (2018, arXiv:1807.06736) it goes by 0 or 1, which is for
-    spoken frames of written tokens. Since it moves on before it has learnt anything, it learns from
-    a tenth of what `location` takes to find out that speech is in order.
+    spoken frames of written tokens. It moves on before it has learnt anything: that speech is in
+    order need not be found out.
     """
 
     def __init__(self, *, query: int, values: int, options: AttentionOptions) -> None:

@@ -97,8 +97,8 @@ class TrainConfig(SpeechConfig, frozen=True, kw_only=True, forbid_unknown_fields
     """One training; `family` says which kind of model the file is about.
 
     Attributes:
-        freeze_encoder: whether the encoder of `init_encoder` stays as it is: what writes learns
-            within minutes from an encoder that hears well.
+        freeze_encoder: whether the encoder of `init_encoder` stays as it is: of one that hears
+            well a speller learns to write within an hour.
     """
 
     family: Literal["las"]

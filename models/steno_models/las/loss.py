@@ -7,9 +7,8 @@ does not know yet where to look (Kim et al. 2017); on its middle layer: Lee & Wa
 speller is told what to have written (teacher forcing), now and then what it drew itself (scheduled
 sampling, Bengio et al. 2015), and its targets are smoothed (Szegedy et al. 2016, §7).
 
-People speak about as evenly as they write, so where an attention looks is near the diagonal. One
-that is told so (guided attention, Tachibana et al. 2018, §4) finds out where to look within a few
-hundred steps, even if it cannot change what it looks at.
+People speak about as evenly as they write, so where an attention looks is near the diagonal; it
+can be told so (guided attention, Tachibana et al. 2018, §4).
 """
 
 from dataclasses import dataclass

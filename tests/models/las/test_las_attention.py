@@ -20,6 +20,7 @@ from steno_models.las.attention import (
     Memory,
     build_attention,
 )
+from steno_models.las.loss import guide_loss
 from steno_models.las.model import Encoded
 from steno_models.las.speller import ContextFeeds, Speller, SpellerOptions
 
@@ -202,3 +203,21 @@ def test_a_wrong_shape_of_an_attention_is_refused(wrong: dict[str, int]) -> None
 def test_a_wrong_shape_of_a_speller_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected layers of 1 or more, found 0"):
         SpellerOptions(layers=0)
+
+
+def test_the_guide_counts_how_far_looks_are_from_the_diagonal() -> None:
+    rng = torch.Generator().manual_seed(0)
+    looks = torch.rand(2, 4, 7, generator=rng).softmax(dim=-1)
+    targets, steps = torch.tensor([3, 1]), torch.tensor([7, 5])
+    expected = [
+        sum(
+            float(looks[b, u, t])
+            * (1 - math.exp(-((((u + 0.5) / (U + 1)) - (t + 0.5) / S) ** 2) / (2 * 0.2**2)))
+            for u in range(U + 1)
+            for t in range(7)
+        )
+        for b, (U, S) in enumerate(zip([3, 1], [7, 5], strict=True))
+    ]
+    assert guide_loss(looks, targets, steps).tolist() == pytest.approx(expected, rel=1e-5)
+    diagonal = torch.eye(5)[None]
+    assert float(guide_loss(diagonal, torch.tensor([4]), torch.tensor([5]))) == pytest.approx(0)

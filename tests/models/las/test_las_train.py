@@ -1,7 +1,6 @@
 """From a TOML file to the weights of listener and speller."""
 
 import json
-import math
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,6 @@ from steno_models.las.loss import (
     TrainingLas,
     Weights,
     ctc_loss,
-    guide_loss,
     spelling_loss,
     weighted,
 )
@@ -360,24 +358,6 @@ def test_the_command_trains_and_what_it_wrote_is_used(
     kept = {name for name in before if torch.equal(before[name], after[name])}
     assert kept >= {name for name in before if name.startswith("encoder.")}
     assert not kept >= {name for name in before if name.startswith("speller.")}
-
-
-def test_the_guide_counts_how_far_looks_are_from_the_diagonal() -> None:
-    rng = torch.Generator().manual_seed(0)
-    looks = torch.rand(2, 4, 7, generator=rng).softmax(dim=-1)
-    targets, steps = torch.tensor([3, 1]), torch.tensor([7, 5])
-    expected = [
-        sum(
-            float(looks[b, u, t])
-            * (1 - math.exp(-((((u + 0.5) / (U + 1)) - (t + 0.5) / S) ** 2) / (2 * 0.2**2)))
-            for u in range(U + 1)
-            for t in range(7)
-        )
-        for b, (U, S) in enumerate(zip([3, 1], [7, 5], strict=True))
-    ]
-    assert guide_loss(looks, targets, steps).tolist() == pytest.approx(expected, rel=1e-5)
-    diagonal = torch.eye(5)[None]
-    assert float(guide_loss(diagonal, torch.tensor([4]), torch.tensor([5]))) == pytest.approx(0)
 
 
 def test_an_encoder_that_stays_as_it_is_must_come_from_somewhere(tmp_path: Path) -> None:
