@@ -1,14 +1,14 @@
 """What the speller and its encoder are trained on.
 
-    loss = (1 − λ) · −ln p_speller(y | x) + λ · −ln p_CTC(y | x) + m · CTC(middle)
+    loss = (1 − λ) · −ln p_speller(y | x) + λ · −ln p_CTC(y | x) + m · CTC(middle) + g · guide
 
 by the token, the end counted. CTC on the same encoder keeps the attention from wandering while it
 does not know yet where to look (Kim et al. 2017); on its middle layer: Lee & Watanabe (2021). The
 speller is told what to have written (teacher forcing), now and then what it drew itself (scheduled
 sampling, Bengio et al. 2015), and its targets are smoothed (Szegedy et al. 2016, §7).
 
-People speak about as evenly as they write, so where an attention looks is near the diagonal; it
-can be told so (guided attention, Tachibana et al. 2018, §4).
+People speak about as evenly as they write, so where an attention looks is near the diagonal; the
+guide tells it so (guided attention, Tachibana et al. 2018, §4).
 """
 
 from dataclasses import dataclass
