@@ -33,14 +33,14 @@ from steno_models.types import FloatArray
 if TYPE_CHECKING:
     from steno_models.bundle import Bundle
 
-GUESSES = 3
-"""So many pronunciations are guessed at most."""
+GUESSES = 10
+"""So many pronunciations are guessed at most. Half of all names are said as the likeliest says, two
+thirds as one of three, three quarters as one of ten; most others sound nearly like one of them."""
 AS_SPELLED = "*"
 """A pronunciation that stands for the guesses."""
-_LEAST_LOG_PROB = -2.3
-"""Guesses less likely than a tenth are left out."""
+_LEAST_LOG_PROB = -9.0
+"""Guesses less likely than this are left out."""
 _TABLES = 4
-_CANDIDATES = 10
 _REMEMBERED = 10_000
 _LEAST_SAMPLES = 3_200
 
@@ -241,12 +241,12 @@ class Guesser:
         Raises:
             DataError: nothing is known of how such letters sound.
         """
-        first, *others = self.weighed(text)[:GUESSES]
+        first, *others = self.weighed(text)
         likely = [way for way, log_prob in others if log_prob > _LEAST_LOG_PROB]
         return (first[0], *likely)
 
     def weighed(self, text: str) -> tuple[tuple[str, float], ...]:
-        """Return many pronunciations and ln p of each, the likeliest first.
+        """Return up to GUESSES pronunciations and ln p of each, the likeliest first.
 
         Raises:
             DataError: nothing is known of how such letters sound.
@@ -254,7 +254,7 @@ class Guesser:
         with self._lock:
             if text not in self._known:
                 self._g2p = self._g2p or G2P.load()
-                found = self._g2p.pronounce(text, _CANDIDATES)
+                found = self._g2p.pronounce(text, GUESSES)
                 if len(self._known) > _REMEMBERED:
                     self._known.clear()
                 self._known[text] = tuple((" ".join(way), log_p) for way, log_p in found)

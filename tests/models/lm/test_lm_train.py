@@ -107,6 +107,33 @@ def test_a_resumed_training_is_the_same_with_its_memory(tmp_path: Path) -> None:
     assert all(torch.equal(value, found[name]) for name, value in wanted.items())
 
 
+def test_a_training_goes_on_from_another_model_and_its_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_text.write_config(tmp_path, *KINDS["recurrent"])
+    train([str(config), "--device", "cpu"], splitter=tiny_text.split)
+    more = config.read_text().replace('"run"', '"more"\ninit = "run/lm"').replace("0.02", "1e-9")
+    config.write_text(more.replace("= 120", "= 8"))
+    (tmp_path / "train.txt").write_text("a cat of other words\n" * 40)
+    train([str(config), "--device", "cpu"], splitter=tiny_text.split)
+    dev = ["--text", str(tmp_path / "dev.txt"), "--json"]
+    models = [str(tmp_path / folder / "lm") for folder in ("run", "more")]
+    capsys.readouterr()
+    perplexity([*models, *dev], splitter=tiny_text.split)
+    before, after = json.loads(capsys.readouterr().out)
+    assert after["perplexity"] == pytest.approx(before["perplexity"], rel=1e-3)
+
+
+def test_a_model_of_another_shape_is_not_begun_with(tmp_path: Path) -> None:
+    config = tiny_text.write_config(tmp_path, *KINDS["recurrent"])
+    config.write_text(config.read_text().replace("= 120", "= 10"))
+    train([str(config), "--device", "cpu"], splitter=tiny_text.split)
+    more = config.read_text().replace('"run"', '"more"\ninit = "run/lm"')
+    config.write_text(more.replace("cells = 24", "cells = 25"))
+    with pytest.raises(ConfigError, match="init: expected a recurrent model of the shape"):
+        train([str(config), "--device", "cpu"], splitter=tiny_text.split)
+
+
 def test_models_of_two_kinds_and_their_mixture_are_one_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

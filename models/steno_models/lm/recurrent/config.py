@@ -38,11 +38,13 @@ class TrainConfig(LmConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         kind: says which kind of model the file is about.
         context: `carried` from sentence to sentence, or each `sentence` alone.
         network: its shape.
+        init: a trained model of the same shape whose weights and units are to begin with.
     """
 
     kind: Literal["recurrent"]
     context: Literal["carried", "sentence"] = "carried"
     network: Network = Network()
+    init: Path | None = None
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -5,6 +5,8 @@ from pathlib import Path
 import msgspec
 import torch
 
+from steno_models.errors import ConfigError
+from steno_models.lm.neural import stored
 from steno_models.lm.neural.batches import SentenceBatches, StreamBatches
 from steno_models.lm.neural.task import Carrying, LmTask
 from steno_models.lm.neural.train import Material, alone, export_network, read_material
@@ -24,9 +26,13 @@ def train(config: TrainConfig, ranks: Ranks, splitter: SentenceSplitter) -> Outc
     """Train, or go on training, as `config` says."""
     alone(ranks)
     options = config.fit_options()  # first, since its mistakes need no text to be seen
+    if config.init is not None:
+        _keep_units(config, config.init)
     material = read_material(config, splitter)
     torch.manual_seed(config.run.seed)
     network = RecurrentLm(material.units.size, config.network.shape())
+    if config.init is not None:
+        network.load_state_dict(stored.load_weights(config.init))
     carried = network.start(config.run.rows) if config.context == "carried" else None
     task = LmTask(Carrying(network, carried), _dev(config, material), material.units_per_word)
     return fit(task, _batches(config, material.train), options, ranks=ranks)
@@ -45,6 +51,29 @@ def export(config: TrainConfig, folder: Path) -> int:
         carries=config.context == "carried",
         shape=msgspec.structs.asdict(config.network),
     )
+
+
+def _keep_units(config: TrainConfig, init: Path) -> None:
+    """Make the units of the model `init` those of the run, once.
+
+    Raises:
+        ConfigError: the model has another shape than `config` says.
+        DataError: there is no such model.
+    """
+    description = stored.read_description(init)
+    found, expected = description.shape, msgspec.structs.asdict(config.network)
+    # Dropout has no weights: it may be another.
+    differing = [
+        name for name in expected if name != "dropout" and found.get(name) != expected[name]
+    ]
+    if description.kind != config.kind or differing:
+        raise ConfigError(
+            f"init: expected a {config.kind} model of the shape in [network], found {init}, a "
+            f"{description.kind} one of {found}"
+        )
+    units = stored.read_units(init, description)
+    if not any((config.folder / name).exists() for name in (stored.WORDS, stored.TOKENS)):
+        stored.write_units(config.folder, units)
 
 
 def _batches(config: TrainConfig, stream: IntArray) -> Batches:
