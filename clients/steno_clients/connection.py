@@ -211,7 +211,7 @@ async def ask(
         async with asyncio.timeout(timeout_s):
             with contextlib.suppress(ConnectionClosed):  # receiving says it better
                 await socket.send(encode(opening))
-            event = await receive(socket)
+            event = await receive(socket, expected=f"`{_name(answer)}` from the daemon")
     except TimeoutError:
         raise DeadlineError(
             f"expected `{_name(answer)}` from the daemon within {timeout_s:g} s, found silence"
@@ -226,8 +226,14 @@ async def ask(
     raise ProtocolError(f"expected `{_name(answer)}`, found `{_name(type(event))}`")
 
 
-async def receive(socket: ClientConnection) -> ServerMessage:
+async def receive(
+    socket: ClientConnection, *, expected: str = "the daemon to say `closed` first"
+) -> ServerMessage:
     """Return the next message of the daemon.
+
+    Args:
+        socket: to it.
+        expected: what should have come before the connection ended.
 
     Raises:
         ConnectionLostError: the connection is closed.
@@ -238,7 +244,7 @@ async def receive(socket: ClientConnection) -> ServerMessage:
     except ConnectionClosed as error:
         close = error.rcvd or error.sent
         raise ConnectionLostError(
-            f"expected the daemon to say `closed` first, found the connection lost: {error}",
+            f"expected {expected}, found the connection lost: {error}",
             code=None if close is None else close.code,
         ) from None
     if isinstance(frame, bytes):

@@ -196,6 +196,16 @@ async def test_a_server_that_never_answers_is_a_deadline() -> None:
                 pass
 
 
+async def test_a_connection_that_ends_before_ready_says_what_was_awaited(serve: "Serve") -> None:
+    async def leave(socket: ServerConnection) -> None:
+        await socket.recv()
+        socket.transport.abort()
+
+    async with await open_connection(Door(url=await serve(leave))) as socket:
+        with pytest.raises(ConnectionLostError, match="expected `ready` .*, found the connection"):
+            await ask(socket, Start(), Ready, 5.0)
+
+
 async def test_silence_instead_of_ready_is_a_deadline(serve: "Serve") -> None:
     async def silent(socket: ServerConnection) -> None:
         await socket.wait_closed()
