@@ -202,7 +202,7 @@ async def test_a_connection_that_ends_before_ready_says_what_was_awaited(serve: 
         socket.transport.abort()
 
     async with await open_connection(Door(url=await serve(leave))) as socket:
-        with pytest.raises(ConnectionLostError, match="expected `ready` .*, found the connection"):
+        with pytest.raises(ConnectionLostError, match=r"expected `ready` .*, found the connection"):
             await ask(socket, Start(), Ready, 5.0)
 
 
