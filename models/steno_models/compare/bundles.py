@@ -56,9 +56,12 @@ def without_language_model(made: Path, changed: Search, word_score: float, out: 
     """Return the bundle `made` in `out` without what its language models say of words.
 
     What spells by itself, in subwords, gets along without their words, too; all others search
-    through the lexicon, whose words are then all alike.
+    through the lexicon, whose words are then all alike. A second pass that asks a language model is
+    left out with them.
     """
     described = bundle.describe(made)
+    if described.second_pass is not None and described.second_pass.kind != "attention":
+        described = msgspec.structs.replace(described, second_pass=None)
     search = msgspec.structs.replace(
         changed_search(described.search, changed), lm_weight=0.0, word_score=word_score
     )
