@@ -79,10 +79,13 @@ def test_the_shipped_recipe_names_every_family_and_how_each_is_trained(
     monkeypatch.setenv("STENO_DATA", "/corpora")
     monkeypatch.setenv("STENO_RUNS", str(tmp_path))
     config = read_compare(RECIPES / "compare" / "librispeech_mini.toml")
-    found = {system.name: standing(system) for system in config.systems}
+    *families, bundle = config.systems
+    found = {system.name: standing(system) for system in families}
     kinds = ["gmm", "hybrid", "tandem", "ctc", "rnnt", "las"]
-    assert list(dict.fromkeys(system.kind for system in config.systems)) == kinds
+    assert list(dict.fromkeys(system.kind for system in families)) == kinds
     assert not any(each.is_trained for each in found.values())
+    assert bundle.kind == "bundle"
+    assert standing(bundle).is_trained
     commands = {name: " ".join(each.command) for name, each in found.items()}
     assert commands["CTC"].startswith("train ")
     assert commands["… LDA + MLLT (tri2)"].endswith("librispeech_mini.toml --until tri2")
