@@ -41,10 +41,10 @@ from steno_models.two_pass_recogniser import TwoPassRecogniser
 ALIKE_WORDS = 8
 """A hundredth of the errors on both dev sets, or less, is what that costs."""
 
-_DESCRIPTION = """Fit the weights of a bundle's second pass, and the confidence of its words, on the
-odd recordings of a manifest, and measure both on the even ones. With --language or --speller the
-model is copied into the bundle first. What was found is written into bundle.toml, which is then
-sealed anew.
+_DESCRIPTION = """Fit the weights of a bundle's second pass, and the confidence of its words, on
+the recordings of a manifest. What that is worth is measured on each half of them with what was
+fitted on the other one. With --language or --speller the model is copied into the bundle first.
+What was found is written into bundle.toml, which is then sealed anew.
 
 Candidates that begin alike are read once, and all of them side by side, so that a recurrent model
 of 14 MB reads a hundred in a tenth of a second of one core. As many are read as there is time for
@@ -159,65 +159,83 @@ def _copy(source: Path | None, target: Path) -> None:
             shutil.copyfile(file, target / file.name)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """What suits some recordings: the weights of both passes, and the confidence of the words."""
+
+    weights: Weights
+    calibration: Calibration
+
+
+def fitted(recordings: Sequence[Recording], starts: Sequence[Weights], scale: float) -> Fitted:
+    """Return what suits `recordings`, from the best of `starts` on."""
+    judged = [one.judged for one in recordings]
+    start = min(starts, key=lambda one: outcome(judged, one, scale))
+    weights = tuned(judged, start, scale)
+    return Fitted(weights, fit(*measured(recordings, weights, scale)))
+
+
 def tune(
     path: Path, section: SecondPassSection, utterances: Sequence[Utterance], console: Console
 ) -> SecondPassSection:
-    """Return `section` with the weights and the confidence that suit `utterances`, and say so."""
+    """Return `section` with the weights and the confidence that suit `utterances`, and say so.
+
+    Raises:
+        ConfigError: the bundle has no second pass.
+        DataError: there are too few recordings.
+    """
     recogniser = bundle.load(path).recogniser
     if not isinstance(recogniser, TwoPassRecogniser):
         raise ConfigError(f"expected a bundle with a second pass in {path}, found one without")
+    if len(utterances) < 2:
+        raise DataError(f"expected two recordings or more, found {len(utterances)}")
     scale = recogniser.posterior_scale
-    odd, even = (
-        judge(recogniser, track(utterances[half::2], f"half {half + 1}", console=console))
-        for half in (0, 1)
-    )
+    recordings = judge(recogniser, track(utterances, "both passes", console=console))
     neutral = Weights(language=bundle.describe(path).search.lm_weight)
-    start = min(
-        (neutral, weights_of(section)),
-        key=lambda one: outcome([each.judged for each in odd], one, scale),
+    starts = neutral, weights_of(section)
+    halves = recordings[::2], recordings[1::2]
+    for_other = [(fitted(half, starts, scale), halves[1 - k]) for k, half in enumerate(halves)]
+    found = fitted(recordings, starts, scale)
+    report(for_other, neutral, scale)
+    weights = found.weights
+    _say(
+        f"weights: language {weights.language:g}, neural share {weights.neural_share:g}, "
+        f"attention {weights.attention:g}, word {weights.word:g}"
     )
-    weights = tuned([one.judged for one in odd], start, scale)
-    calibration = fit(*measured(odd, weights, scale))
-    _report(even, (neutral, weights), calibration, scale)
     return msgspec.structs.replace(
         section,
         language_weight=weights.language,
         neural_share=weights.neural_share,
         attention_weight=weights.attention,
         word_score=weights.word,
-        confidence=calibration.to_table(),
+        confidence=found.calibration.to_table(),
     )
 
 
-def _report(
-    recordings: Sequence[Recording],
-    settings: tuple[Weights, Weights],
-    calibration: Calibration,
-    scale: float,
+def _say(line: str) -> None:
+    Console().print(line, highlight=False, soft_wrap=True)
+
+
+def report(
+    for_other: Sequence[tuple[Fitted, Sequence[Recording]]], neutral: Weights, scale: float
 ) -> None:
-    """Say what the recordings that nothing was fitted on make of it."""
-    judged = [one.judged for one in recordings]
+    """Say what recordings make of what was fitted on others."""
+    judged = [one.judged for _, recordings in for_other for one in recordings]
     spoken = sum(one.spoken for one in judged)
+    first = outcome(judged, neutral, scale).errors
+    both, sure, correct = 0, [], []
+    for suited, recordings in for_other:
+        both += outcome([one.judged for one in recordings], suited.weights, scale).errors
+        found, right = measured(recordings, suited.weights, scale)
+        odds = found @ np.array(suited.calibration.weights) + suited.calibration.bias
+        sure.append(1 / (1 + np.exp(-odds)))
+        correct.append(right)
     best = int(sum(one.errors.min() for one in judged))
-
-    def say(line: str) -> None:
-        Console().print(line, highlight=False, soft_wrap=True)
-
-    say(f"on the other half, {spoken} words:")
-    for name, weights in zip(("first pass", "both passes"), settings, strict=True):
-        errors = outcome(judged, weights, scale).errors
-        say(f"  {name}: {errors} errors, {100 * errors / spoken:.2f} % of the words")
-    say(f"  best in the lists: {best} errors, {100 * best / spoken:.2f} %")
-    found, correct = measured(recordings, settings[1], scale)
-    odds = found @ np.array(calibration.weights) + calibration.bias
-    bins = reliability(1 / (1 + np.exp(-odds)), correct)
-    say(f"  expected calibration error {100 * expected_calibration_error(bins):.1f} %")
-    found_weights = settings[1]
-    say(
-        f"weights: language {found_weights.language:g}, neural share "
-        f"{found_weights.neural_share:g}, attention {found_weights.attention:g}, word "
-        f"{found_weights.word:g}"
-    )
+    _say(f"each half with what was fitted on the other, {spoken} words:")
+    for name, errors in ("first pass", first), ("both passes", both), ("best in the lists", best):
+        _say(f"  {name}: {errors} errors, {100 * errors / spoken:.2f} % of the words")
+    bins = reliability(np.concatenate(sure), np.concatenate(correct))
+    _say(f"  expected calibration error {100 * expected_calibration_error(bins):.1f} %")
 
 
 def _parser() -> argparse.ArgumentParser:

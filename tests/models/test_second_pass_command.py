@@ -13,6 +13,7 @@ from steno_models import __main__ as program
 from steno_models import bundle
 from steno_models.rescoring.combination import Opinion, Weights
 from steno_models.rescoring.tuning import Judged, outcome, tuned
+from steno_models.second_pass_command import Recording, fitted, report
 from steno_models.training.manifest import Utterance, write_manifest
 from steno_models.two_pass_recogniser import TwoPassRecogniser
 
@@ -66,6 +67,7 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     arguments = ["tune-second-pass", "--bundle", str(tiny_bundle), "--manifest", str(manifest)]
     assert program.main([*arguments, "--language", str(language), "--n-best", "6"]) == 0
     said = capsys.readouterr().out
+    assert "each half with what was fitted on the other, 16 words:" in said
     assert "first pass:" in said
     assert "best in the lists:" in said
     found = bundle.load(tiny_bundle)
@@ -84,12 +86,39 @@ def test_a_bundle_gets_a_language_model_and_its_weights(
     assert (again.n_best, again.budget_ms, again.context_words) == (6, 120, 30)
 
 
+def test_what_is_said_of_each_half_was_fitted_on_the_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # The one half wants more words, the other fewer: neither helps the other.
+    more = Recording(judged(("a", -4.0, -1.0, 1), ("a b", -5.0, -1.0, 0)), (), ("a", "b"))
+    fewer = Recording(judged(("a b", -4.0, -1.0, 1), ("a", -5.0, -1.0, 0)), (), ("a",))
+    wrong = Recording(judged(("c", -4.0, -1.0, 1)), (), ("d",))
+    halves = [more, more, wrong], [fewer, fewer, wrong]
+    start = [Weights(language=0.5)]
+    for_other = [(fitted(half, start, 1.0), halves[1 - k]) for k, half in enumerate(halves)]
+    report(for_other, start[0], 1.0)
+    said = capsys.readouterr().out
+    assert "first pass: 6 errors" in said
+    assert "both passes: 6 errors" in said
+    assert "best in the lists: 2 errors" in said
+    assert [outcome([more.judged], for_other[k][0].weights, 1.0).errors for k in (0, 1)] == [0, 1]
+
+
 def test_a_bundle_is_left_as_it_was_where_something_is_wrong(
     tiny_bundle: Path, tmp_path: Path, manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted((path, path.read_bytes()) for path in tiny_bundle.rglob("*") if path.is_file())
     arguments = ["tune-second-pass", "--bundle", str(tiny_bundle), "--manifest", str(manifest)]
     other = second.recurrent(tmp_path / "lm", ("le", "la", "les"))
+    lone = tmp_path / "one.jsonl"
+    lone.write_text(manifest.read_text().splitlines()[0])
+    assert (
+        program.main(
+            [*arguments[:-1], str(lone), "--language", str(second.recurrent(tmp_path / "right"))]
+        )
+        == 1
+    )
+    assert "expected two recordings or more, found 1" in capsys.readouterr().err
     wrongs = {
         "or --language or --speller, found none": [],
         "expected the folder of a model, found none at": ["--language", str(tmp_path / "no")],

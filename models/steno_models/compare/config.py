@@ -44,6 +44,7 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             first word. Where it is left out, as a stream if it can.
         after: the system whose training this one's goes on from, for the time of both.
         search: what is different in its search.
+        word_score_without: instead of the language model's, where its scores are on another scale.
     """
 
     name: Annotated[str, Meta(min_length=1)]
@@ -54,6 +55,7 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     way: Way | None = None
     after: str | None = None
     search: Search = Search()
+    word_score_without: float | None = None
 
     def __post_init__(self) -> None:
         """Check what the fields must be together."""

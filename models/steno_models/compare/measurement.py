@@ -101,7 +101,7 @@ def request(
     Raises:
         BundleError: there is no bundle with the language model.
     """
-    section = config.language_model
+    section, own = config.language_model, system.word_score_without
     return Request(
         system=system,
         files=found.files,
@@ -109,7 +109,7 @@ def request(
         limit=limit,
         lm=located(section.bundle) / "lm",
         lm_name=section.name,
-        word_score_without=section.word_score_without,
+        word_score_without=section.word_score_without if own is None else own,
     )
 
 

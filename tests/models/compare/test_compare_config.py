@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from steno_models.compare.config import read_compare
-from steno_models.compare.standing import standing
+from steno_models.compare.measurement import request
+from steno_models.compare.standing import Standing, standing
 from steno_models.errors import BundleError, ConfigError
 from steno_models.rnnt.config import read_config as read_rnnt
 
@@ -26,6 +27,8 @@ recipe = "hybrid.toml"
 stage = "round1"
 after = "one"
 search = { beam = 9.0 }
+[language_model]
+word_score_without = -11.7
 """
 
 
@@ -44,6 +47,15 @@ def test_a_file_is_read_and_paths_are_seen_from_it(tmp_path: Path) -> None:
     ]
     assert config.systems[1].search.beam == 9.0
     assert [system.hears for system in config.systems] == ["stream", "stream"]
+
+
+def test_a_system_may_have_a_score_of_words_of_its_own_without_a_language_model(
+    tmp_path: Path,
+) -> None:
+    text = CONFIG.replace("search =", "word_score_without = -3.0\nsearch =")
+    config = read_compare(config_file(tmp_path, text))
+    scores = [request(config, each, Standing()).word_score_without for each in config.systems]
+    assert scores == [-11.7, -3.0]
 
 
 @pytest.mark.parametrize(
