@@ -12,6 +12,7 @@ from steno_models.compare.config import Search
 from steno_models.compare.measurement import Request
 from steno_models.compare.standing import ctc_stage, located
 from steno_models.ctc.train import export
+from steno_models.errors import ConfigError
 from steno_models.text.tokens import TokenTable
 from steno_models.transducer_words import begins_word
 
@@ -40,6 +41,8 @@ def as_bundle(asked: Request, folder: Path) -> Path:
         # The bundle of its training's last stage, with the weights of its own.
         export(ctc_stage(system), out)
         seal(out)
+    if system.acoustic_scale is not None:
+        _rescale(out, system.acoustic_scale)
     return out
 
 
@@ -80,11 +83,24 @@ def changed_search(section: SearchSection, changed: Search) -> SearchSection:
     return msgspec.structs.replace(section, **told)
 
 
+def _rescale(made: Path, acoustic_scale: float) -> None:
+    """Give the hidden Markov models of the bundle `made` another acoustic scale."""
+    described = bundle.describe(made)
+    if described.hmm is None:
+        raise ConfigError(f"expected a bundle of hidden Markov models, found {described.family}")
+    hmm = msgspec.structs.replace(described.hmm, acoustic_scale=acoustic_scale)
+    _write(msgspec.structs.replace(described, hmm=hmm), made)
+
+
+def _write(described: Description, out: Path) -> None:
+    text = tomli_w.dumps(msgspec.to_builtins(described))
+    (out / bundle.DESCRIPTION).write_text(text, encoding="utf-8")
+
+
 def _linked(made: Path, described: Description, out: Path) -> Path:
     """Write a bundle with another description and links to the files of `made`."""
     for name in described.files:
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).symlink_to((made / name).resolve())
-    text = tomli_w.dumps(msgspec.to_builtins(described))
-    (out / bundle.DESCRIPTION).write_text(text, encoding="utf-8")
+    _write(described, out)
     return out

@@ -45,6 +45,7 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         after: the system whose training this one's goes on from, for the time of both.
         search: what is different in its search.
         word_score_without: instead of the language model's, where its scores are on another scale.
+        acoustic_scale: of hidden Markov models, where it is not as their training has it.
     """
 
     name: Annotated[str, Meta(min_length=1)]
@@ -56,6 +57,7 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after: str | None = None
     search: Search = Search()
     word_score_without: float | None = None
+    acoustic_scale: Annotated[float, Meta(gt=0)] | None = None
 
     def __post_init__(self) -> None:
         """Check what the fields must be together."""
@@ -63,8 +65,10 @@ class System(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(f"expected a {wanted} and no {other} for the kind {self.kind}")
         self._check_stage()
-        if self.way is not None and self.kind not in {"gmm", "hybrid", "tandem"}:
-            raise ValueError(f"expected no way for the kind {self.kind}, found {self.way}")
+        of_hmms = {"way": self.way, "acoustic_scale": self.acoustic_scale}
+        for name, value in of_hmms.items():
+            if value is not None and self.kind not in {"gmm", "hybrid", "tandem"}:
+                raise ValueError(f"expected no {name} for the kind {self.kind}, found {value}")
         if self.way == "stream" and not self._can_stream:
             raise ValueError(f'expected the way "speaker" for {self.kind} {self.stage}')
 

@@ -129,6 +129,7 @@ def memory_path(folder: Path, asked: Request, settings: str) -> Path:
         [asked.limit, asked.word_score_without, str(manifest.resolve())],
         _digests(asked.files),
         _digests(path for path in (*speech, *lm) if path.is_file()),
+        *([] if system.acoustic_scale is None else [system.acoustic_scale]),
     ]
     key = hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
     readable = re.sub(r"[^a-z0-9]+", "-", system.name.lower()).strip("-")

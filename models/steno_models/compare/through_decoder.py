@@ -67,7 +67,7 @@ def decode(asked: Request, tick: Tick) -> Measurement:
     for search in (alone, with_lm):
         forget_memory()
         options = SearchOptions(**structs.asdict(search))
-        setting = _Prepared(dictionary, options, subject.acoustic_scale)
+        setting = _Prepared(dictionary, options, system.acoustic_scale or subject.acoustic_scale)
         texts, seconds = _decoded(subject, speech, setting, lambda: tick(next(numbers), passes))
         in_order = [texts[utterance.key] for utterance in utterances]
         found.append(Decoded(texts=in_order, compute_s=features_s + seconds))

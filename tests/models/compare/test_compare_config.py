@@ -69,6 +69,7 @@ def test_a_system_may_have_a_score_of_words_of_its_own_without_a_language_model(
         ('kind = "gmm"', 'kind = "rnnt"', r"expected no stage for the kind rnnt, found mono"),
         ('stage = "mono"', 'stage = "tri3"\nway = "stream"', r'way "speaker" for gmm tri3'),
         ('kind = "gmm"', 'kind = "ctc"\nway = "speaker"', r"no way for the kind ctc"),
+        ('kind = "gmm"', 'kind = "ctc"\nacoustic_scale = 0.2', r"no acoustic_scale for .* ctc"),
         ('name = "two"', 'name = "one"', r"different names, found two 'one'"),
         ('after = "one"', 'after = "three"', r"'two' after a system above it, found 'three'"),
         ("beam = 9.0", "beam = 0.0", r"> 0\.0 - at .*search\.beam"),

@@ -104,6 +104,18 @@ def test_a_speaker_is_also_waited_for_if_that_is_asked(folder: Path) -> None:
     assert measure(request(config, config.systems[0], found), lambda *_: None).hears == "speaker"
 
 
+@pytest.mark.parametrize("way", ["stream", "speaker"])
+def test_a_model_whose_sounds_hardly_count_does_not_know_them_any_more(
+    folder: Path, way: str
+) -> None:
+    path = comparison(folder, "gmm mono")
+    path.write_text(path.read_text() + f'way = "{way}"\nacoustic_scale = 1e-6\n')
+    config = read_compare(path)
+    asked = request(config, config.systems[0], standing(config.systems[0]))
+    found = measure(asked, lambda *_: None)
+    assert found.alone.texts != found.references
+
+
 def test_a_parent_that_stops_takes_its_child_with_it(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
