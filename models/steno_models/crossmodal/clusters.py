@@ -72,7 +72,7 @@ def kmeans(
         points: (N, D) finite.
         options: how to search.
         start: (K, D) means to begin with; None chooses them by k-means++.
-        report: is told the inertia after each round.
+        report: is told the inertia after each round; of batches as it was while they came.
 
     Raises:
         DataError: there are fewer points than clusters, or some are not finite.
@@ -86,7 +86,7 @@ def kmeans(
     random = np.random.default_rng(options.seed)
     means = plus_plus(points, K, random) if start is None else start.astype(np.float32)
     if options.batch is not None and options.batch < N:
-        means = _by_batches(points, means, options, random)
+        means = _by_batches(points, means, options, random, report)
         return _settled(points, means, [])
     inertia: list[float] = []
     labels: LongArray | None = None
@@ -161,16 +161,22 @@ def plus_plus(points: FloatArray, clusters: int, random: np.random.Generator) ->
 
 
 def _by_batches(
-    points: FloatArray, means: FloatArray, options: KmeansOptions, random: np.random.Generator
+    points: FloatArray,
+    means: FloatArray,
+    options: KmeansOptions,
+    random: np.random.Generator,
+    report: Callable[[float], None],
 ) -> FloatArray:
     size = options.batch or len(points)
     seen = np.zeros(len(means))
     means = means.copy()
     for _ in range(options.rounds):
         order = random.permutation(len(points))
+        inertia = 0.0
         for first in range(0, len(points), size):
             batch = points[order[first : first + size]]
-            labels, _distances = nearest(batch, means)
+            labels, distances = nearest(batch, means)
+            inertia += float(distances.sum())
             counts = np.bincount(labels, minlength=len(means))
             seen += counts
             sums = np.zeros(means.shape)
@@ -178,6 +184,7 @@ def _by_batches(
             hit = counts > 0
             share = (counts[hit] / seen[hit])[:, None]
             means[hit] = (1.0 - share) * means[hit] + share * sums[hit] / counts[hit, None]
+        report(inertia)
     return means
 
 

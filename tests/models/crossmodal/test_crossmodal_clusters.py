@@ -61,7 +61,11 @@ def test_the_start_is_spread_out() -> None:
 def test_mini_batches_come_near_to_all_points_at_once() -> None:
     x = points(2000, seed=4)
     whole = kmeans(x, KmeansOptions(clusters=5, seed=1))
-    parts = kmeans(x, KmeansOptions(clusters=5, seed=1, batch=100, rounds=5))
+    seen: list[float] = []
+    options = KmeansOptions(clusters=5, seed=1, batch=100, rounds=5)
+    parts = kmeans(x, options, report=seen.append)
+    assert len(seen) == 5
+    assert seen[-1] < seen[0]
     assert parts.inertia[-1] < 1.1 * whole.inertia[-1]
 
 
