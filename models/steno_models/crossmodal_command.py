@@ -18,6 +18,7 @@ commands (each has its own --help):
   classify     name pieces of speech by the words of a text that they are mapped to
   synonyms     find words of a text that mean the same as a piece of speech
   translate    find words of another language that mean the same
+  lookup       put a map into one folder, for unknown words to be named with
   low-resource  measure what hours and minutes of a language with little data are worth
 """
 
@@ -39,10 +40,13 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
             from steno_models.crossmodal.synthesize_command import (  # noqa: PLC0415
                 main as synthesize,
             )
+            from steno_models.hearing import Hearing  # noqa: PLC0415
             from steno_models.lm.ngram.corpus import read_sentences  # noqa: PLC0415
             from steno_models.text.normalise import sentences  # noqa: PLC0415
 
-            return synthesize(rest, read=lambda path: read_sentences(path, sentences))
+            return synthesize(
+                rest, read=lambda path: read_sentences(path, sentences), hearing=Hearing
+            )
         case ["segment", *rest]:
             from steno_models.crossmodal.segment_command import main as segment  # noqa: PLC0415
 
@@ -65,6 +69,10 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
             from steno_models.crossmodal.tasks.command import main as run  # noqa: PLC0415
 
             return run(task, rest)
+        case ["lookup", *rest]:
+            from steno_models.crossmodal.lookup_command import main as lookup  # noqa: PLC0415
+
+            return lookup(rest)
         case ["low-resource", *rest]:
             from steno_models.crossmodal.low_resource.command import (  # noqa: PLC0415
                 main as low_resource,

@@ -12,14 +12,16 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from steno_models.crossmodal.clusters import KmeansOptions, cluster_names, kmeans
+from steno_models.crossmodal.clusters import Clusters, KmeansOptions, cluster_names, kmeans
 from steno_models.crossmodal.heard import (
     SEGMENTS,
     averages,
     named_sentences,
     relabelled,
+    save_means,
     save_pieces,
 )
+from steno_models.crossmodal.posteriors import read_sounds
 from steno_models.crossmodal.segmentation.embedding import embedded
 from steno_models.crossmodal.segmentation.segments import (
     Segment,
@@ -28,8 +30,9 @@ from steno_models.crossmodal.segmentation.segments import (
     spans,
     write_segments,
 )
+from steno_models.crossmodal.sounds import Sounds
 from steno_models.crossmodal.space import Space
-from steno_models.crossmodal.speech import Speech, read_speech
+from steno_models.crossmodal.speech import Speech
 from steno_models.crossmodal.speech2vec.embed import embed
 from steno_models.crossmodal.speech2vec.model import Speech2Vec
 from steno_models.crossmodal.word2vec.train import Word2VecOptions, train
@@ -41,7 +44,8 @@ _log = logging.getLogger(__name__)
 
 _DESCRIPTION = """Make a space of words from pieces of speech.
 
-Each piece becomes a vector: that of a Speech2Vec model (--model), or evenly spaced frames. Pieces
+Each piece becomes a vector: that of a Speech2Vec model (--model), or evenly spaced frames; where
+SPEECH are posteriors (`crossmodal synthesize --bundle`), the phones that are heard in it. Pieces
 that are near become one word by k-means (--clusters), or keep the names that they have
 (--own-names: true words, or the clusters of es-kmeans and bes-gmm).
 
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError("expected --vectors averages with --keep-pieces: word2vec has none")
     learnt = _options(asked)  # first: its mistakes need no speech to be seen
     recordings = [each for path in asked.segments for each in read_segments(path)]
-    speech = read_speech(asked.speech, asked.cache)
+    speech = read_sounds(asked.speech, asked.cache)
     missing: list[str] = []
     found, kept = spans(recordings, speech, left_out=missing.append)
     if missing:
@@ -93,7 +97,8 @@ def main(arguments: Sequence[str]) -> int:
     vectors = None
     if not asked.own_names or asked.vectors == "averages":
         vectors = _vectors(asked, speech, found)
-    names, inertia = _names(asked, kept, vectors)
+    clusters = None if asked.own_names or vectors is None else _clustered(asked, vectors)
+    names = _own_names(kept) if clusters is None else cluster_names(clusters.labels)
     labelled = relabelled(speech, found, kept, names)
     if asked.vectors == "averages" and vectors is not None:
         space = averages(names, vectors, min_count=asked.min_count)
@@ -104,7 +109,9 @@ def main(arguments: Sequence[str]) -> int:
     write_segments(asked.out / SEGMENTS, labelled)
     if asked.keep_pieces and vectors is not None:
         save_pieces(asked.out, vectors)
-    _tell(asked, len(found), space, inertia)
+    if clusters is not None:
+        save_means(asked.out, clusters.means)
+    _tell(asked, len(found), space, None if clusters is None else clusters.inertia[-1])
     return 0
 
 
@@ -115,10 +122,12 @@ def _options(asked: argparse.Namespace) -> Word2VecOptions:
     )  # fmt: skip
 
 
-def _vectors(asked: argparse.Namespace, speech: Speech, found: Sequence[Span]) -> FloatArray:
+def _vectors(asked: argparse.Namespace, speech: Sounds, found: Sequence[Span]) -> FloatArray:
     """Return (P, D) vectors of the pieces."""
     if asked.model is None:
         return embedded(speech, found)
+    if not isinstance(speech, Speech):
+        raise ConfigError("expected frames for --model, found posteriors")
     kind = "cuda" if asked.device == "auto" and torch.cuda.is_available() else asked.device
     model = Speech2Vec.load(asked.model).to("cpu" if kind == "auto" else kind)
     with _bar("embedding") as bar:
@@ -126,21 +135,19 @@ def _vectors(asked: argparse.Namespace, speech: Speech, found: Sequence[Span]) -
         return embed(model, speech, found, lambda many: bar.update(task, advance=many))
 
 
-def _names(
-    asked: argparse.Namespace, kept: Sequence[Segment], vectors: FloatArray | None
-) -> tuple[list[str], float | None]:
-    """Return the name of each piece, and the inertia of k-means if there was any."""
-    if asked.own_names or vectors is None:
-        if any(not each.name for each in kept):
-            raise ConfigError("expected pieces with names for --own-names, found some without")
-        return [each.name for each in kept], None
+def _own_names(kept: Sequence[Segment]) -> list[str]:
+    if any(not each.name for each in kept):
+        raise ConfigError("expected pieces with names for --own-names, found some without")
+    return [each.name for each in kept]
+
+
+def _clustered(asked: argparse.Namespace, vectors: FloatArray) -> Clusters:
     options = KmeansOptions(
         clusters=asked.clusters, rounds=asked.rounds, batch=asked.batch, seed=asked.seed
     )
     with _bar("k-means") as bar:
         task = bar.add_task("", total=asked.rounds)
-        made = kmeans(vectors, options, report=lambda _: bar.update(task, advance=1))
-    return cluster_names(made.labels), made.inertia[-1]
+        return kmeans(vectors, options, report=lambda _: bar.update(task, advance=1))
 
 
 def _tell(asked: argparse.Namespace, pieces: int, space: Space, inertia: float | None) -> None:

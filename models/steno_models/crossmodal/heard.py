@@ -10,13 +10,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from steno_models.crossmodal.segmentation.segments import Recording, Segment, Span, read_segments
+from steno_models.crossmodal.sounds import Sounds
 from steno_models.crossmodal.space import Space
-from steno_models.crossmodal.speech import Speech
 from steno_models.errors import DataError
 from steno_models.types import FloatArray
 
 SEGMENTS = "segments.jsonl"
 _PIECES = "pieces.safetensors"
+_MEANS = "means.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,30 @@ def load_pieces(folder: Path) -> FloatArray:
     return found
 
 
+def save_means(folder: Path, means: FloatArray) -> None:
+    """Write (K, E) the means of the clusters that are named c0, c1 and so on."""
+    try:
+        save_file({"means": np.ascontiguousarray(means)}, folder / _MEANS)
+    except OSError as error:
+        raise DataError(f"expected to write to {folder}, found: {error}") from error
+
+
+def load_means(folder: Path) -> FloatArray:
+    """Return what `save_means` wrote into `folder`.
+
+    Raises:
+        DataError: there is nothing.
+    """
+    try:
+        found: FloatArray = load_file(folder / _MEANS)["means"].astype(np.float32)
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DataError(
+            f"{folder}: expected the means of clusters (`crossmodal cluster --clusters K`), "
+            f"found: {error}"
+        ) from error
+    return found
+
+
 def averages(names: Sequence[str], vectors: FloatArray, *, min_count: int = 1) -> Space:
     """Return the space of `names`, each with the mean of its pieces' vectors and their number.
 
@@ -96,7 +121,7 @@ def averages(names: Sequence[str], vectors: FloatArray, *, min_count: int = 1) -
 
 
 def relabelled(
-    speech: Speech, spans: Sequence[Span], kept: Sequence[Segment], names: Sequence[str]
+    speech: Sounds, spans: Sequence[Span], kept: Sequence[Segment], names: Sequence[str]
 ) -> list[Recording]:
     """Return the pieces recording by recording, each with its new name.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from steno_models.crossmodal.segmentation.embedding import downsampled
 from steno_models.crossmodal.segmentation.syllables import sonority
 from steno_models.errors import DataError
 from steno_models.features.cmvn import CmvnStats, GlobalCmvn
@@ -26,7 +27,7 @@ from steno_models.training.feature_cache import (
     cached_features,
 )
 from steno_models.training.manifest import read_manifest
-from steno_models.types import FloatArray
+from steno_models.types import FloatArray, LongArray
 
 SHIFT_S = FRAME_SHIFT_SAMPLES / SAMPLE_RATE
 BORDER_S = (FRAME_LENGTH_SAMPLES - FRAME_SHIFT_SAMPLES) / SAMPLE_RATE / 2
@@ -60,7 +61,10 @@ class Speech:
         self._features = features
         width = features.read(0, 0).shape[1]
         if width != WIDTH:
-            raise DataError(f"expected frames of {WIDTH} numbers, found {width}")
+            raise DataError(
+                f"expected frames of {WIDTH} numbers, found {width}: posteriors of a bundle are "
+                "for `crossmodal cluster` alone"
+            )
         owners = [name or f"recording {place}" for place, name in enumerate(speakers)]
         stats: dict[str, CmvnStats] = {}
         for place, name in enumerate(owners):
@@ -75,6 +79,14 @@ class Speech:
     def frames(self, place: int) -> int:
         """Return how many frames recording number `place` has."""
         return int(self._features.lengths[place, 0])
+
+    def frame_at(self, place: int, second: float) -> int:
+        """Return the frame, 0 to `frames`, whose border is nearest to `second`."""
+        return frame_at(second, self.frames(place))
+
+    def vectors(self, place: int, firsts: LongArray, lasts: LongArray) -> FloatArray:
+        """Return (P, D) evenly spaced frames of pieces of a recording; see `downsampled`."""
+        return downsampled(self.cepstra(place), firsts, lasts)
 
     def cepstra(self, place: int) -> FloatArray:
         """Return (T, 13) cepstra with mean 0 and variance 1 over their speaker's frames."""

@@ -10,19 +10,26 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from steno_models.crossmodal.synthesis.shards import Recipe, claim, make_shard
+from steno_models.crossmodal.posteriors import STEP_S
+from steno_models.crossmodal.synthesis.shards import Ear, Recipe, claim, make_shard
 from steno_models.crossmodal.text_parts import read_part, share, shuffled
 from steno_models.errors import ConfigError, DataError
+from steno_models.types import FloatArray
 
 # Gives the normalised sentences of a file.
 Reader = Callable[[Path], Iterable[str]]
+
+# Gives what a bundle of some name makes of samples: its posteriors every 40 ms.
+Hearing = Callable[[str], Callable[[FloatArray], FloatArray]]
 
 _DESCRIPTION = """Let eSpeak NG read texts aloud, in many voices.
 
 Only frames are kept (14 half-precision numbers every 10 ms: 10 MB an hour), and when each word is
 spoken, for scoring alone. What is there already is not made again: the same command goes on after
 an interruption, and more --hours add to it. With --shuffle a few hours are of the whole text and
-not of its first pages; with --part the rest of it can teach vectors of written words.
+not of its first pages; with --part the rest of it can teach vectors of written words. With --bundle
+the posteriors of its phones are kept in the place of frames (7 MB an hour): what a recogniser hears
+is alike where voices differ, and `crossmodal lookup` needs it.
 """
 _EXAMPLE = """example:
   steno-models crossmodal synthesize --text novels.txt.xz --part 1/2 --shuffle --hours 100 \\
@@ -30,8 +37,14 @@ _EXAMPLE = """example:
 """
 
 
-def main(arguments: Sequence[str], *, read: Reader) -> int:
-    """Run `steno-models crossmodal synthesize`; `read` gives the sentences of a file."""
+def main(arguments: Sequence[str], *, read: Reader, hearing: Hearing) -> int:
+    """Run `steno-models crossmodal synthesize`.
+
+    Args:
+        arguments: of the command line.
+        read: gives the sentences of a file.
+        hearing: gives what a bundle makes of samples.
+    """
     asked = _parser().parse_args(arguments)
     if asked.hours <= 0 or asked.processes < 1:
         raise ConfigError("expected hours above 0 and a process or more")
@@ -44,10 +57,11 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
     recipe = Recipe(
         texts=tuple(path.name for path in asked.text), sentences=len(sentences),
         voices=asked.voices, shard_sentences=asked.shard_sentences, seed=asked.seed,
-        part=asked.part, shuffled=asked.shuffle,
+        part=asked.part, shuffled=asked.shuffle, heard_by=asked.bundle,
     )  # fmt: skip
+    ear = Ear() if asked.bundle is None else Ear(hearing(asked.bundle), STEP_S)
     claim(asked.out, recipe)
-    hours = _made(asked, sentences, recipe)
+    hours = _made(asked, sentences, recipe, ear)
     Console(file=sys.stderr, soft_wrap=True).print(
         f"{hours:.2f} hours of speech: {asked.out}", highlight=False
     )
@@ -58,7 +72,7 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
     return 0
 
 
-def _made(asked: argparse.Namespace, sentences: Sequence[str], recipe: Recipe) -> float:
+def _made(asked: argparse.Namespace, sentences: Sequence[str], recipe: Recipe, ear: Ear) -> float:
     """Make shards until there are the hours asked for; return how many there are."""
     columns = (
         TextColumn("speaking"), BarColumn(),
@@ -68,7 +82,7 @@ def _made(asked: argparse.Namespace, sentences: Sequence[str], recipe: Recipe) -
     hours = 0.0
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=asked.hours)
-        for made in _hours(asked.out, sentences, recipe, asked.processes):
+        for made in _hours(asked.out, sentences, recipe, asked.processes, ear):
             hours += made
             bar.update(task, completed=min(hours, asked.hours))
             if hours >= asked.hours:
@@ -77,14 +91,14 @@ def _made(asked: argparse.Namespace, sentences: Sequence[str], recipe: Recipe) -
 
 
 def _hours(
-    folder: Path, sentences: Sequence[str], recipe: Recipe, processes: int
+    folder: Path, sentences: Sequence[str], recipe: Recipe, processes: int, ear: Ear
 ) -> Iterator[float]:
     """Yield the hours of each shard, as they are made or found."""
     size = recipe.shard_sentences
     starts = range(0, len(sentences), size)
     if processes == 1:
         for number, start in enumerate(starts):
-            yield make_shard(folder, number, sentences[start : start + size], recipe)
+            yield make_shard(folder, number, sentences[start : start + size], recipe, ear=ear)
         return
     fresh = multiprocessing.get_context("spawn")  # the library must not be shared by a fork
     with ProcessPoolExecutor(processes, mp_context=fresh) as pool:
@@ -92,7 +106,7 @@ def _hours(
         try:
             for number, start in enumerate(starts):
                 part = sentences[start : start + size]
-                waiting.add(pool.submit(make_shard, folder, number, part, recipe))
+                waiting.add(pool.submit(make_shard, folder, number, part, recipe, ear=ear))
                 if len(waiting) > processes:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (each.result() for each in done)
@@ -117,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--shuffle", action="store_true", help="speak the sentences in an order of chance")
     add("--hours", type=float, required=True, help="of speech, or a little more")
     add("--out", type=Path, required=True, metavar="DIR", help="of the shards")
+    add("--bundle", metavar="NAME", help="keep what its acoustic model hears, not frames")
     add("--voices", type=int, default=40, help="how many speak (%(default)s)")
     add("--shard-sentences", type=int, default=500, metavar="N",
         help="in each shard, some 45 minutes (%(default)s)")  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from steno_models.errors import ConfigError
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.text.tokens import TokenTable
-from steno_models.unknown.embedding import SegmentScorer
+from steno_models.unknown.embedding import aligner_if_whole
 from steno_models.unknown.proposer import UnknownWords
 from steno_models.unknown.recogniser import UnknownWordRecogniser
 
@@ -23,10 +23,11 @@ def folder_of(loaded: "Bundle", named: Path | None) -> Path | None:
     return named or (own if own.is_dir() else None)
 
 
-def attach(
-    loaded: "Bundle", folder: Path, scorer: SegmentScorer | None = None
-) -> UnknownWordRecogniser:
+def attach(loaded: "Bundle", folder: Path) -> UnknownWordRecogniser:
     """Return the recogniser of a bundle that tells of unknown words, with candidates of a folder.
+
+    An aligner beside them is asked, too; where it is damaged, the log says so, and unknown words
+    are told of without it.
 
     Raises:
         ConfigError: the bundle has no search through a lexicon, or other phones.
@@ -39,7 +40,7 @@ def attach(
             f"{loaded.name} ({loaded.description.family})"
         )
     symbols = TokenTable.read(loaded.path / "tokens.txt").symbols
-    finder = UnknownWords.open(folder, symbols, scorer)
+    finder = UnknownWords.open(folder, symbols, aligner_if_whole(folder, len(symbols)))
     for model in first.language_models.values():
         finder.warm_up(model)
     return UnknownWordRecogniser(recogniser=loaded.recogniser, first=first, finder=finder)

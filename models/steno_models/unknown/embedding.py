@@ -1,9 +1,17 @@
 """An optional opinion on candidates: do they mean what the segment sounds like."""
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from steno_models.crossmodal.lookup import Lookup
+from steno_models.errors import DataError
 from steno_models.types import FloatArray
+
+_log = logging.getLogger(__name__)
+ALIGNER = "aligner"
+"""Where a folder of candidates may keep the map of `steno-models crossmodal lookup`."""
 
 
 class SegmentScorer(Protocol):
@@ -19,3 +27,34 @@ class SegmentScorer(Protocol):
             log_probs: (S, V) of the segment.
             words: candidates.
         """
+
+
+def aligner(folder: Path, tokens: int) -> SegmentScorer | None:
+    """Return what is beside the candidates in `folder`; None if there is nothing.
+
+    Args:
+        folder: of candidates.
+        tokens: of the posteriors that it will be asked about.
+
+    Raises:
+        DataError: it is damaged, or for other posteriors.
+    """
+    path = folder / ALIGNER
+    if not path.is_dir():
+        return None
+    found = Lookup.load(path)
+    if found.tokens != tokens:
+        raise DataError(
+            f"{path}: expected an aligner for posteriors of {tokens} tokens, found one for "
+            f"{found.tokens}"
+        )
+    return found
+
+
+def aligner_if_whole(folder: Path, tokens: int) -> SegmentScorer | None:
+    """Return what `aligner` does; None, and a warning in the log, where that is an error."""
+    try:
+        return aligner(folder, tokens)
+    except DataError as error:
+        _log.warning("unknown words are named without an aligner: %s", error)
+        return None

@@ -20,6 +20,7 @@ from steno_models.unknown.boosting import Boosted, Forest
 from steno_models.unknown.candidates import Candidate
 from steno_models.unknown.confirming import is_among, ways_of, with_words
 from steno_models.unknown.detection import fit_detection
+from steno_models.unknown.embedding import SegmentScorer, aligner
 from steno_models.unknown.figures import (
     Heard,
     Named,
@@ -52,6 +53,7 @@ _BOOSTS = (0.0, 3.0, 5.0)
 _START = (0.6, 0.45, 1.4, 0.0, 0.0)
 _SHORTLIST = 200
 _EVERY = 4
+_EMBEDDING = "embedding"
 
 
 class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +119,7 @@ class Experiment:
     Attributes:
         vocabulary: of candidates.
         folder: where it is.
+        scorer: of meaning; None where there is no aligner beside the candidates.
         utterances: speech.
         model: the language model without the words.
         lexicon: the words that are left.
@@ -129,6 +132,7 @@ class Experiment:
 
     vocabulary: CandidateVocabulary
     folder: Path
+    scorer: SegmentScorer | None
     utterances: list[Utterance]
     model: LanguageModel
     lexicon: frozenset[str]
@@ -173,8 +177,8 @@ class Experiment:
         model = without(full, lexicon, removed)
         ways = _ways(utterances, table)
         return cls(
-            vocabulary, folder, utterances, model, frozenset(full.words) - removed,
-            frozenset(tune), frozenset(test), table.symbols,
+            vocabulary, folder, aligner(folder, len(table)), utterances, model,
+            frozenset(full.words) - removed, frozenset(tune), frozenset(test), table.symbols,
             [located(one, ways) for one in utterances],
             [recognised(model, one.log_probs) for one in utterances],
         )  # fmt: skip
@@ -195,7 +199,7 @@ class Experiment:
         )
         truth = Truth(self.lexicon, self.tune)
         finder = self._finder(weights)
-        parts = fit_parts(self.named(finder, self.heard(finder), truth), _used(PARTS[:-1]))
+        parts = fit_parts(self.named(finder, self.heard(finder), truth), self._used())
         weights = msgspec.structs.replace(weights, parts=tuple(parts.tolist()))
         best = fit_detection(self.heard(self._finder(weights)), truth)
         weights = msgspec.structs.replace(
@@ -228,8 +232,12 @@ class Experiment:
         heard = finder.heard(log_probs, words, self.model, stretch)
         return finder.candidates(heard, self.model, most)
 
+    def _used(self) -> list[bool]:
+        """Return which of `PARTS` there are."""
+        return [part != _EMBEDDING or self.scorer is not None for part in PARTS]
+
     def _finder(self, weights: Weights) -> UnknownWords:
-        finder = UnknownWords(self.vocabulary, weights)
+        finder = UnknownWords(self.vocabulary, weights, self.scorer)
         finder.warm_up(self.model)
         return finder
 
@@ -268,7 +276,11 @@ class Experiment:
             five=five / max(1, found.hits),
             never=self._never(told),
             costs=Costs.of(self.costs_ms(finder)),
-            alone=tuple((PARTS[part], *best_by(named, part)) for part in range(len(PARTS) - 1)),
+            alone=tuple(
+                (PARTS[part], *best_by(named, part))
+                for part, used in enumerate(self._used())
+                if used
+            ),
             confirmed=tuple(self._confirmed(finder, told, boost) for boost in _BOOSTS if confirm),
         )
 
@@ -344,11 +356,6 @@ def _event_of(told: Sequence[Stretch], said: Said) -> Stretch | None:
 def _quantiles(costs: Sequence[float]) -> tuple[float, ...]:
     """Return the median, the 95th percentile and the largest."""
     return tuple(np.percentile(costs or [0.0], [50, 95, 100]).round(2).tolist())
-
-
-def _used(parts: Sequence[str]) -> list[bool]:
-    """Return which of `PARTS` are among these."""
-    return [part in parts for part in PARTS]
 
 
 def _ways(utterances: Sequence[Utterance], table: TokenTable) -> dict[str, list[list[int]]]:

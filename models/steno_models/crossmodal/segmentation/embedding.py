@@ -1,11 +1,12 @@
 """Pieces of any length as vectors of one: a few frames, evenly spaced (Levin et al. 2013)."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
 from steno_models.crossmodal.segmentation.segments import Span
-from steno_models.crossmodal.speech import Speech
+from steno_models.crossmodal.sounds import Sounds
 from steno_models.errors import DataError
 from steno_models.types import FloatArray, LongArray
 
@@ -44,15 +45,10 @@ def downsampled(
     return scaled
 
 
-def embedded(speech: Speech, spans: Sequence[Span], frames: int = FRAMES) -> FloatArray:
-    """Return (P, 13 frames) vectors of `spans`, which stand recording by recording."""
+def embedded(sounds: Sounds, spans: Sequence[Span]) -> FloatArray:
+    """Return (P, D) vectors of `spans`, which stand recording by recording."""
     parts: list[FloatArray] = []
-    begin = 0
-    for stop in range(1, len(spans) + 1):
-        if stop < len(spans) and spans[stop].place == spans[begin].place:
-            continue
-        own = np.array([(s.first, s.last) for s in spans[begin:stop]], np.int64)
-        cepstra = speech.cepstra(spans[begin].place)
-        parts.append(downsampled(cepstra, own[:, 0], own[:, 1], frames))
-        begin = stop
+    for place, own in groupby(spans, key=lambda span: span.place):
+        rows = np.array([(span.first, span.last) for span in own], np.int64)
+        parts.append(sounds.vectors(place, rows[:, 0], rows[:, 1]))
     return np.concatenate(parts)

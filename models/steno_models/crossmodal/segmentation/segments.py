@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from steno_models.crossmodal.speech import Speech, frame_at
+from steno_models.crossmodal.sounds import Sounds
 from steno_models.errors import DataError
 from steno_models.training.lines import parse_lines, refuse_duplicates
 
@@ -107,7 +107,7 @@ def _parse(line: str) -> Recording:
 
 def spans(
     recordings: Sequence[Recording],
-    speech: Speech,
+    speech: Sounds,
     *,
     left_out: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Span], list[Segment]]:
@@ -129,9 +129,9 @@ def spans(
         if place is None:
             left_out(f"{each.key}: expected among the recordings, found it is not")
             continue
-        frames = speech.frames(place)
         for segment in each.segments:
-            first, last = frame_at(segment.start_s, frames), frame_at(segment.end_s, frames)
+            first = speech.frame_at(place, segment.start_s)
+            last = speech.frame_at(place, segment.end_s)
             if last <= first:
                 left_out(
                     f"{each.key}: expected a segment of a frame or more, found "

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from steno_models.crossmodal.segmentation.segments import (
     read_segments,
     write_segments,
 )
-from steno_models.crossmodal.speech import KEYS, SHARDS, WIDTH, cepstra_and_sonority
+from steno_models.crossmodal.speech import KEYS, SHARDS, SHIFT_S, cepstra_and_sonority
 from steno_models.crossmodal.synthesis.espeak import Spoken, Voice, say
 from steno_models.crossmodal.synthesis.voices import voices
 from steno_models.errors import ConfigError, DataError
@@ -31,7 +32,6 @@ from steno_models.types import FloatArray
 
 WORDS = "words.jsonl"
 _RECIPE = "recipe.json"
-_HZ = 100
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         seed: of voices and noise.
         part: "k/n", the stretch of the texts that is spoken.
         shuffled: whether the sentences are in an order of chance.
+        heard_by: the bundle whose posteriors are kept in the place of frames; None for frames.
     """
 
     texts: tuple[str, ...]
@@ -58,6 +59,19 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     part: str = "1/1"
     shuffled: bool = False
+    heard_by: str | None = None
+
+
+class Ear(NamedTuple):
+    """What is kept of samples.
+
+    Attributes:
+        listen: from (N,) float32 samples at 16 kHz to (T, F) float32; other processes find it.
+        shift_s: from row to row.
+    """
+
+    listen: Callable[[FloatArray], FloatArray] = cepstra_and_sonority
+    shift_s: float = SHIFT_S
 
 
 Speaker = Callable[[Sequence[str], Voice], Spoken]
@@ -79,12 +93,28 @@ def claim(folder: Path, recipe: Recipe) -> None:
     path.write_bytes(msgspec.json.encode(recipe))
 
 
+def heard_by(folder: Path) -> str | None:
+    """Return the bundle whose posteriors `folder` holds; None where it holds frames.
+
+    Raises:
+        DataError: its recipe cannot be read.
+    """
+    path = folder / _RECIPE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Recipe).heard_by
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(f"{path}: expected a recipe of speech, found: {error}") from error
+
+
 def make_shard(
     folder: Path,
     number: int,
     sentences: Sequence[str],
     recipe: Recipe,
     speak: Speaker = say,
+    ear: Ear = Ear(),  # noqa: B008 - it cannot be changed
 ) -> float:
     """Return the hours of shard `number`, made if it is not there.
 
@@ -94,17 +124,13 @@ def make_shard(
         sentences: of this one, normalised.
         recipe: of all.
         speak: turns words into sound.
+        ear: what is kept of it.
     """
     shard = folder / SHARDS / f"{number:05d}"
     with finished_folder(shard) as draft:
         if draft is not None:
-            _fill(draft, number, sentences, recipe, speak)
-    return shard_hours(shard)
-
-
-def shard_hours(shard: Path) -> float:
-    """Return how many hours a whole shard has."""
-    return float(np.load(shard / "lengths.npy", allow_pickle=False).sum()) / _HZ / 3600
+            _fill(draft, number, sentences, recipe, speak, ear.listen)
+    return float(np.load(shard / "lengths.npy", allow_pickle=False).sum()) * ear.shift_s / 3600
 
 
 def read_words(folder: Path) -> list[Recording]:
@@ -121,13 +147,15 @@ def read_words(folder: Path) -> list[Recording]:
 
 
 def _fill(
-    draft: Path, number: int, sentences: Sequence[str], recipe: Recipe, speak: Speaker
-) -> None:
+    draft: Path, number: int, sentences: Sequence[str], recipe: Recipe, speak: Speaker,
+    listen: Callable[[FloatArray], FloatArray],
+) -> None:  # fmt: skip
     random = np.random.default_rng([recipe.seed, number])
     cast = voices(recipe.voices, recipe.seed)
     lengths: list[int] = []
     recordings: list[Recording] = []
     names: list[str] = []
+    width = 0
     with (draft / "features.f16").open("wb") as file:
         for place, words in enumerate(_breaths(sentences, recipe.most_words)):
             voice = cast[int(random.integers(len(cast)))]
@@ -136,9 +164,10 @@ def _fill(
             except DataError:
                 continue  # a sentence whose words run together has no times to score by
             samples = _noisy(spoken.samples, recipe.noise_db, random)
-            frames = cepstra_and_sonority(samples).astype(np.float16)
+            frames = listen(samples).astype(np.float16)
             if len(frames) == 0:
                 continue
+            width = frames.shape[1]
             file.write(frames.tobytes())
             lengths.append(len(frames))
             key = f"{number:05d}-{place:05d}"
@@ -148,7 +177,7 @@ def _fill(
     if not lengths:
         raise DataError(f"expected sentences that can be spoken, found none in shard {number}")
     np.save(draft / "lengths.npy", np.array(lengths, np.int32)[:, None])
-    (draft / "settings.json").write_text(json.dumps({"num_bins": WIDTH}), "utf-8")
+    (draft / "settings.json").write_text(json.dumps({"num_bins": width}), "utf-8")
     (draft / KEYS).write_text("".join(f"{name}\n" for name in names), "utf-8")
     write_segments(draft / WORDS, recordings)
 
