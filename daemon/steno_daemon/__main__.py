@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from steno_daemon.config import EngineConfig
     from steno_daemon.server import Model
 
 EPILOG = """\
@@ -181,7 +182,7 @@ def _load_and_serve(options: argparse.Namespace) -> int:
         # What is wrong with it is known before anything takes long.
         Exposure(settings, [activation.host_of(one) for one in [*bound, *(s for _, s in own)]])
         engine = settings.engine
-        model = _load(engine.bundle, engine.threads, engine.candidates)
+        model = _load(engine)
 
         def ready(url: str) -> None:
             gc.freeze()
@@ -209,14 +210,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, dict[str, object]]:
     }
 
 
-def _load(name: str, threads: int, candidates: Path | None = None) -> "Model":
-    """Return the bundle of that name or path as what the daemon serves.
-
-    Args:
-        name: of the bundle, or its path.
-        threads: of the encoder.
-        candidates: folder of words known from texts alone; None for the bundle's own, if any.
-    """
+def _load(engine: "EngineConfig") -> "Model":
+    """Return the configured bundle as what the daemon serves."""
     import torch
 
     from steno_daemon.candidates import telling_of_unknown_words
@@ -226,9 +221,11 @@ def _load(name: str, threads: int, candidates: Path | None = None) -> "Model":
     from steno_models.punctuation.model import Punctuator
     from steno_models.vocabulary import Extender
 
-    torch.set_num_threads(threads)
-    loaded = bundle.load(name)
-    recogniser, unknown_words = telling_of_unknown_words(loaded, candidates)
+    torch.set_num_threads(engine.threads)
+    loaded = bundle.load(engine.bundle)
+    recogniser, unknown_words = telling_of_unknown_words(
+        loaded, engine.candidates, wished=engine.unknown_words
+    )
     return Model(
         name=loaded.name,
         version=str(loaded.version),

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def telling_of_unknown_words(loaded: "Bundle", named: Path | None) -> "tuple[Recogniser, str]":
+def telling_of_unknown_words(
+    loaded: "Bundle", named: Path | None, *, wished: bool = True
+) -> "tuple[Recogniser, str]":
     """Return the recogniser of a bundle, telling of unknown words if it can, and how that stands.
 
     Candidates that are missing or damaged leave it as it is: the log and `/healthz` say why.
@@ -22,8 +24,9 @@ def telling_of_unknown_words(loaded: "Bundle", named: Path | None) -> "tuple[Rec
     Args:
         loaded: the bundle.
         named: folder of candidates by the configuration; None for the bundle's own, if any.
+        wished: whether the configuration has it tell of them at all.
     """
-    folder = folder_of(loaded, named)
+    folder = folder_of(loaded, named) if wished else None
     if folder is None:
         return loaded.recogniser, "off"
     try:

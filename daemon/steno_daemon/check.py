@@ -22,7 +22,7 @@ from steno_daemon import activation, config
 from steno_daemon.auth import Grant, Keyring, check_exposure, is_loopback
 from steno_daemon.captions.replacements import Replacements
 from steno_daemon.check_neighbours import check_domains, check_mqtt, check_wyoming
-from steno_daemon.config import Config, Tables
+from steno_daemon.config import Config, EngineConfig, Tables
 from steno_daemon.effort import measured_ladder
 from steno_daemon.errors import StenoDaemonError
 from steno_daemon.foreign import NAMES, own_ports
@@ -40,7 +40,7 @@ UNIT_STOP_S = 45.0
 LEAVE_S = 11.0
 """What may come after the drain: viewers leave, the engine and the recorder end."""
 
-LoadModel = Callable[[str, int], Model]
+LoadModel = Callable[[EngineConfig], Model]
 
 
 class Verdict(Enum):
@@ -134,7 +134,7 @@ def check(file: Path | None, overrides: Tables, load: LoadModel) -> Findings:
     Args:
         file: TOML; None for the defaults.
         overrides: what the command line says.
-        load: loads a bundle by its name, with so many threads.
+        load: loads the bundle, and what goes with it.
     """
     found = Findings()
     settings = _configuration(found, file, overrides)
@@ -278,11 +278,12 @@ def _microphone(found: Findings, settings: Config) -> None:
 def _model(found: Findings, settings: Config, load: LoadModel) -> None:
     """Load the bundle, and measure how many sessions keep up."""
     with found.looking_at("bundle"):
-        model = load(settings.engine.bundle, settings.engine.threads)
+        model = load(settings.engine)
         found.ok(
             "bundle",
             f"{model.name} {model.version}, language models: {', '.join(model.language_models)}",
         )
+        _unknown_words(found, model.unknown_words)
         known = (*model.language_models, *_domains(found, settings, model))
         names = ", ".join(known)
         wanted = settings.microphone.language_model
@@ -294,6 +295,17 @@ def _model(found: Findings, settings: Config, load: LoadModel) -> None:
         check_domains(found, settings.mqtt, known)
         ladder = measured_ladder(settings.engine, model.recogniser, model.language_models)
         found.ok("capacity", f"up to {_count(ladder.most, 'session')} at once")
+
+
+def _unknown_words(found: Findings, says: str) -> None:
+    """Tell whether sessions hear of words that the lexicon lacks."""
+    match says.split(": ", 1):
+        case ["failed", why]:
+            found.fault("unknown words", f"engine.candidates: {why}")
+        case ["ok"]:
+            found.ok("unknown words", "sessions that wish it are told of them")
+        case _:
+            found.ok("unknown words", "nobody is told of them")
 
 
 def _domains(found: Findings, settings: Config, model: Model) -> list[str]:

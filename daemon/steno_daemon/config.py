@@ -256,16 +256,16 @@ class EngineConfig(_Section, frozen=True, kw_only=True):
     batch_wait_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
     """How long a chunk from within speech waits for those of other sessions where there are eight
     or more, less with fewer, not at all where there is one; what may end an utterance never waits.
-    With 0 chunks are not made to end together either.
-    """
+    With 0 chunks are not made to end together either."""
     chunk_ms: Annotated[int, msgspec.Meta(ge=40, le=5_000)] | None = None
     """Decoding step of sessions that wish none; left out, the one the bundle was made for."""
     domains_directory: Path | None = None
     """Folder of language models besides the bundle's, one folder each, as `steno-models lm build
     --name` writes them; what is put there is loaded, what changes is loaded anew."""
+    unknown_words: bool = True
+    """Whether sessions that wish it are told of words that the lexicon lacks."""
     candidates: Path | None = None
-    """Folder of words known from texts alone, as `steno-models unknown-words build` writes it; left
-    out, the bundle's own, or none: then nobody is told of words that the lexicon lacks."""
+    """Folder of what they could be (`steno-models unknown-words build`); else the bundle's own."""
 
 
 class LogConfig(_Section, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import numpy as np
 from tests.daemon.fakes import LOUD, FakeRecogniser
 
 from steno_daemon import __main__ as stenod
+from steno_daemon.config import EngineConfig
 from steno_daemon.server import Model
 from steno_models.types import FloatArray
 
@@ -57,8 +58,8 @@ class HollowRecogniser(FakeRecogniser):
     features = HollowExtractor  # type: ignore[assignment]
 
 
-def _load(name: str, *_how: object, **_more: object) -> Model:
-    return Model(name, "1", ("general",), cast("Recogniser", HollowRecogniser()))
+def _load(engine: EngineConfig) -> Model:
+    return Model(engine.bundle, "1", ("general",), cast("Recogniser", HollowRecogniser()))
 
 
 def main() -> int:

@@ -8,11 +8,12 @@ import sys
 from tests.daemon.fakes import FakeRecogniser
 
 from steno_daemon import __main__ as stenod
+from steno_daemon.config import EngineConfig
 from steno_daemon.server import Model
 
 
-def _load(name: str, *_how: object, **_more: object) -> Model:
-    return Model(name, "1", ("general",), FakeRecogniser())
+def _load(engine: EngineConfig) -> Model:
+    return Model(engine.bundle, "1", ("general",), FakeRecogniser())
 
 
 def main() -> int:

@@ -153,7 +153,7 @@ from steno_daemon import __main__ as stenod
 from steno_daemon.server import Model
 from tests.daemon.fakes import FakeRecogniser
 
-stenod._load = lambda name, *_: Model(name, "1", ("general",), FakeRecogniser())
+stenod._load = lambda engine: Model(engine.bundle, "1", ("general",), FakeRecogniser())
 sys.exit(stenod.main())
 """
 

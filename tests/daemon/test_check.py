@@ -11,14 +11,17 @@ from tests.daemon.fakes import FakeRecogniser
 
 from steno_daemon.auth import hash_token, new_token
 from steno_daemon.check import Findings, check
+from steno_daemon.config import EngineConfig
 from steno_daemon.server import Model
 from steno_models.errors import DataError
 
 
-def load(name: str, _threads: int) -> Model:
-    if name != "en":
-        raise DataError(f"expected a bundle, found {name}")
-    return Model("notes", "1", ("general", "law"), FakeRecogniser())
+def load(engine: EngineConfig) -> Model:
+    if engine.bundle != "en":
+        raise DataError(f"expected a bundle, found {engine.bundle}")
+    says = "failed: expected a vocabulary, found none" if engine.candidates else "ok"
+    names = ("general", "law")
+    return Model("notes", "1", names, FakeRecogniser(), unknown_words=says)
 
 
 def checked(folder: Path, text: str) -> Findings:
@@ -58,6 +61,7 @@ def test_a_configuration_in_order_is_told_in_a_line_each(tmp_path: Path) -> None
     assert f"{tmp_path}/state, to be made" in told
     assert "notes 1, language models: general, law" in told
     assert "up to 3 sessions at once" in told
+    assert "sessions that wish it are told of them" in told
     assert "last words have 20 s, the unit gives 45 s in all" in told
     assert token not in told
     assert hash_token(token) not in told
@@ -174,6 +178,12 @@ def test_dialects_are_told_and_ports_that_are_taken_are_a_fault(tmp_path: Path) 
     same = "[vosk]\nenabled = true\n[sherpa]\nenabled = true\nport = 2700\n"
     [line] = [x for x in lines(checked(tmp_path, same)) if x.startswith("FAULT  dialects")]
     assert "sherpa.port: expected a port of its own, found 2700" in line
+
+
+def test_candidates_that_cannot_be_opened_are_a_fault(tmp_path: Path) -> None:
+    found = checked(tmp_path, '[engine]\ncandidates = "/nowhere"\n')
+    told = [line for line in lines(found) if "unknown words" in line]
+    assert told == ["FAULT  unknown words  engine.candidates: expected a vocabulary, found none"]
 
 
 def test_what_cannot_be_read_at_all_ends_the_check(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Recogniser(FakeRecogniser):
             threading.Event().wait()
         return super().step(work)
 
-stenod._load = lambda name, *threads: Model(name, "1", ("general",), Recogniser())
+stenod._load = lambda engine: Model(engine.bundle, "1", ("general",), Recogniser())
 sys.exit(stenod.main([argument for argument in sys.argv[1:] if argument != "GATE"]))
 """
 

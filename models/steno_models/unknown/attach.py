@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from steno_models.bundle import Bundle
 
 FOLDER = "unknown"
-"""Where a bundle may keep a vocabulary of candidates of its own."""
+"""Where a bundle may keep a vocabulary of candidates: in it, or beside it as NAME-unknown."""
 
 
 def folder_of(loaded: "Bundle", named: Path | None) -> Path | None:
-    """Return where the candidates for a bundle are: where they are named, else in it, else None."""
-    own = loaded.path / FOLDER
-    return named or (own if own.is_dir() else None)
+    """Return where the candidates for a bundle are: where they are named, in it, beside it.
+
+    None where they are nowhere.
+    """
+    own, beside = loaded.path / FOLDER, loaded.path.with_name(f"{loaded.path.name}-{FOLDER}")
+    return named or next((path for path in (own, beside) if path.is_dir()), None)
 
 
 def attach(loaded: "Bundle", folder: Path) -> UnknownWordRecogniser:
