@@ -214,7 +214,7 @@ def _load(engine: "EngineConfig") -> "Model":
     """Return the configured bundle as what the daemon serves."""
     import torch
 
-    from steno_daemon.candidates import telling_of_unknown_words
+    from steno_daemon.candidates import preparing, telling_of_unknown_words
     from steno_daemon.server import Model
     from steno_models import bundle
     from steno_models.domain import loader_of
@@ -232,7 +232,7 @@ def _load(engine: "EngineConfig") -> "Model":
         language_models=tuple(loaded.language_models),
         recogniser=recogniser,
         unknown_words=unknown_words,
-        load_domain=loader_of(loaded),
+        load_domain=preparing(loader_of(loaded), recogniser),
         punctuator=Punctuator.load() if loaded.description.language == "en" else None,
         extender=Extender.of(loaded),
         language=loaded.description.language,

@@ -30,7 +30,7 @@ _NO_LOG_PROB = -20.0
 _NO_CONTEXT = -5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Known:
     """Which words are no candidates, and what the others make of the tree of candidates.
 

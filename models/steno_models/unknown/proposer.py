@@ -15,13 +15,12 @@ from steno_models.unknown.boosting import Forest
 from steno_models.unknown.candidates import Candidate, Candidates, Heard
 from steno_models.unknown.embedding import SegmentScorer
 from steno_models.unknown.kernels import phone_loop
+from steno_models.unknown.known import KnownWords
 from steno_models.unknown.look import LEAST_PHONES, Known, Look, Looked
 from steno_models.unknown.phonotactics import phone_bigram
 from steno_models.unknown.stretches import Stretch, chosen
 from steno_models.unknown.vocabulary import CandidateVocabulary
 from steno_models.unknown.weights import Weights
-
-_KNOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class UnknownWords:
     _detection: Forest = field(init=False, repr=False)
     _candidates: Candidates = field(init=False, repr=False)
     _look: Look = field(init=False, repr=False)
-    _known: list[tuple[Sequence[str], tuple[int, ...], Known]] = field(init=False, repr=False)
+    _known: KnownWords = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.vocabulary.description.symbols != self.weights.symbols:
@@ -82,7 +81,7 @@ class UnknownWords:
         object.__setattr__(self, "_detection", Forest.of(self.weights.detection))
         object.__setattr__(self, "_candidates", candidates)
         object.__setattr__(self, "_look", Look(book, self.weights, bigram, candidates))
-        object.__setattr__(self, "_known", [])
+        object.__setattr__(self, "_known", KnownWords(book, self.weights))
 
     @classmethod
     def open(
@@ -163,25 +162,8 @@ class UnknownWords:
         self.candidates(heard, model, 1)
 
     def known(self, model: LanguageModel) -> Known:
-        """Return which candidates the lexicon of `model` has: they are none."""
-        words = (model.plain or model).words  # which models of one lexicon share
-        numbers = (self.vocabulary.number_of(word.text) for word in model.wishes.words)
-        added = tuple(number for number in numbers if number is not None)
-        for i, (others, also, found) in enumerate(self._known):
-            if others is words and also == added:
-                self._known.insert(0, self._known.pop(i))
-                return found
-        there = set(words)
-        plain = next((k.mask for others, also, k in self._known if others is words and not also),
-                     None)  # fmt: skip
-        if plain is None:
-            spelled = self.vocabulary.spellings()
-            plain = np.fromiter((word in there for word in spelled), np.uint8, len(spelled))
-        mask = plain.copy()
-        mask[list(added)] = 1
-        found = Known.of(self.vocabulary, self.weights, mask)
-        self._known[:] = [(words, added, found), *self._known[: _KNOWN - 1]]
-        return found
+        """Return which candidates the lexicon of `model` has: they are none. In any thread."""
+        return self._known(model)
 
     def _told(
         self, stretch: Stretch, heard: Heard, log_odds: float, candidates: tuple[Candidate, ...]

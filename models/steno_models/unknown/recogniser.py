@@ -70,6 +70,10 @@ class UnknownWordRecogniser:
         """
         return self.recogniser.rescored(state, language_model)
 
+    def prepare(self, model: LanguageModel) -> None:
+        """Learn what the lexicon of `model` has before anybody decodes with it; in any thread."""
+        self.finder.known(model)
+
     def step(self, work: Sequence[Work]) -> Sequence[tuple[Update, State]]:
         """Return what is known after each piece of work, and the state after it."""
         return [

@@ -1,7 +1,9 @@
 """Unknown words in a segment that somebody spoke: found, named, and no more than can be true."""
 
+import gc
 from dataclasses import replace
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -103,6 +105,17 @@ def test_known_words_are_no_events_and_an_added_one_is_no_candidate(finder: Unkn
     assert told.candidates[0].text == "kat"
     assert finder.known(wiser) is finder.known(wiser)
     assert finder.known(wiser).mask.sum() == finder.known(model).mask.sum() + 1
+
+
+def test_what_a_lexicon_has_is_forgotten_with_it(finder: UnknownWords) -> None:
+    first, second = _model(), _model()
+    known = ref(finder.known(first))
+    mask = finder.known(second).mask
+    assert finder.known(replace(second, neural_share=0.5)).mask is mask  # the same words
+    del first
+    gc.collect()
+    assert finder.known(second).mask is mask
+    assert known() is None
 
 
 def _word(place: int, margin: float) -> SearchWord:
