@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Sequence
 
 import aiomqtt
@@ -137,6 +138,18 @@ async def test_offsets_are_read_from_messages_that_have_properties() -> None:
 async def test_a_broker_that_sends_what_is_none_is_gone(wrong: bytes) -> None:
     with pytest.raises(aiomqtt.MqttError):
         await arrived(wrong, 100_000, 1)
+
+
+async def test_who_is_thrown_out_while_joining_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = ListeningClient._client_connect
+
+    def slowly(client: ListeningClient) -> None:
+        connect(client)
+        time.sleep(0.3)  # what the broker says is read before this thread comes back
+
+    monkeypatch.setattr(ListeningClient, "_client_connect", slowly)
+    with pytest.raises(aiomqtt.MqttError):
+        await arrived(b"\x00\x00", 100_000, 1)
 
 
 async def test_who_waits_for_the_broker_can_be_cancelled_as_the_answer_comes() -> None:

@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from aiomqtt import Client, MqttCodeError, MqttError
 from paho.mqtt.client import MQTT_ERR_SUCCESS, MQTTMessage
@@ -40,6 +40,18 @@ class QuietClient(Client):
         super().__init__(*args, **options)
         self._thread = threading.get_ident()
         self._sent = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Join the broker; whom it threw out meanwhile finds the connection at its end.
+
+        aiomqtt would forget that, and who waits for messages would wait for ever.
+        """
+        if self._disconnected.done() and not self._lock.locked():
+            self._disconnected = asyncio.Future()  # that was the connection before
+        end = self._disconnected
+        await super().__aenter__()
+        self._disconnected = end
+        return self
 
     async def __aexit__(
         self,
