@@ -40,12 +40,12 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
             from steno_models.crossmodal.synthesize_command import (  # noqa: PLC0415
                 main as synthesize,
             )
-            from steno_models.hearing import Hearing  # noqa: PLC0415
+            from steno_models.hearing import ear_of  # noqa: PLC0415
             from steno_models.lm.ngram.corpus import read_sentences  # noqa: PLC0415
             from steno_models.text.normalise import sentences  # noqa: PLC0415
 
             return synthesize(
-                rest, read=lambda path: read_sentences(path, sentences), hearing=Hearing
+                rest, read=lambda path: read_sentences(path, sentences), hearing=ear_of
             )
         case ["segment", *rest]:
             from steno_models.crossmodal.segment_command import main as segment  # noqa: PLC0415

@@ -7,10 +7,22 @@ import numpy as np
 import torch
 
 from steno_models import bundle
+from steno_models.crossmodal.posteriors import STEP_S
+from steno_models.crossmodal.synthesis.shards import Ear
 from steno_models.errors import ConfigError
 from steno_models.features.fbank import fbank
 from steno_models.lexicon_recogniser import LexiconRecogniser
 from steno_models.types import FloatArray
+
+
+def ear_of(name: str) -> Ear:
+    """Return what keeps the posteriors of a bundle, by its name or path.
+
+    Raises:
+        BundleError: there is none.
+    """
+    description = bundle.describe(bundle.find(name))
+    return Ear(Hearing(name), STEP_S, f"{description.name} {description.version}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from steno_models.crossmodal.posteriors import STEP_S
 from steno_models.crossmodal.synthesis.shards import Ear, Recipe, claim, make_shard
 from steno_models.crossmodal.text_parts import read_part, share, shuffled
 from steno_models.errors import ConfigError, DataError
-from steno_models.types import FloatArray
 
 # Gives the normalised sentences of a file.
 Reader = Callable[[Path], Iterable[str]]
 
-# Gives what a bundle of some name makes of samples: its posteriors every 40 ms.
-Hearing = Callable[[str], Callable[[FloatArray], FloatArray]]
+# Gives what keeps the posteriors of the bundle of some name.
+Hearing = Callable[[str], Ear]
 
 _DESCRIPTION = """Let eSpeak NG read texts aloud, in many voices.
 
@@ -43,7 +41,7 @@ def main(arguments: Sequence[str], *, read: Reader, hearing: Hearing) -> int:
     Args:
         arguments: of the command line.
         read: gives the sentences of a file.
-        hearing: gives what a bundle makes of samples.
+        hearing: gives what keeps the posteriors of a bundle.
     """
     asked = _parser().parse_args(arguments)
     if asked.hours <= 0 or asked.processes < 1:
@@ -54,12 +52,12 @@ def main(arguments: Sequence[str], *, read: Reader, hearing: Hearing) -> int:
         sentences = shuffled(sentences, asked.seed)
     if not sentences:
         raise DataError("expected sentences to be spoken, found none")
+    ear = Ear() if asked.bundle is None else hearing(asked.bundle)
     recipe = Recipe(
         texts=tuple(path.name for path in asked.text), sentences=len(sentences),
         voices=asked.voices, shard_sentences=asked.shard_sentences, seed=asked.seed,
-        part=asked.part, shuffled=asked.shuffle, heard_by=asked.bundle,
+        part=asked.part, shuffled=asked.shuffle, heard_by=ear.bundle,
     )  # fmt: skip
-    ear = Ear() if asked.bundle is None else Ear(hearing(asked.bundle), STEP_S)
     claim(asked.out, recipe)
     hours = _made(asked, sentences, recipe, ear)
     Console(file=sys.stderr, soft_wrap=True).print(

@@ -10,7 +10,7 @@ for what is heard, by sound, by how often they are written, and by the words bes
 After the segment's end, so that the search and its partials are left alone.
 
 vocabulary.py build.py kinds.py   the candidates on disk, how they are made, what endings tell
-stretches.py look.py measures.py sweep/   a first look at all stretches, in one search
+stretches.py look.py measures.py known.py sweep/   a first look at all stretches, in one search
 boosting.py weights.py            the trees that tell; all that is fitted
 phonotactics.py kernels.py        the phone bigram; the loop, forced scores and the shortlist
 candidates.py embedding.py proposer.py   which it could be, the part of meaning; all together

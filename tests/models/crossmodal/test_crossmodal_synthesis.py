@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 from tests.models.crossmodal.spoken import tones
 
+from steno_models import bundle
 from steno_models.__main__ import main
+from steno_models.crossmodal.posteriors import Posteriors, read_sounds
 from steno_models.crossmodal.segmentation.segments import Segment
 from steno_models.crossmodal.speech import SHARDS, WIDTH, read_speech
 from steno_models.crossmodal.synthesis.espeak import Voice, say
-from steno_models.crossmodal.synthesis.shards import Recipe, claim, make_shard, read_words
+from steno_models.crossmodal.synthesis.shards import (
+    Recipe,
+    claim,
+    heard_by,
+    make_shard,
+    read_words,
+)
 from steno_models.crossmodal.synthesis.voices import voices
 from steno_models.errors import ConfigError, DataError
+from steno_models.text.tokens import TokenTable
 
 RECIPE = Recipe(texts=("text",), sentences=4, voices=3, most_words=4)
 SENTENCES = ["the cat saw the dog and ran", "a bee", "no", "the bee saw a cat"]
@@ -113,6 +122,28 @@ def test_one_command_speaks_a_text_and_adds_to_it(
     assert "expected texts for 9 hours, found that they last" in capsys.readouterr().err
     assert main([*call, *out, "--hours", "0"]) == 1
     assert "expected hours above 0" in capsys.readouterr().err
+
+
+@needs_espeak
+def test_what_the_english_bundle_hears_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, out = tmp_path / "text.txt", tmp_path / "spoken"
+    text.write_text("The cat sat on the mat.")
+    call = ["crossmodal", "synthesize", "--text", str(text), "--out", str(out), "--hours", "1e-4"]
+    assert main([*call, "--bundle", "en"]) == 0
+    assert (heard_by(out) or "").startswith("en ")
+    sounds = read_sounds([out], tmp_path)
+    assert isinstance(sounds, Posteriors)
+    log_probs = sounds.log_probs(0)
+    assert np.exp(log_probs).sum(axis=1) == pytest.approx(1.0, abs=0.01)
+    said = read_words(out)[0].segments[-1]  # "mat"
+    first, last = sounds.frame_at(0, said.start_s), sounds.frame_at(0, said.end_s)
+    symbols = TokenTable.read(bundle.find("en") / "tokens.txt").symbols
+    heard = {symbols[token] for token in log_probs[first:last].argmax(axis=1).tolist()}
+    assert heard & {"M", "AE", "T"}
+    assert main(call) == 1  # frames are another recipe
+    assert "expected speech of" in capsys.readouterr().err
 
 
 @needs_espeak

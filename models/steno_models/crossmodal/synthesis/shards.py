@@ -47,7 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         seed: of voices and noise.
         part: "k/n", the stretch of the texts that is spoken.
         shuffled: whether the sentences are in an order of chance.
-        heard_by: the bundle whose posteriors are kept in the place of frames; None for frames.
+        heard_by: the bundle, name and version, whose posteriors are kept in the place of frames.
     """
 
     texts: tuple[str, ...]
@@ -68,10 +68,12 @@ class Ear(NamedTuple):
     Attributes:
         listen: from (N,) float32 samples at 16 kHz to (T, F) float32; other processes find it.
         shift_s: from row to row.
+        bundle: whose posteriors they are, name and version; None where they are frames.
     """
 
     listen: Callable[[FloatArray], FloatArray] = cepstra_and_sonority
     shift_s: float = SHIFT_S
+    bundle: str | None = None
 
 
 Speaker = Callable[[Sequence[str], Voice], Spoken]
@@ -94,7 +96,7 @@ def claim(folder: Path, recipe: Recipe) -> None:
 
 
 def heard_by(folder: Path) -> str | None:
-    """Return the bundle whose posteriors `folder` holds; None where it holds frames.
+    """Return the bundle, name and version, whose posteriors `folder` holds; None for frames.
 
     Raises:
         DataError: its recipe cannot be read.
