@@ -1,6 +1,7 @@
 """Synthesised speech: shards that are whole or not there, and eSpeak NG where it is installed."""
 
 import ctypes.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from steno_models.__main__ import main
 from steno_models.crossmodal.posteriors import Posteriors, read_sounds
 from steno_models.crossmodal.segmentation.segments import Segment
 from steno_models.crossmodal.speech import SHARDS, WIDTH, read_speech
-from steno_models.crossmodal.synthesis.espeak import Voice, say
+from steno_models.crossmodal.synthesis.espeak import Spoken, Voice, say
 from steno_models.crossmodal.synthesis.shards import (
     Recipe,
     claim,
@@ -53,6 +54,18 @@ def test_a_shard_is_made_once_and_always_the_same(tmp_path: Path) -> None:
     written_at = frames[0].stat().st_mtime_ns
     make_shard(tmp_path / "one", 3, SENTENCES, RECIPE, tones)
     assert frames[0].stat().st_mtime_ns == written_at
+
+
+def test_who_speaks_does_not_depend_on_how_long_it_took_others(tmp_path: Path) -> None:
+    def slowly(words: Sequence[str], voice: Voice) -> Spoken:
+        spoken = tones(words, voice)
+        return spoken._replace(samples=np.append(spoken.samples, np.zeros(7, np.float32)))
+
+    for name, speak in (("one", tones), ("other", slowly)):
+        make_shard(tmp_path / name, 3, SENTENCES, RECIPE, speak)
+    voices_of = [tmp_path / n / SHARDS / "00003" / "keys.txt" for n in ("one", "other")]
+    assert voices_of[0].read_text() == voices_of[1].read_text()
+    assert len(set(voices_of[0].read_text().split()[1::2])) > 1
 
 
 def test_half_a_shard_does_not_count(tmp_path: Path) -> None:

@@ -152,7 +152,6 @@ def _fill(
     draft: Path, number: int, sentences: Sequence[str], recipe: Recipe, speak: Speaker,
     listen: Callable[[FloatArray], FloatArray],
 ) -> None:  # fmt: skip
-    random = np.random.default_rng([recipe.seed, number])
     cast = voices(recipe.voices, recipe.seed)
     lengths: list[int] = []
     recordings: list[Recording] = []
@@ -160,6 +159,8 @@ def _fill(
     width = 0
     with (draft / "features.f16").open("wb") as file:
         for place, words in enumerate(_breaths(sentences, recipe.most_words)):
+            # One for each: eSpeak NG does not always speak alike, and noise is as long as speech.
+            random = np.random.default_rng([recipe.seed, number, place])
             voice = cast[int(random.integers(len(cast)))]
             try:
                 spoken = speak(words, voice)
