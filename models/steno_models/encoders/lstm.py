@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from steno_models.encoders.both_ways import both_ways
 from steno_models.encoders.conformer import ChannelDropout
 from steno_models.encoders.downsample import (
     Downsampling,
@@ -229,12 +230,12 @@ class Blstm(Encoder[None]):
         """
         del context
         o, x, outputs = self.options, features, []
-        # An utterance without steps is given one, which nobody reads: none cannot be packed.
+        # An utterance without steps is given one, which nobody reads.
         inputs = (lengths.cpu() * self.grid.factor).clamp(min=self.grid.factor)
         for i, (layer, factor) in enumerate(zip(self.layers, o.factors, strict=True)):
             x = downsample(self.dropout(x) if i else x, factor, o.downsampling)
             inputs = inputs // factor
-            packed = pack_padded_sequence(x, inputs, batch_first=True, enforce_sorted=False)
-            x, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])
+            assert isinstance(layer, nn.LSTM)  # noqa: S101 — what `_layers` makes
+            x = both_ways(layer, x, inputs)
             outputs.append(x)
         return outputs[last_paced(o.factors) :]

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from steno_models.encoders.both_ways import both_ways
 from steno_models.features.cmvn import GlobalCmvn
 
 
@@ -52,8 +52,5 @@ class GraphemeModel(nn.Module):
             lengths: (B,) of each.
         """
         x = self.inner((features - self.mean) * self.scale)
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        steps, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=features.shape[1]
-        )
+        steps = both_ways(self.lstm, x, lengths)
         return torch.log_softmax(self.output(steps).float(), dim=-1)

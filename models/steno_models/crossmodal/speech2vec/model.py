@@ -8,8 +8,8 @@ from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
+from steno_models.encoders.both_ways import both_ways
 from steno_models.errors import DataError
 from steno_models.features.mfcc import NUM_CEPSTRA
 
@@ -57,11 +57,11 @@ class Speech2Vec(nn.Module):
             features: (B, T, 13) normalised cepstra.
             lengths: (B,) frames of each piece, at least one.
         """
-        packed = pack_padded_sequence(
-            features, lengths.cpu().long(), batch_first=True, enforce_sorted=False
-        )
-        _, (state, _) = self.encoder(packed)
-        both = torch.cat([state[-2], state[-1]], dim=1)
+        lengths = lengths.to(features.device).long()
+        steps = both_ways(self.encoder, features, lengths)
+        H = self.options.width
+        ends = steps[torch.arange(len(steps), device=steps.device), lengths - 1, :H]
+        both = torch.cat([ends, steps[:, 0, H:]], dim=1)
         vectors: Tensor = self.to_vector(both)
         return vectors
 
