@@ -9,6 +9,7 @@ far as its shape says. A step s of factor r and field f is about the frames s·r
     conformer.py    the chunked Conformer, on attention.py and subsampling.py
     past.py         the keys and values that its streams look back at
     lstm.py         recurrent: of one direction, of both, and the pyramid (Chan et al. 2016)
+    both_ways.py    how LSTMs of both directions read sequences of unequal lengths
     tdnn.py         time delays, sparse (Peddinti et al. 2015) and factorised (Povey et al. 2018)
     cnn.py          1-D convolutions with residuals: causal, a little ahead, or within chunks
     transformer.py  self-attention, over everything or truncated
