@@ -37,14 +37,12 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
 
             return align(rest)
         case ["synthesize", *rest]:
-            from steno_models.crossmodal.synthesize_command import (  # noqa: PLC0415
-                main as synthesize,
-            )
+            from steno_models.crossmodal import synthesize_command  # noqa: PLC0415
             from steno_models.hearing import ear_of  # noqa: PLC0415
             from steno_models.lm.ngram.corpus import read_sentences  # noqa: PLC0415
             from steno_models.text.normalise import sentences  # noqa: PLC0415
 
-            return synthesize(
+            return synthesize_command.main(
                 rest, read=lambda path: read_sentences(path, sentences), hearing=ear_of
             )
         case ["segment", *rest]:
@@ -52,11 +50,9 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
 
             return segment(rest)
         case ["segment-score", *rest]:
-            from steno_models.crossmodal.segment_score_command import (  # noqa: PLC0415
-                main as segment_score,
-            )
+            from steno_models.crossmodal import segment_score_command  # noqa: PLC0415
 
-            return segment_score(rest)
+            return segment_score_command.main(rest)
         case ["cluster", *rest]:
             from steno_models.crossmodal.cluster_command import main as cluster  # noqa: PLC0415
 
@@ -74,11 +70,9 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
 
             return lookup(rest)
         case ["low-resource", *rest]:
-            from steno_models.crossmodal.low_resource.command import (  # noqa: PLC0415
-                main as low_resource,
-            )
+            from steno_models.crossmodal.low_resource import command  # noqa: PLC0415
 
-            return low_resource(rest)
+            return command.main(rest)
         case [] | ["-h" | "--help"]:
             sys.stdout.write(_HELP)
             return 0

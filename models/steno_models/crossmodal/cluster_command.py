@@ -14,12 +14,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from steno_models.crossmodal.clusters import Clusters, KmeansOptions, cluster_names, kmeans
 from steno_models.crossmodal.heard import (
+    MEANS,
+    PIECES,
     SEGMENTS,
     averages,
+    keep,
     named_sentences,
     relabelled,
-    save_means,
-    save_pieces,
 )
 from steno_models.crossmodal.posteriors import read_sounds
 from steno_models.crossmodal.segmentation.embedding import embedded
@@ -108,9 +109,9 @@ def main(arguments: Sequence[str]) -> int:
     space.save(asked.out)
     write_segments(asked.out / SEGMENTS, labelled)
     if asked.keep_pieces and vectors is not None:
-        save_pieces(asked.out, vectors)
+        keep(asked.out, PIECES, vectors)
     if clusters is not None:
-        save_means(asked.out, clusters.means)
+        keep(asked.out, MEANS, clusters.means)
     _tell(asked, len(found), space, None if clusters is None else clusters.inertia[-1])
     return 0
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
@@ -16,8 +17,6 @@ from steno_models.errors import DataError
 from steno_models.types import FloatArray
 
 SEGMENTS = "segments.jsonl"
-_PIECES = "pieces.safetensors"
-_MEANS = "means.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,50 +41,46 @@ class Heard:
         return cls(Space.load(folder), tuple(read_segments(folder / SEGMENTS)))
 
 
-def save_pieces(folder: Path, vectors: FloatArray) -> None:
-    """Write (P, D) the vectors of all pieces, in the order of the file of segments."""
+class Kept(NamedTuple):
+    """Vectors that are kept beside a space.
+
+    Attributes:
+        file: in its folder.
+        what: they are.
+        option: of `crossmodal cluster` that has them kept.
+    """
+
+    file: str
+    what: str
+    option: str
+
+
+PIECES = Kept("pieces.safetensors", "the vectors of its pieces", "--keep-pieces")
+"""(P, D) of all pieces, in the order of the file of segments."""
+MEANS = Kept("means.safetensors", "the means of clusters", "--clusters K")
+"""(K, E) of the clusters that are named c0, c1 and so on."""
+_VECTORS = "vectors"
+
+
+def keep(folder: Path, kept: Kept, vectors: FloatArray) -> None:
+    """Write vectors into the folder of a space."""
     try:
-        save_file({"vectors": np.ascontiguousarray(vectors)}, folder / _PIECES)
+        save_file({_VECTORS: np.ascontiguousarray(vectors)}, folder / kept.file)
     except OSError as error:
         raise DataError(f"expected to write to {folder}, found: {error}") from error
 
 
-def load_pieces(folder: Path) -> FloatArray:
-    """Return what `save_pieces` wrote into `folder`.
+def kept_vectors(folder: Path, kept: Kept) -> FloatArray:
+    """Return what `keep` wrote into `folder`.
 
     Raises:
         DataError: there is nothing.
     """
     try:
-        found: FloatArray = load_file(folder / _PIECES)["vectors"].astype(np.float32)
+        found: FloatArray = load_file(folder / kept.file)[_VECTORS].astype(np.float32)
     except (OSError, SafetensorError, KeyError) as error:
         raise DataError(
-            f"{folder}: expected the vectors of its pieces (`crossmodal cluster --keep-pieces`), "
-            f"found: {error}"
-        ) from error
-    return found
-
-
-def save_means(folder: Path, means: FloatArray) -> None:
-    """Write (K, E) the means of the clusters that are named c0, c1 and so on."""
-    try:
-        save_file({"means": np.ascontiguousarray(means)}, folder / _MEANS)
-    except OSError as error:
-        raise DataError(f"expected to write to {folder}, found: {error}") from error
-
-
-def load_means(folder: Path) -> FloatArray:
-    """Return what `save_means` wrote into `folder`.
-
-    Raises:
-        DataError: there is nothing.
-    """
-    try:
-        found: FloatArray = load_file(folder / _MEANS)["means"].astype(np.float32)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise DataError(
-            f"{folder}: expected the means of clusters (`crossmodal cluster --clusters K`), "
-            f"found: {error}"
+            f"{folder}: expected {kept.what} (`crossmodal cluster {kept.option}`), found: {error}"
         ) from error
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from steno_models.crossmodal.alignment.alignment import Alignment
-from steno_models.crossmodal.heard import load_means
+from steno_models.crossmodal.heard import MEANS, kept_vectors
 from steno_models.crossmodal.lookup import Lookup, named_clusters
 from steno_models.crossmodal.space import Space
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parser().parse_args(arguments)
     heard, text = Space.load(asked.heard), Space.load(asked.text)
     alignment = Alignment.load(asked.map)
-    means = load_means(asked.heard)[named_clusters(heard.words)]
+    means = kept_vectors(asked.heard, MEANS)[named_clusters(heard.words)]
     found = Lookup.of(
         means, alignment.map(heard.vectors), text.words, alignment.among(text.vectors)
     )

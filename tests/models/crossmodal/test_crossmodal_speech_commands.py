@@ -142,7 +142,7 @@ def test_vectors_of_sounds_are_known_by_their_homophones(tmp_path: Path, capsys:
 
     folder, sounds = tmp_path / "said", tmp_path / "sounds"
     recipe = Recipe(texts=("t",), sentences=60, voices=1)
-    make_shard(folder, 0, [" ".join(WORDS)] * 5, recipe, same_sounds)  # type: ignore[arg-type]
+    make_shard(folder, 0, [" ".join(WORDS)] * 20, recipe, same_sounds)  # type: ignore[arg-type]
     call = ["crossmodal", "segment", str(folder), "--method", "forced"]
     assert main([*call, "--out", str(folder / "words.jsonl")]) == 0
     assert main(cluster(folder, sounds, "--own-names")) == 0

@@ -20,7 +20,7 @@ from steno_models.crossmodal.alignment.alignment import (
 )
 from steno_models.crossmodal.alignment.evaluation import random_rotation
 from steno_models.crossmodal.alignment.procrustes import procrustes
-from steno_models.crossmodal.heard import Heard, load_pieces
+from steno_models.crossmodal.heard import PIECES, Heard, kept_vectors
 from steno_models.crossmodal.segmentation.segments import Recording, read_segments
 from steno_models.crossmodal.space import Space, centre_of, normalised
 from steno_models.crossmodal.tasks.answers import both_ways, read_answers
@@ -117,7 +117,7 @@ def measured(task: str, arguments: Sequence[str]) -> list[Row]:
         found = identities(heard, truth)
         work = _Work(name, heard, found, set_exam(found))
         if asked.pieces:
-            vectors = normalised(load_pieces(folder), centre_of(heard.space.vectors))
+            vectors = normalised(kept_vectors(folder, PIECES), centre_of(heard.space.vectors))
             work = work._replace(pieces=(set_exam(piece_identities(heard, truth)), vectors))
         rows += _rows(asked, work, text)
     return rows
