@@ -1,7 +1,7 @@
 """LSTMs of both directions over sequences of unequal lengths, each from its own end backwards.
 
 PyTorch's way is to pack the sequences (`pack_padded_sequence`), but on a CPU a step of training
-with packed ones costs two to six times what it does with padded ones. So they stay padded, and the
+with packed ones costs several times what it does with padded ones. So they stay padded, and the
 direction from the end reads each sequence turned round within its own length.
 """
 
