@@ -220,6 +220,43 @@ async def test_the_page_stays_where_the_reader_scrolled_to_and_goes_back_on_requ
         await shown.until(at_end)
 
 
+async def test_a_line_rolls_into_view_without_moving_the_end(browser: Chromium) -> None:
+    async with watched(browser, "&size=8", size=(900, 500)) as (shown, talk):
+        await talk_a_while(talk, shown, 3)
+        await shown.js("""(() => {
+            window.seen = [];
+            const look = () => {
+                const rolls = document.querySelector("#log").getAnimations().length;
+                const { scrollHeight, scrollTop, clientHeight } = captions;
+                seen.push([rolls, scrollHeight, scrollHeight - scrollTop - clientHeight]);
+                requestAnimationFrame(look);
+            };
+            look();
+        })()""")
+        for count in (4, 5):
+            await tell(talk, "so so")
+            await finals(shown, count)
+        seen = await shown.js("window.seen")
+        assert any(rolls for rolls, _, _ in seen)
+        heights = [height for _, height, _ in seen]
+        assert heights == sorted(heights)
+        assert max(away for _, _, away in seen) < 2
+
+
+async def test_the_end_key_goes_to_the_end_that_is_there_when_it_arrives(
+    browser: Chromium,
+) -> None:
+    async with watched(browser, "&size=8", size=(900, 500)) as (shown, talk):
+        await talk_a_while(talk, shown, 6)
+        await shown.js("captions.scrollTop = 0")
+        await shown.until("!document.querySelector('#newer').hidden")
+        await talk.say(pcm(speak("so so mi mi so so")), wire.Finalize())
+        await shown.press("End")
+        await finals(shown, 7)
+        await shown.until("captions.scrollHeight - captions.scrollTop - captions.clientHeight < 2")
+        assert await shown.js("document.querySelector('#newer').hidden")
+
+
 async def test_a_final_stands_where_its_partial_stood(browser: Chromium) -> None:
     async with watched(browser) as (shown, talk):
         await shown.js("""

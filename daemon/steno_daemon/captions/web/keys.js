@@ -26,7 +26,7 @@ export function listenToKeys(looks, actions) {
 }
 
 /** Whether a key means nothing else where it was pressed. */
-function isFree(event) {
+export function isFree(event) {
   const typing = event.target.closest?.("input, select, textarea, dialog");
   return !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat && !typing;
 }

@@ -5,6 +5,7 @@
  * view until the reader scrolls up, and again from when the reader comes back.
  */
 
+import { isFree } from "./keys.js";
 import { shortClock } from "./transcript.js";
 import { placeOf } from "./unknown.js";
 
@@ -28,7 +29,7 @@ export class View {
   #newest = new Map(); // the words of each channel's newest final
   #several = false;
   #height = 0;
-  #roll = null;
+  #rolls = [];
 
   /** The elements: what scrolls, what is in it, the log, the live lines, the way back down. */
   constructor({ scroller, page, log, live, newer }) {
@@ -39,6 +40,12 @@ export class View {
     this.#newer = newer;
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     newer.addEventListener("click", () => this.toEnd());
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "End" && isFree(event)) {
+        event.preventDefault(); // gliding there, it would arrive where the end was
+        this.toEnd();
+      }
+    });
     const watch = new ResizeObserver(() => this.#sticks && this.#down());
     watch.observe(scroller);
     watch.observe(page);
@@ -177,9 +184,9 @@ export class View {
     }
   }
 
-  /** Move to the end, smoothly where that is a line or two. */
+  /** Move to the end, smoothly where that is a line or two; the page clips what is below it. */
   #rollUp() {
-    this.#roll?.cancel();
+    this.#rolls.forEach((roll) => roll.cancel());
     const height = this.#page.offsetHeight;
     const grown = height - this.#height;
     const line = parseFloat(getComputedStyle(this.#page).lineHeight);
@@ -189,7 +196,8 @@ export class View {
     if (!still && grown > 0 && grown < 3 * line) {
       const from = { transform: `translateY(${grown}px)` };
       const timing = { duration: ROLL_MS, easing: "ease-out" };
-      this.#roll = this.#page.animate([from, { transform: "none" }], timing);
+      const way = [from, { transform: "none" }];
+      this.#rolls = [this.#log, this.#live].map((part) => part.animate(way, timing));
     }
   }
 
