@@ -1,5 +1,6 @@
 """Pieces of speech: against enumeration, closed forms and planted words."""
 
+import json
 from itertools import combinations, product
 from pathlib import Path
 
@@ -337,6 +338,20 @@ def test_words_take_the_phones_of_their_letters() -> None:
     found = words_of_phones("ma ba xyz", phones)
     assert found[:2] == [Segment(0.1, 0.3, "ma"), Segment(0.4, 0.7, "ba")]
     assert words_of_phones("", phones) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("Ma", "ma"), ("which --", "which"), ("“Don't!”", "don't"), ("ten o'clock,", "ten-o'clock"),
+     ("bá-lé", "bá-lé"), ("--", "--"), ("… –", "…–")],
+)  # fmt: skip
+def test_words_are_named_as_texts_of_spoken_words_have_them(
+    tmp_path: Path, written: str, name: str
+) -> None:
+    word = {"word": written, "start_s": 0.1, "end_s": 0.4}
+    (tmp_path / "one.json").write_text(json.dumps({"words": [word]}))
+    (found,) = read_times(tmp_path, [Utterance("one", tmp_path, 0.0, 1.0, "", "")])
+    assert [segment.name for segment in found.segments] == [name]
 
 
 def test_times_are_read_from_alignments_and_from_phones(tmp_path: Path) -> None:

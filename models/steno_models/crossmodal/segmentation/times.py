@@ -2,9 +2,11 @@
 
 `steno-models force-align --format json` writes KEY.json. Lists of phones are KEY.txt, on each line
 a phone and when it begins and ends, in seconds; the letters of the text are laid onto its phones
-at the least cost, so that each word has those of its letters.
+at the least cost, so that each word has those of its letters. Words are named in lower case,
+without the marks around them.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from steno_models.training.lines import parse_lines
 from steno_models.training.utterance import Utterance
 
 _SILENCES = frozenset({"sil", "sp", "spn", "pau", "nsn", ""})
+_MARKS = re.compile(r"^\W+|\W+$")
 Phone = tuple[str, float, float]
 
 
@@ -85,7 +88,7 @@ def words_of_phones(text: str, phones: Sequence[Phone]) -> list[Segment]:
         own = [owners[n] for n, (_, owner) in enumerate(letters) if owner == place]
         said = [phone for phone in own if phone >= 0]
         if said:
-            found.append(Segment(spoken[said[0]][1], spoken[said[-1]][2], word))
+            found.append(Segment(spoken[said[0]][1], spoken[said[-1]][2], _named(word)))
     return found
 
 
@@ -110,8 +113,15 @@ def _aligned(path: Path) -> list[Segment]:
         found = msgspec.json.decode(path.read_bytes(), type=_Aligned)
     except (OSError, msgspec.DecodeError) as error:
         raise DataError(f"{path}: expected a forced alignment, found: {error}") from error
-    words = [Segment(each.start_s, each.end_s, each.word.casefold()) for each in found.words]
+    words = [Segment(each.start_s, each.end_s, _named(each.word)) for each in found.words]
     return [each for each in words if each.end_s > each.start_s]
+
+
+def _named(word: str) -> str:
+    """Return `word` as texts of spoken words have it; what is nothing but marks stays."""
+    parts = word.casefold().split()
+    bare = [_MARKS.sub("", part) for part in parts]
+    return "-".join(part for part in bare if part) or "".join(parts)
 
 
 def _by_phones(path: Path, text: str) -> list[Segment]:
