@@ -1,12 +1,16 @@
 """`steno-models crossmodal align`: from one space of words to another, without a dictionary."""
 
 import argparse
+import multiprocessing
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import torch
 from msgspec import Struct
 from rich.console import Console
 
@@ -47,7 +51,7 @@ the supervised map. --out gets alignment.safetensors.
 _EXAMPLE = """examples:
   steno-models crossmodal align speech text --out map --plot map.png
   steno-models crossmodal align first second --truth same --supervised 5000 --seeds 10 \\
-      --keep maps --plot halves.png
+      --keep maps --processes 2 --plot halves.png
   steno-models crossmodal align en.vec de.vec --start adversarial --truth en-de.txt
 
 SOURCE and TARGET are folders of `crossmodal word2vec` or files in the text format of Word2Vec.
@@ -82,6 +86,11 @@ def main(arguments: Sequence[str]) -> int:
     truth = _truth(asked.truth, source, target)
     if asked.supervised and truth is None:
         raise ConfigError("expected --truth with --supervised, found none")
+    if asked.seeds < 1 or asked.processes < 1:
+        raise ConfigError(
+            "expected --seeds and --processes of 1 or more, "
+            f"found {asked.seeds} and {asked.processes}"
+        )
     options = AlignOptions(
         words=asked.refine_words,
         rounds=asked.rounds,
@@ -93,17 +102,19 @@ def main(arguments: Sequence[str]) -> int:
     known = min(asked.supervised or 5000, len(truth) // 2) if truth is not None else 0
     test = truth[known : known + asked.held_out] if truth is not None else None
     bench = _Bench(source, target, test, options, asked.keep)
-    found = [
-        bench.unsupervised(start, seed)
-        for start in asked.start or STARTS
-        for seed in range(1 if start == "gromov-wasserstein" else asked.seeds)
-    ]
+    bench.unsupervised(
+        [
+            (start, seed)
+            for start in asked.start or STARTS
+            for seed in range(1 if start == "gromov-wasserstein" else asked.seeds)
+        ],
+        asked.processes,
+    )
     if truth is not None and asked.supervised:
         bench.supervised(truth[:known])
     if test is not None:
         bench.chance()
-    chosen = best(found)
-    _write(asked, bench, found.index(chosen), source, target)
+    _write(asked, bench, bench.found.index(best(bench.found)), source, target)
     return 0
 
 
@@ -120,15 +131,23 @@ class _Bench:
         self.rows: list[Row] = []
         self.found: list[Found] = []
 
-    def unsupervised(self, start: StartName, seed: int) -> Found:
-        """Return the map of a start, and add its row."""
-        begun = time.perf_counter()
-        _say(f"{start}, seed {seed} …")
-        found = find(self._spaces, start, seed, self._options, _show_epoch, self._keep)
-        seconds = time.perf_counter() - begun
-        self._add(found.rotation, start=start, seed=seed, rounds=found.rounds, seconds=seconds)
-        self.found.append(found)
-        return found
+    def unsupervised(self, begins: Sequence[tuple[StartName, int]], processes: int) -> None:
+        """Find the maps to which starts with their seeds lead, and add their rows."""
+        look = partial(_look, self._spaces, self._options, self._keep)
+        if processes == 1:
+            self._add_found(map(look, begins))
+            return
+        fresh = multiprocessing.get_context("spawn")  # threads of torch do not survive a fork
+        with ProcessPoolExecutor(processes, mp_context=fresh, initializer=_be_one_thread) as pool:
+            self._add_found(pool.map(look, begins))
+
+    def _add_found(self, all_found: Iterable[tuple[Found, float]]) -> None:
+        for found, seconds in all_found:
+            self._add(
+                found.rotation, start=found.start, seed=found.seed, rounds=found.rounds,
+                seconds=seconds,
+            )  # fmt: skip
+            self.found.append(found)
 
     def supervised(self, pairs: LongArray) -> None:
         """Add the row of Procrustes with `pairs`."""
@@ -152,6 +171,22 @@ class _Bench:
                 supervised=supervised, fit=fit(self.x[:words], self.y[:words], rotation),
             )
         )  # fmt: skip
+
+
+def _look(
+    spaces: tuple[Space, Space], options: AlignOptions, keep: Path | None,
+    begin: tuple[StartName, int],
+) -> tuple[Found, float]:  # fmt: skip
+    """Return the map to which a start with a seed leads, and how many seconds that took."""
+    name = f"{begin[0]}, seed {begin[1]}"
+    _say(f"{name} …")
+    begun = time.perf_counter()
+    found = find(spaces, *begin, options, partial(_show_epoch, name), keep)
+    return found, time.perf_counter() - begun
+
+
+def _be_one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _write(
@@ -190,9 +225,9 @@ def _read(path: Path) -> Space:
     return Space.load(path) if path.is_dir() else read_text(path)
 
 
-def _show_epoch(epoch: Epoch) -> None:
+def _show_epoch(name: str, epoch: Epoch) -> None:
     _say(
-        f"  epoch {epoch.number}: discriminator {epoch.discriminator_loss:.3f}, "
+        f"{name}, epoch {epoch.number}: discriminator {epoch.discriminator_loss:.3f}, "
         f"mean CSLS {epoch.fit.csls:.4f}, mutual {100 * epoch.fit.mutual:.0f} %"
     )
 
@@ -213,6 +248,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="DIR", help="where the map goes")
     add("--start", action="append", choices=STARTS, help="again for several (all three)")
     add("--seeds", type=int, default=1, help="of each start that has chance in it (%(default)s)")
+    add("--processes", type=int, default=1, metavar="N",
+        help="seeds that are tried at a time, on a core each (%(default)s)")  # fmt: skip
     add("--truth", metavar="same|FILE", help="true pairs, words spelled alike or from a file: "
         "they measure and choose nothing")  # fmt: skip
     add("--supervised", type=int, metavar="N", help="a row for the N most frequent true pairs")

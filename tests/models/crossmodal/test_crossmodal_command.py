@@ -81,12 +81,30 @@ def test_without_truth_the_table_has_no_precision(
     assert "P@1" not in shown
 
 
+def test_seeds_that_are_tried_at_a_time_find_what_they_find_one_by_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    call = ["crossmodal", "align", *written_twins(tmp_path), "--start", "sorted-similarity"]
+    call += ["--seeds", "3", "--json"]
+    fits = []
+    for processes in ("1", "2"):
+        assert main([*call, "--processes", processes]) == 0
+        shown = capfd.readouterr()
+        assert shown.err.count("sorted-similarity, seed") == 3
+        rows = msgspec.json.decode(shown.out, type=Report).rows
+        assert [row.seed for row in rows] == [0, 1, 2]
+        fits.append([row.fit.csls for row in rows])
+    assert fits[0] == pytest.approx(fits[1], abs=1e-4)
+
+
 def test_what_cannot_be_aligned_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, other = written_twins(tmp_path)
     assert main(["crossmodal", "align", one, other, "--supervised", "5"]) == 1
     assert "expected --truth with --supervised" in capsys.readouterr().err
+    assert main(["crossmodal", "align", one, other, "--processes", "0"]) == 1
+    assert "expected --seeds and --processes of 1 or more" in capsys.readouterr().err
     Path(other).write_text("2 6\nx 1 2 3 4 5 6\ny 6 5 4 3 2 1\n")
     assert main(["crossmodal", "align", one, other, "--truth", "same"]) == 1
     assert "expected vocabularies that share words" in capsys.readouterr().err
