@@ -15,6 +15,18 @@ DoubleArray = NDArray[np.float64]
 _LOWEST = np.float32(-1e30)
 
 
+@leaf
+def _come_from(
+    reached: float, source: int, follows: FloatArray, best: FloatArray, came: IntArray
+) -> None:
+    """Let each phone come from one where that is better; all phones at once."""
+    for q in range(best.shape[0]):
+        value = reached + follows[q]
+        better = value > best[q]
+        best[q] = value if better else best[q]
+        came[q] = source if better else came[q]
+
+
 @kernel
 def phone_loop(
     log_probs: FloatArray, bigram: FloatArray, weight: float
@@ -41,51 +53,47 @@ def phone_loop(
     score = np.full(2 * V, _LOWEST)
     score[0] = 0.0
     back = np.zeros((S, 2 * V), np.int32)
-    following = np.empty(2 * V, np.float32)
-    reached = np.empty(V, np.float32)  # the best of the two states of each last phone
+    follows = np.float32(weight) * bigram
+    again = np.diag(follows).copy()
+    np.fill_diagonal(follows, _LOWEST)  # the same phone again only out of the blank
+    reached = np.empty(V, np.float32)  # the better of the two states of each phone
+    source, came = np.empty(V, np.int32), np.empty(V, np.int32)
+    best = np.empty(V, np.float32)
     for s in range(S):
+        for p in range(V):
+            rest, on = score[2 * p], score[2 * p + 1]
+            reached[p], source[p] = (on, 2 * p + 1) if on > rest else (rest, 2 * p)
+            twice = rest + again[p]
+            best[p], came[p] = (on, 2 * p + 1) if on >= twice else (twice, 2 * p)
+        for p in range(V):
+            _come_from(reached[p], source[p], follows[p], best, came)
         row = log_probs[s]
         for p in range(V):
-            on, rest = score[2 * p + 1], score[2 * p]
-            reached[p] = max(on, rest)
-            back[s, 2 * p] = 2 * p + 1 if on > rest else 2 * p
-            following[2 * p] = reached[p] + row[0]
-        following[1] = _LOWEST
-        for q in range(1, V):
-            best, source = score[2 * q + 1], 2 * q + 1
-            for p in range(V):
-                # the same phone again only out of the blank
-                before = score[2 * p] if p == q else reached[p]
-                value = before + weight * bigram[p, q]
-                if value > best:
-                    best = value
-                    resting = p == q or score[2 * p] >= score[2 * p + 1]
-                    source = 2 * p if resting else 2 * p + 1
-            back[s, 2 * q + 1] = source
-            following[2 * q + 1] = best + row[q]
-        score[:] = following
-    best, state = _LOWEST, 0
+            back[s, 2 * p], back[s, 2 * p + 1] = source[p], came[p]
+            score[2 * p], score[2 * p + 1] = reached[p] + row[0], best[p] + row[p]
+        score[1] = _LOWEST
+    total, state = _LOWEST, 0
     for p in range(1, V):
         for which in range(2):
             value = score[2 * p + which] + weight * bigram[p, 0]
-            if value > best:
-                best, state = value, 2 * p + which
+            if value > total:
+                total, state = value, 2 * p + which
     phones, steps, count = np.empty(S, np.int32), np.empty(S, np.int32), 0
     if state == 0:
         return phones[:0], steps[:0], 0.0, 0.0
     for s in range(S - 1, -1, -1):
-        source = back[s, state]
-        if state & 1 and source != state:
+        before = back[s, state]
+        if state & 1 and before != state:
             phones[count], steps[count] = state >> 1, s
             count += 1
-        state = source
+        state = before
     phones, steps = phones[:count][::-1].copy(), steps[:count][::-1].copy()
-    phonotactic, before = 0.0, 0
+    phonotactic, last = 0.0, np.int32(0)
     for phone in phones:
-        phonotactic += bigram[before, phone]
-        before = phone
-    phonotactic += bigram[before, 0]
-    return phones, steps, best - weight * phonotactic, phonotactic
+        phonotactic += bigram[last, phone]
+        last = phone
+    phonotactic += bigram[last, 0]
+    return phones, steps, total - weight * phonotactic, phonotactic
 
 
 @kernel

@@ -6,6 +6,7 @@ same word are one search (see `sweep`). What is found worth it is heard again on
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from steno_models.unknown.weights import DETECTION, Weights
 
 DoubleArray = NDArray[np.float64]
 LEAST_PHONES = 3
+_REMEMBERED = 20_000  # words and how often they are written: most are said again
 _WIDTH = 50
 _BEAM = 6.0
 _NO_DISTANCE = 20.0
@@ -96,6 +98,7 @@ class Look:
         self._candidates = candidates
         self._costs, self._parts = weights.costs, np.array(weights.parts)
         self._log_probs = log_probs_of(vocabulary)
+        self._log_count = lru_cache(_REMEMBERED)(partial(_log_count, vocabulary))
 
     def __call__(
         self,
@@ -160,10 +163,6 @@ class Look:
             np.where(none, _NO_CONTEXT, context[at]),
         )
 
-    def _log_count(self, word: str) -> float:
-        number = self._vocabulary.number_of(word)
-        return float(np.log(0.5 + (0 if number is None else self._vocabulary.counts[number])))
-
     def _phonotactic(self, phones: IntArray, places: Places) -> DoubleArray:
         """Return (R,) ln p of the phones of each stretch as a word's, for each of them."""
         bigram = self._bigram.astype(np.float64)
@@ -171,6 +170,11 @@ class Look:
         first, last = places.heard, places.unheard - 1
         total = bigram[0, phones[first]] + inner[last] - inner[first] + bigram[phones[last], 0]
         return np.asarray(total / (last - first + 2))
+
+
+def _log_count(vocabulary: CandidateVocabulary, word: str) -> float:
+    number = vocabulary.number_of(word)
+    return float(np.log(0.5 + (0 if number is None else vocabulary.counts[number])))
 
 
 def _language(

@@ -75,6 +75,8 @@ def sweep(
         beam: how far behind the best of the position they may be.
     """
     R = firsts.shape[0]
+    # in the width of the scores: else each sum would be made in 64 bits and narrowed again
+    missing, needless, reach = np.float32(insertion), np.float32(deletion), np.float32(beam)
     rows, distances = np.full((R, BEST), -1, np.int32), np.zeros((R, BEST), np.float32)
     room = 32 * width
     size_of_table = 1
@@ -82,43 +84,51 @@ def sweep(
         size_of_table *= 2
     keys = np.full(size_of_table, -1, np.int32)
     costs, places = np.empty(size_of_table, np.float32), np.empty(room, np.int32)
+    totals = np.empty(room, np.float32)
+    kept, kept_costs = np.empty(room, np.int32), np.empty(room, np.float32)
     r = 0
     while r < R:
         first, behind, last = firsts[r], r, 0
         while behind < R and firsts[behind] == first:
             last = max(last, lasts[behind])
             behind += 1
-        nodes, scores = np.zeros(1, np.int32), np.zeros(1, np.float32)
+        count, kept[0], kept_costs[0] = 1, 0, 0.0
         for u in range(first, last + 1):
             size, best = 0, _NO_COST
-            for i in range(nodes.shape[0]):
-                node, cost = nodes[i], scores[i]
+            for i in range(count):
+                node, cost = kept[i], kept_costs[i]
                 if u == first:
                     size = _relax(keys, costs, places, size, node, cost)
                     best = cost + below[node]
                     continue
-                size = _relax(keys, costs, places, size, node, cost + deletion)
-                best = min(best, cost + deletion + below[node])
+                size = _relax(keys, costs, places, size, node, cost + needless)
+                best = min(best, cost + needless + below[node])
                 for child in range(children[node], children[node + 1]):
                     new = cost + substitution[u - 1, token[child]]
-                    if new + below[child] <= best + beam:
+                    if new + below[child] <= best + reach:
                         best = min(best, new + below[child])
                         size = _relax(keys, costs, places, size, child, new)
-            # one phone of the word that was not heard
-            before = costs[places[:size]]
-            for i in range(before.shape[0]):
-                node = keys[places[i]]
-                cost = before[i] + insertion
-                if cost + below[node] > best + beam:
+            # one phone of the word that was not heard: behind what was there before, not in a row
+            before = size
+            for i in range(before):
+                totals[i] = costs[places[i]] + missing
+            for i in range(before):
+                node, cost = keys[places[i]], totals[i]
+                if cost + below[node] > best + reach:
                     continue
                 for child in range(children[node], children[node + 1]):
-                    if cost + below[child] <= best + beam:
+                    if cost + below[child] <= best + reach:
                         size = _relax(keys, costs, places, size, child, cost)
-            found = places[:size]
-            totals = costs[found] + below[keys[found]]
-            kept = found[totals <= _limit(totals, width, beam)]
-            nodes, scores = keys[kept], costs[kept]
-            keys[found] = -1
+            for i in range(size):
+                totals[i] = costs[places[i]] + below[keys[places[i]]]
+            limit, count = _limit(totals[:size], width, beam), 0
+            for i in range(size):
+                place = places[i]
+                if totals[i] <= limit:
+                    kept[count], kept_costs[count] = keys[place], costs[place]
+                    count += 1
+                keys[place] = -1
+            nodes, scores = kept[:count], kept_costs[:count]
             for run in range(r, behind):
                 if lasts[run] == u:
                     _cheapest(nodes, scores, own, own_costs, rows[run], distances[run])
