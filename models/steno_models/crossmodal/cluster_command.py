@@ -36,7 +36,12 @@ from steno_models.crossmodal.space import Space
 from steno_models.crossmodal.speech import Speech
 from steno_models.crossmodal.speech2vec.embed import embed
 from steno_models.crossmodal.speech2vec.model import Speech2Vec
-from steno_models.crossmodal.word2vec.train import Word2VecOptions, train
+from steno_models.crossmodal.word2vec.train import (
+    OPEN_EPOCHS,
+    OPEN_SAMPLE,
+    Word2VecOptions,
+    train,
+)
 from steno_models.crossmodal.word2vec.vocabulary import numbered
 from steno_models.errors import ConfigError
 from steno_models.types import FloatArray
@@ -196,8 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, help="pieces of a mini-batch; all, unless given")
     add("--dimensions", type=int, default=default.dimensions, help="of word2vec (%(default)s)")
     add("--window", type=int, default=default.window, help="of word2vec (%(default)s)")
-    add("--epochs", type=int, default=default.epochs, help="of word2vec (%(default)s)")
-    add("--sample", type=float, default=default.sample, help="of word2vec (%(default)s)")
+    add("--epochs", type=int, help=f"of word2vec ({OPEN_EPOCHS})")
+    add("--sample", type=float, help=f"of word2vec ({OPEN_SAMPLE})")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the model")
     add("--seed", type=int, default=0)
     add("--cache", type=Path, default=Path("runs/crossmodal-frames"), metavar="DIR",

@@ -11,8 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steno_models.crossmodal.space import Space
 from steno_models.crossmodal.text_parts import read_part, share
+from steno_models.crossmodal.word2vec.train import (
+    OPEN_EPOCHS,
+    OPEN_SAMPLE,
+    Word2VecOptions,
+    train,
+)
 from steno_models.crossmodal.word2vec.train import Progress as Stand
-from steno_models.crossmodal.word2vec.train import Word2VecOptions, train
 from steno_models.crossmodal.word2vec.vocabulary import Text, numbered
 from steno_models.crossmodal.word2vec_text import write_text
 
@@ -31,9 +36,7 @@ _ABOUT = {
     "dimensions": "of each vector",
     "window": "largest distance of neighbours",
     "negatives": "for each pair",
-    "epochs": "over the text",
     "alpha": "first learning rate",
-    "sample": "share above which words are thinned out; 1e-3 suits 1 to 10 M words",
     "threads": "more than one are faster and give no two runs alike",
     "seed": "of everything random",
 }
@@ -69,7 +72,9 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
     sentences = [sentence for path in asked.text for sentence in read(path)]
     text = numbered(share(sentences, part), min_count=asked.min_count, most=asked.words)
     del sentences
-    space, loss = _learn(text, options)
+    epochs, sample = options.epochs_and_sample(len(text.tokens))
+    options = msgspec.structs.replace(options, epochs=epochs, sample=sample)
+    space, loss = _learn(text, options, epochs * len(text.tokens))
     space.save(asked.out)
     if asked.text_format is not None:
         write_text(space, asked.text_format)
@@ -88,8 +93,8 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
     return 0
 
 
-def _learn(text: Text, options: Word2VecOptions) -> tuple[Space, float]:
-    """Return the space and the last loss, with a bar on standard error meanwhile."""
+def _learn(text: Text, options: Word2VecOptions, words: int) -> tuple[Space, float]:
+    """Return the space and the last loss, with a bar of so many words on standard error."""
     bar = Progress(
         TextColumn("word2vec"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
         TextColumn("loss {task.fields[loss]:.3f}  alpha {task.fields[alpha]:.4f}"),
@@ -97,7 +102,7 @@ def _learn(text: Text, options: Word2VecOptions) -> tuple[Space, float]:
     )  # fmt: skip
     last = [0.0]
     with bar:
-        task = bar.add_task("", total=options.epochs * len(text.tokens), loss=0.0, alpha=0.0)
+        task = bar.add_task("", total=words, loss=0.0, alpha=0.0)
 
         def show(stand: Stand) -> None:
             last[0] = stand.loss
@@ -127,5 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         value = getattr(default, name)
         about = f"{text} (%(default)s)"
         add(f"--{name}", type=type(value), default=value, help=about)
+    add("--epochs", type=int, help=f"over the text ({OPEN_EPOCHS})")
+    add("--sample", type=float, help=f"share above which words are thinned out ({OPEN_SAMPLE})")
     add("--json", action="store_true", help="print JSON")
     return parser

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from steno_models.crossmodal.space import Space, unit
@@ -86,12 +87,13 @@ def main(arguments: Sequence[str]) -> None:
     most = round(float(arguments[2]) * 1e6 / 18) if len(arguments) > 2 else None
     with Path(arguments[0]).open(encoding="utf-8") as file:
         sentences = list(islice(file, most))
-    options = Word2VecOptions(epochs=3, threads=threads)
+    epochs = 3
+    options = Word2VecOptions(epochs=epochs, sample=1e-3, threads=threads)
     our_space(sentences[:100], Word2VecOptions(epochs=1), 1)  # compiles
     ours, our_wall, our_busy = timed(lambda: our_space(sentences, options, 5))
     theirs, their_wall, their_busy = timed(lambda: gensim_space(sentences, options, 5))
-    again = gensim_space(sentences, Word2VecOptions(epochs=3, threads=threads, seed=7), 5)
-    words = options.epochs * sum(len(sentence.split()) for sentence in sentences)
+    again = gensim_space(sentences, msgspec.structs.replace(options, seed=7), 5)
+    words = epochs * sum(len(sentence.split()) for sentence in sentences)
     report = {
         "words": words,
         "threads": threads,

@@ -196,6 +196,15 @@ def test_texts_that_hold_nothing_to_learn_are_refused() -> None:
         train(numbered(["a", "b", "c"], min_count=1), Word2VecOptions())
 
 
+def test_a_short_text_is_read_more_often_and_thinned_out_less() -> None:
+    left_open = Word2VecOptions()
+    assert left_open.epochs_and_sample(7_000_000) == (5, 1e-3)
+    assert left_open.epochs_and_sample(500_000) == (10, pytest.approx(2e-3))
+    assert left_open.epochs_and_sample(60_000) == (50, 1e-2)
+    assert left_open.epochs_and_sample(0) == (50, 1e-2)
+    assert Word2VecOptions(epochs=3, sample=0.0).epochs_and_sample(60_000) == (3, 0.0)
+
+
 @pytest.mark.parametrize("wrong", [{"window": 0}, {"threads": 0}, {"alpha": 0.0}, {"sample": 1.0}])
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):

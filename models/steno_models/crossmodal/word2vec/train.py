@@ -21,6 +21,11 @@ from steno_models.errors import ConfigError, DataError
 from steno_models.types import FloatArray
 
 _BLOCK = 20_000  # words between two looks at the learning rate
+_LONG_TEXT = 1_000_000
+_EPOCHS, _MOST_EPOCHS = 5, 50
+_SAMPLE, _MOST_SAMPLE = 1e-3, 1e-2
+OPEN_EPOCHS = "5, of less than a million words up to 50"
+OPEN_SAMPLE = "1e-3, of less than a million words up to 1e-2"
 _LANES = 16  # vectors are as long as whole groups of vector instructions while they are trained
 
 
@@ -31,11 +36,11 @@ class Word2VecOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         dimensions: of each vector.
         window: how far neighbours may be.
         negatives: drawn for each pair.
-        epochs: over the text.
+        epochs: over the text; where None, what suits its length.
         alpha: the learning rate of the first word; it falls on a line to `last_alpha`.
         last_alpha: that of the last word.
-        sample: words that make more than such a share of the text are thinned out; 0 keeps all.
-            1e-3 suits one to ten million words; at 7 million 1e-4 aligns worse.
+        sample: words that make more than such a share of the text are thinned out; 0 keeps all;
+            where None, what suits its length.
         threads: 1 gives the same vectors whenever the seed is the same; more share them unlocked
             (Niu et al. 2011, "Hogwild!").
         seed: of everything random.
@@ -44,24 +49,37 @@ class Word2VecOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     dimensions: int = 50
     window: int = 5
     negatives: int = 5
-    epochs: int = 5
+    epochs: int | None = None
     alpha: float = 0.025
     last_alpha: float = 1e-4
-    sample: float = 1e-3
+    sample: float | None = None
     threads: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
         for name in ("dimensions", "window", "negatives", "epochs", "threads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"expected {name} of 1 or more, found {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"expected {name} of 1 or more, found {value}")
         if not 0.0 < self.last_alpha <= self.alpha:
             raise ConfigError(
                 f"expected 0 < last_alpha ≤ alpha, found {self.last_alpha} and {self.alpha}"
             )
-        if not 0.0 <= self.sample < 1.0:
+        if self.sample is not None and not 0.0 <= self.sample < 1.0:
             raise ConfigError(f"expected sample from 0 to below 1, found {self.sample}")
+
+    def epochs_and_sample(self, words: int) -> tuple[int, float]:
+        """Return both for a text of so many words: what was left open is as suits it.
+
+        5 epochs and 1e-3, for less than a million words up to 50 and 1e-2: of 72,000 words that
+        are read 5 times no map is found, and 1e-4 aligns worse at one million and at seven.
+        """
+        short = max(1.0, _LONG_TEXT / max(words, 1))
+        return (
+            min(_MOST_EPOCHS, round(_EPOCHS * short)) if self.epochs is None else self.epochs,
+            min(_MOST_SAMPLE, _SAMPLE * short) if self.sample is None else self.sample,
+        )
 
 
 class Progress(NamedTuple):
@@ -125,10 +143,12 @@ def _run(
     report: Callable[[Progress], None],
 ) -> None:
     """Let every thread take the next block of sentences until none is left."""
-    keep = keep_chances(text.counts, options.sample)
+    words = len(text.tokens)
+    epochs, sample = options.epochs_and_sample(words)
+    keep = keep_chances(text.counts, sample)
     shares, others = alias_table(negative_chances(text.counts))
     bounds = _blocks(text)
-    blocks, total = len(bounds) - 1, options.epochs * len(text.tokens)
+    blocks, total = len(bounds) - 1, epochs * words
     seeds = np.random.SeedSequence(options.seed).spawn(options.threads)
     turn = count()
 
@@ -136,16 +156,16 @@ def _run(
         state = seed.generate_state(1, np.uint64)
         for number in iter(turn.__next__, None):  # itertools.count is atomic under the lock
             epoch, block = divmod(number, blocks)
-            if epoch >= options.epochs:
+            if epoch >= epochs:
                 return
             first, last = bounds[block], bounds[block + 1]
-            read = epoch * len(text.tokens) + int(text.ends[first - 1] if first else 0)
+            read = epoch * words + int(text.ends[first - 1] if first else 0)
             alpha = options.alpha + (options.last_alpha - options.alpha) * (read / total)
             loss, pairs = learn_sentences(
                 vectors.inputs, vectors.outputs, text.tokens, text.ends, first, last,
                 keep, shares, others, options.window, options.negatives, np.float32(alpha), state,
             )  # fmt: skip
-            done = epoch * len(text.tokens) + int(text.ends[last - 1])
+            done = epoch * words + int(text.ends[last - 1])
             report(Progress(done, total, loss / max(pairs, 1), alpha))
 
     with ThreadPoolExecutor(options.threads) as pool:
