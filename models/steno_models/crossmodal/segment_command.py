@@ -102,7 +102,11 @@ def _cut(asked: argparse.Namespace, speech: Speech) -> list[Recording]:
                 mixture=MixtureOptions(variance=asked.variance), seed=asked.seed,
             )  # fmt: skip
             return _with_bar(
-                asked.rounds, lambda show: by_mixture(speech, landmarks, mixture, show), "ln p"
+                asked.rounds,
+                lambda show: by_mixture(
+                    speech, landmarks, mixture, show, taught_by=asked.taught_by
+                ),
+                "ln p",
             )
 
 
@@ -142,7 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--power", type=float, default=means.power, metavar="P",
         help="of es-kmeans: more than 1 makes pieces shorter (%(default)s)")  # fmt: skip
     add("--taught-by", type=int, metavar="N",
-        help="recordings that teach es-kmeans its means, by which all are cut (all)")  # fmt: skip
+        help="recordings that teach es-kmeans its means, or bes-gmm its mixture, by which all "
+        "are cut (all)")  # fmt: skip
     add("--from-means", type=int, default=0, metavar="N",
         help="rounds of es-kmeans before bes-gmm (%(default)s)")  # fmt: skip
     add("--variance", type=float, default=mixture.variance, help="of bes-gmm (%(default)s)")

@@ -1,6 +1,8 @@
 """Pieces of speech: against enumeration, closed forms and planted words."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 
@@ -20,7 +22,12 @@ from steno_models.crossmodal.segmentation.landmarks import (
     random_ends,
     speaking,
 )
-from steno_models.crossmodal.segmentation.methods import by_clock, by_means, by_syllables
+from steno_models.crossmodal.segmentation.methods import (
+    by_clock,
+    by_means,
+    by_mixture,
+    by_syllables,
+)
 from steno_models.crossmodal.segmentation.mixture import Mixture, MixtureOptions, draw, log_total
 from steno_models.crossmodal.segmentation.segments import (
     Recording,
@@ -183,14 +190,46 @@ def test_a_mean_weighs_pieces_and_an_empty_cluster_stays() -> None:
     np.testing.assert_allclose(means[1], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_means_of_some_recordings_cut_all_of_them() -> None:
+@pytest.mark.parametrize("method", ["means", "mixture"])
+def test_some_recordings_teach_how_all_of_them_are_cut(method: str) -> None:
     speech, _ = planted(9)
-    options = es_kmeans.EsKmeansOptions(clusters=5, rounds=6)
-    found = by_means(speech, LandmarkOptions(), options, lambda _: None, taught_by=4)
+    if method == "means":
+        means = es_kmeans.EsKmeansOptions(clusters=5, rounds=6)
+        found = by_means(speech, LandmarkOptions(), means, lambda _: None, taught_by=4)
+    else:
+        mixture = bes_gmm.BesGmmOptions(clusters=5, sweeps=6, cooling=3)
+        found = by_mixture(speech, LandmarkOptions(), mixture, lambda _: None, taught_by=4)
     assert [each.key for each in found] == list(speech.keys)
     for place, each in enumerate(found):
         ends = [segment.end_s for segment in each.segments]
         assert ends[-1] == border_s(speech.frames(place), speech.frames(place))
+
+
+def test_a_known_mixture_draws_segmentations_by_their_probability() -> None:
+    speech, _ = planted(2)
+    found = candidates(speech, LandmarkOptions())
+    options = bes_gmm.BesGmmOptions(clusters=3, sweeps=4, mixture=MixtureOptions(variance=0.5))
+    _, mixture = bes_gmm.sampled(found, options)
+    one = replace(found, stretches=found.stretches[:1])
+    stretch = one.stretches[0]
+    numbers = stretch.pieces[stretch.pieces >= 0]
+    totals = log_total(mixture.log_joint(found.vectors[numbers.min() : numbers.max() + 1]))
+    scores = bes_gmm.segment_scores(one, stretch, totals)
+    ways = [
+        ends
+        for ends in all_ends(len(scores), scores.shape[1])
+        if np.isfinite(scores[ends - 1, np.diff(ends, prepend=0) - 1]).all()
+    ]
+    logs = np.array([scores[e - 1, np.diff(e, prepend=0) - 1].sum() for e in ways])
+    shares = np.exp(logs - logs.max()) / np.exp(logs - logs.max()).sum()
+    random, drawn, number = np.random.default_rng(0), Counter[tuple[int, ...]](), 2000
+    for _ in range(number):
+        (ends,), (labels,) = bes_gmm.by_known_mixture(one, mixture, random)
+        assert len(labels) == len(ends)
+        drawn[tuple(ends.tolist())] += 1
+    for ends, share in zip(ways, shares.tolist(), strict=True):
+        expected = pytest.approx(share, abs=5 * np.sqrt(share / number) + 1e-9)
+        assert drawn[tuple(ends.tolist())] / number == expected
 
 
 @pytest.mark.parametrize("power", [1.0, 1.7])

@@ -54,7 +54,16 @@ def segment(
     options: BesGmmOptions,
     report: Callable[[float], None] = lambda _: None,
 ) -> Segmentation:
-    """Return a segmentation drawn from its posterior.
+    """Return a segmentation drawn from its posterior; see `sampled`."""
+    return sampled(found, options, report)[0]
+
+
+def sampled(
+    found: Candidates,
+    options: BesGmmOptions,
+    report: Callable[[float], None] = lambda _: None,
+) -> tuple[Segmentation, Mixture]:
+    """Return a segmentation drawn from its posterior, and the mixture of its pieces.
 
     Args:
         found: all pieces that there may be.
@@ -80,7 +89,19 @@ def segment(
             total += score
         objective.append(total)
         report(total)
-    return Segmentation(ends, labels, objective, mixture.means)
+    return Segmentation(ends, labels, objective, mixture.means), mixture
+
+
+def by_known_mixture(
+    found: Candidates, mixture: Mixture, random: np.random.Generator
+) -> tuple[list[LongArray], list[LongArray]]:
+    """Return the ends and the labels drawn under a mixture of the pieces of others."""
+    ends, labels = [], []
+    for stretch in found.stretches:
+        stops, logs, _ = _resegmented(found, stretch, mixture, 1.0, random)
+        ends.append(stops)
+        labels.append(draw(logs, random))
+    return ends, labels
 
 
 def segment_scores(found: Candidates, stretch: Stretch, totals: DoubleArray) -> DoubleArray:

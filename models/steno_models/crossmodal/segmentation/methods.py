@@ -9,6 +9,7 @@ import numpy as np
 from steno_models.crossmodal.clusters import cluster_names
 from steno_models.crossmodal.segmentation import bes_gmm, es_kmeans
 from steno_models.crossmodal.segmentation.landmarks import (
+    Candidates,
     LandmarkOptions,
     Stretch,
     candidates,
@@ -18,6 +19,7 @@ from steno_models.crossmodal.segmentation.landmarks import (
 )
 from steno_models.crossmodal.segmentation.segments import Recording, Segment
 from steno_models.crossmodal.speech import SHIFT_S, Speech, border_s
+from steno_models.types import LongArray
 
 _AT_ONCE = 64  # recordings
 MethodName = Literal["es-kmeans", "bes-gmm", "syllables", "equal"]
@@ -68,19 +70,9 @@ def by_means(
     if taught_by is None or taught_by >= len(speech):
         found = candidates(speech, landmarks)
         return _named(speech, found.stretches, es_kmeans.segment(found, options, report))
-    random = np.random.default_rng(options.seed)
-    teachers = np.sort(random.choice(len(speech), taught_by, replace=False)).tolist()
+    teachers = _drawn(speech, taught_by, options.seed)
     means = es_kmeans.segment(candidates(speech, landmarks, teachers), options, report).means
-    parts: list[Stretch] = []
-    ends, names = [], []
-    for first in range(0, len(speech), _AT_ONCE):
-        places = range(first, min(first + _AT_ONCE, len(speech)))
-        found = candidates(speech, landmarks, places)
-        own_ends, labels = es_kmeans.by_known_means(found, means, options)
-        parts += found.stretches
-        ends += own_ends
-        names += [cluster_names(own) for own in labels]
-    return recordings(speech, tuple(parts), ends, names)
+    return _cut(speech, landmarks, lambda own: es_kmeans.by_known_means(own, means, options))
 
 
 def by_mixture(
@@ -88,10 +80,41 @@ def by_mixture(
     landmarks: LandmarkOptions,
     options: bes_gmm.BesGmmOptions,
     report: Callable[[float], None],
+    *,
+    taught_by: int | None = None,
 ) -> list[Recording]:
-    """Return pieces drawn by the Bayesian mixture, named by their clusters."""
-    found = candidates(speech, landmarks)
-    return _named(speech, found.stretches, bes_gmm.segment(found, options, report))
+    """Return pieces drawn by the Bayesian mixture, named by their clusters; see `by_means`."""
+    if taught_by is None or taught_by >= len(speech):
+        found = candidates(speech, landmarks)
+        return _named(speech, found.stretches, bes_gmm.segment(found, options, report))
+    teachers = _drawn(speech, taught_by, options.seed)
+    mixture = bes_gmm.sampled(candidates(speech, landmarks, teachers), options, report)[1]
+    random = np.random.default_rng(options.seed)
+    return _cut(speech, landmarks, lambda own: bes_gmm.by_known_mixture(own, mixture, random))
+
+
+def _drawn(speech: Speech, number: int, seed: int) -> list[int]:
+    """Return `number` recordings, drawn by chance."""
+    chosen = np.random.default_rng(seed).choice(len(speech), number, replace=False)
+    return [int(place) for place in np.sort(chosen)]
+
+
+def _cut(
+    speech: Speech,
+    landmarks: LandmarkOptions,
+    cut: Callable[[Candidates], tuple[list[LongArray], list[LongArray]]],
+) -> list[Recording]:
+    """Return the pieces of all recordings, a few at a time; `cut` gives their ends and labels."""
+    parts: list[Stretch] = []
+    ends, names = [], []
+    for first in range(0, len(speech), _AT_ONCE):
+        places = range(first, min(first + _AT_ONCE, len(speech)))
+        found = candidates(speech, landmarks, places)
+        own_ends, labels = cut(found)
+        parts += found.stretches
+        ends += own_ends
+        names += [cluster_names(own) for own in labels]
+    return recordings(speech, tuple(parts), ends, names)
 
 
 def _named(
