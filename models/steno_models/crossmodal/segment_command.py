@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from steno_models.crossmodal.segmentation.bes_gmm import BesGmmOptions
 from steno_models.crossmodal.segmentation.es_kmeans import EsKmeansOptions
@@ -91,9 +91,12 @@ def _cut(asked: argparse.Namespace, speech: Speech) -> list[Recording]:
             means = EsKmeansOptions(
                 clusters=asked.clusters, rounds=asked.rounds, power=asked.power, seed=asked.seed
             )
-            return _with_bar(
-                asked.rounds,
-                lambda show: by_means(speech, landmarks, means, show, taught_by=asked.taught_by),
+            return _with_bars(
+                asked,
+                len(speech),
+                lambda show, cutting: by_means(
+                    speech, landmarks, means, show, taught_by=asked.taught_by, cutting=cutting
+                ),
                 "objective",
             )
         case _:
@@ -101,25 +104,40 @@ def _cut(asked: argparse.Namespace, speech: Speech) -> list[Recording]:
                 clusters=asked.clusters, sweeps=asked.rounds, from_means=asked.from_means,
                 mixture=MixtureOptions(variance=asked.variance), seed=asked.seed,
             )  # fmt: skip
-            return _with_bar(
-                asked.rounds,
-                lambda show: by_mixture(
-                    speech, landmarks, mixture, show, taught_by=asked.taught_by
+            return _with_bars(
+                asked,
+                len(speech),
+                lambda show, cutting: by_mixture(
+                    speech, landmarks, mixture, show, taught_by=asked.taught_by, cutting=cutting
                 ),
                 "ln p",
             )
 
 
-def _with_bar(
-    rounds: int, work: Callable[[Callable[[float], None]], list[Recording]], what: str
+def _with_bars(
+    asked: argparse.Namespace,
+    recordings: int,
+    work: Callable[[Callable[[float], None], Callable[[int], None]], list[Recording]],
+    what: str,
 ) -> list[Recording]:
+    """Return what `work` returns, with a bar of its rounds and one of recordings that are cut."""
     columns = (
-        TextColumn("segmenting"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-        TextColumn(what + " {task.fields[value]:.6g}"), TimeElapsedColumn(),
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[value]}"), TimeElapsedColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task: TaskID = bar.add_task("", total=rounds, value=0.0)
-        return work(lambda value: bar.update(task, advance=1, value=value))
+        rounds = bar.add_task("segmenting", total=asked.rounds, value="")
+        cut = bar.add_task(
+            "cutting", total=recordings, value="", visible=asked.taught_by is not None, start=False
+        )
+
+        def cutting(number: int) -> None:
+            bar.start_task(cut)
+            bar.update(cut, advance=number)
+
+        return work(
+            lambda value: bar.update(rounds, advance=1, value=f"{what} {value:.6g}"), cutting
+        )
 
 
 def _say(text: str) -> None:

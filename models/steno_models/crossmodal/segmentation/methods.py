@@ -56,6 +56,7 @@ def by_means(
     report: Callable[[float], None],
     *,
     taught_by: int | None = None,
+    cutting: Callable[[int], None] = lambda _: None,
 ) -> list[Recording]:
     """Return the pieces of embedded segmental k-means, named by their clusters.
 
@@ -66,13 +67,16 @@ def by_means(
         report: is told the objective after each round.
         taught_by: so many recordings, drawn by chance, teach the means by which all are then cut,
             one after the other: memory does not grow with the hours. None lets all teach.
+        cutting: is told then of so many recordings more that are cut.
     """
     if taught_by is None or taught_by >= len(speech):
         found = candidates(speech, landmarks)
         return _named(speech, found.stretches, es_kmeans.segment(found, options, report))
     teachers = _drawn(speech, taught_by, options.seed)
     means = es_kmeans.segment(candidates(speech, landmarks, teachers), options, report).means
-    return _cut(speech, landmarks, lambda own: es_kmeans.by_known_means(own, means, options))
+    return _cut(
+        speech, landmarks, lambda own: es_kmeans.by_known_means(own, means, options), cutting
+    )
 
 
 def by_mixture(
@@ -82,6 +86,7 @@ def by_mixture(
     report: Callable[[float], None],
     *,
     taught_by: int | None = None,
+    cutting: Callable[[int], None] = lambda _: None,
 ) -> list[Recording]:
     """Return pieces drawn by the Bayesian mixture, named by their clusters; see `by_means`."""
     if taught_by is None or taught_by >= len(speech):
@@ -90,7 +95,9 @@ def by_mixture(
     teachers = _drawn(speech, taught_by, options.seed)
     mixture = bes_gmm.sampled(candidates(speech, landmarks, teachers), options, report)[1]
     random = np.random.default_rng(options.seed)
-    return _cut(speech, landmarks, lambda own: bes_gmm.by_known_mixture(own, mixture, random))
+    return _cut(
+        speech, landmarks, lambda own: bes_gmm.by_known_mixture(own, mixture, random), cutting
+    )
 
 
 def _drawn(speech: Speech, number: int, seed: int) -> list[int]:
@@ -103,6 +110,7 @@ def _cut(
     speech: Speech,
     landmarks: LandmarkOptions,
     cut: Callable[[Candidates], tuple[list[LongArray], list[LongArray]]],
+    cutting: Callable[[int], None],
 ) -> list[Recording]:
     """Return the pieces of all recordings, a few at a time; `cut` gives their ends and labels."""
     parts: list[Stretch] = []
@@ -114,6 +122,7 @@ def _cut(
         parts += found.stretches
         ends += own_ends
         names += [cluster_names(own) for own in labels]
+        cutting(len(places))
     return recordings(speech, tuple(parts), ends, names)
 
 
