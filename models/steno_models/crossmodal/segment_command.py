@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -91,34 +92,17 @@ def _cut(asked: argparse.Namespace, speech: Speech) -> list[Recording]:
             means = EsKmeansOptions(
                 clusters=asked.clusters, rounds=asked.rounds, power=asked.power, seed=asked.seed
             )
-            return _with_bars(
-                asked,
-                len(speech),
-                lambda show, cutting: by_means(
-                    speech, landmarks, means, show, taught_by=asked.taught_by, cutting=cutting
-                ),
-                "objective",
-            )
+            return _with_bars(asked, len(speech), partial(by_means, speech, landmarks, means))
         case _:
             mixture = BesGmmOptions(
                 clusters=asked.clusters, sweeps=asked.rounds, from_means=asked.from_means,
                 mixture=MixtureOptions(variance=asked.variance), seed=asked.seed,
             )  # fmt: skip
-            return _with_bars(
-                asked,
-                len(speech),
-                lambda show, cutting: by_mixture(
-                    speech, landmarks, mixture, show, taught_by=asked.taught_by, cutting=cutting
-                ),
-                "ln p",
-            )
+            return _with_bars(asked, len(speech), partial(by_mixture, speech, landmarks, mixture))
 
 
 def _with_bars(
-    asked: argparse.Namespace,
-    recordings: int,
-    work: Callable[[Callable[[float], None], Callable[[int], None]], list[Recording]],
-    what: str,
+    asked: argparse.Namespace, recordings: int, work: Callable[..., list[Recording]]
 ) -> list[Recording]:
     """Return what `work` returns, with a bar of its rounds and one of recordings that are cut."""
     columns = (
@@ -131,13 +115,14 @@ def _with_bars(
             "cutting", total=recordings, value="", visible=asked.taught_by is not None, start=False
         )
 
+        def show(value: float) -> None:
+            bar.update(rounds, advance=1, value=f"objective {value:.6g}")
+
         def cutting(number: int) -> None:
             bar.start_task(cut)
             bar.update(cut, advance=number)
 
-        return work(
-            lambda value: bar.update(rounds, advance=1, value=f"{what} {value:.6g}"), cutting
-        )
+        return work(show, taught_by=asked.taught_by, cutting=cutting)
 
 
 def _say(text: str) -> None:
