@@ -192,7 +192,7 @@ def test_the_recipe_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STENO_RUNS", "/runs")
     config = read_config(Path(command.__file__).with_name("spoken_novels.toml"))
     assert config.speech == (Path("/runs/spoken"),)
-    assert config.fit_options().optim.total_steps == 6000
+    assert config.fit_options().optim.total_steps == 4500
 
 
 def test_a_wrong_configuration_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
