@@ -28,6 +28,20 @@ def _come_from(
 
 
 @kernel
+def _path(back: IntArray, state: int) -> tuple[IntArray, IntArray]:
+    """Return the phones on the way to `state`, and the step at which each begins."""
+    S, count = back.shape[0], 0
+    phones, steps = np.empty(S, np.int32), np.empty(S, np.int32)
+    for s in range(S - 1, -1, -1):
+        before = back[s, state]
+        if state & 1 and before != state:
+            phones[count], steps[count] = state >> 1, s
+            count += 1
+        state = before
+    return phones[:count][::-1].copy(), steps[:count][::-1].copy()
+
+
+@kernel
 def phone_loop(
     log_probs: FloatArray, bigram: FloatArray, weight: float
 ) -> tuple[IntArray, IntArray, float, float]:
@@ -78,16 +92,9 @@ def phone_loop(
             value = score[2 * p + which] + weight * bigram[p, 0]
             if value > total:
                 total, state = value, 2 * p + which
-    phones, steps, count = np.empty(S, np.int32), np.empty(S, np.int32), 0
+    phones, steps = _path(back, state)
     if state == 0:
-        return phones[:0], steps[:0], 0.0, 0.0
-    for s in range(S - 1, -1, -1):
-        before = back[s, state]
-        if state & 1 and before != state:
-            phones[count], steps[count] = state >> 1, s
-            count += 1
-        state = before
-    phones, steps = phones[:count][::-1].copy(), steps[:count][::-1].copy()
+        return phones, steps, 0.0, 0.0
     phonotactic, last = 0.0, np.int32(0)
     for phone in phones:
         phonotactic += bigram[last, phone]

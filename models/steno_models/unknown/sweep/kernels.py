@@ -119,21 +119,36 @@ def sweep(
                 for child in range(children[node], children[node + 1]):
                     if cost + below[child] <= best + reach:
                         size = _relax(keys, costs, places, size, child, cost)
-            for i in range(size):
-                totals[i] = costs[places[i]] + below[keys[places[i]]]
-            limit, count = _limit(totals[:size], width, beam), 0
-            for i in range(size):
-                place = places[i]
-                if totals[i] <= limit:
-                    kept[count], kept_costs[count] = keys[place], costs[place]
-                    count += 1
-                keys[place] = -1
+            found = totals[:size]
+            count = _keep(keys, costs, places, below, width, beam, found, kept, kept_costs)
             nodes, scores = kept[:count], kept_costs[:count]
             for run in range(r, behind):
                 if lasts[run] == u:
                     _cheapest(nodes, scores, own, own_costs, rows[run], distances[run])
         r = behind
     return rows, distances
+
+
+@kernel
+def _keep(
+    keys: IntArray, costs: FloatArray, places: IntArray, below: FloatArray, width: int, beam: float,
+    totals: FloatArray, kept: IntArray, kept_costs: FloatArray,
+) -> int:  # fmt: skip
+    """Move the nodes worth it from the table to `kept`, empty the table, return how many they are.
+
+    As many are looked at as `totals`, which is written to, has room for.
+    """
+    size, count = totals.shape[0], 0
+    for i in range(size):
+        totals[i] = costs[places[i]] + below[keys[places[i]]]
+    limit = _limit(totals, width, beam)
+    for i in range(size):
+        place = places[i]
+        if totals[i] <= limit:
+            kept[count], kept_costs[count] = keys[place], costs[place]
+            count += 1
+        keys[place] = -1
+    return count
 
 
 @leaf
