@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:  # noqa: C901, PLR0911 - one for each
             from steno_models.lm.ngram.corpus import read_sentences  # noqa: PLC0415
             from steno_models.text.normalise import sentences  # noqa: PLC0415
 
-            return word2vec(rest, read=lambda path: read_sentences(path, sentences))
+            return word2vec(rest, read=read_sentences, spoken=sentences)
         case ["align", *rest]:
             from steno_models.crossmodal.align_command import main as align  # noqa: PLC0415
 

@@ -106,6 +106,7 @@ def test_exactly_the_well_formed_roman_numerals_have_values() -> None:
         ("naïve Æsop’s “Œuvre”—the end…", "naive aesop's oeuvre the end"),
         ("'Tis o'clock, give 'em 'it' o' bee's knees'", "'tis o'clock give 'em it o' bee's knees"),
         ("he 's did n't twenty-one", "he's didn't twenty one"),
+        ("DID N'T, 0N'T, i.e. n't", "didn't zero n't that isn't"),
         ("No. 5, #5. No. He & I, &c.", "number five number five no he and i et cetera"),
         ("", ""),
         ("—!?", ""),

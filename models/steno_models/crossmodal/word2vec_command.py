@@ -20,17 +20,22 @@ from steno_models.crossmodal.word2vec.train import (
 from steno_models.crossmodal.word2vec.train import Progress as Stand
 from steno_models.crossmodal.word2vec.vocabulary import Text, numbered
 from steno_models.crossmodal.word2vec_text import write_text
+from steno_models.errors import DataError
+from steno_models.text.letters import plain_sentences
 
-# Gives the normalised sentences of a file.
-Reader = Callable[[Path], Iterable[str]]
+# Gives the sentences of a text, and those of a file by such a one.
+Splitter = Callable[[str], Iterable[str]]
+Reader = Callable[[Path, Splitter], Iterable[str]]
 
 _DESCRIPTION = """Learn vectors of words from running text: skip-gram with negative sampling.
 
-Texts are normalised to what is spoken. --out gets vectors.safetensors and words.txt.
+Texts are English and normalised to what is spoken, unless --as-written: then words are in any
+language, in small letters and without punctuation. --out gets vectors.safetensors and words.txt.
 """
 _EXAMPLE = """examples:
   steno-models crossmodal word2vec --text novels.txt.xz --out novels
   steno-models crossmodal word2vec --text novels.txt.xz --part 1/2 --out first-half
+  steno-models crossmodal word2vec --text romans.txt --as-written --out romans
 """
 _ABOUT = {
     "dimensions": "of each vector",
@@ -60,8 +65,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     options: Word2VecOptions
 
 
-def main(arguments: Sequence[str], *, read: Reader) -> int:
-    """Run `steno-models crossmodal word2vec`; `read` gives the sentences of a file."""
+def main(arguments: Sequence[str], *, read: Reader, spoken: Splitter) -> int:
+    """Run `steno-models crossmodal word2vec`.
+
+    Args:
+        arguments: of the command.
+        read: gives the sentences of a file.
+        spoken: makes them what is spoken in English.
+    """
     asked = _parser().parse_args(arguments)
     options = Word2VecOptions(
         dimensions=asked.dimensions, window=asked.window, negatives=asked.negatives,
@@ -69,7 +80,10 @@ def main(arguments: Sequence[str], *, read: Reader) -> int:
         threads=asked.threads, seed=asked.seed,
     )  # fmt: skip
     part = read_part(asked.part)
-    sentences = [sentence for path in asked.text for sentence in read(path)]
+    splitter = plain_sentences if asked.as_written else spoken
+    sentences = [sentence for path in asked.text for sentence in read(path, splitter)]
+    if not sentences and not asked.as_written:
+        raise DataError("expected words of English, found none; --as-written takes any language")
     text = numbered(share(sentences, part), min_count=asked.min_count, most=asked.words)
     del sentences
     epochs, sample = options.epochs_and_sample(len(text.tokens))
@@ -123,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--text", type=Path, nargs="+", required=True, metavar="FILE",
         help="running text, plain, .gz, .bz2 or .xz, or manifests (.jsonl)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="DIR", help="of the space")
+    add("--as-written", action="store_true", help="words of any language, as they are written")
     add("--part", default="1/1", metavar="K/N",
         help="read only the K-th of N stretches of the sentences")  # fmt: skip
     add("--text-format", type=Path, metavar="FILE", help="write the text format of Word2Vec, too")

@@ -60,14 +60,15 @@ def sentences(text: str) -> Iterator[str]:
 
     Blank lines, and line ends that no editor's wrapping explains, end a sentence too.
     """
-    for paragraph in _paragraphs(text):
+    for paragraph in paragraphs(text):
         for sentence in _SENTENCE_END.split(expand(fold(paragraph))):
             words = _words(sentence)
             if words:
                 yield words
 
 
-def _paragraphs(text: str) -> Iterator[str]:
+def paragraphs(text: str) -> Iterator[str]:
+    """Yield the paragraphs of `text`, each in one line: an editor's wrapping is undone."""
     lines: list[str] = []
     for line in text.splitlines():
         lines.append(line)

@@ -87,10 +87,14 @@ def _lone_roman(match: _Match) -> str:
     return numerals.cardinal(value) if value else match[0]
 
 
+# Tokenised text has "did n't"; what else stands before "n't" is no contraction.
+_NEGATED = (
+    "ai|are|be|ca|could|dare|did|do|does|had|has|have|is|may|might|must|need|ought|sha|should|was|"
+    "were|wo|would"
+)
 _ABBREVIATIONS: tuple[_Rule, ...] = (
     (re.compile(r"\b([Oo]) ?' ?(?=clock\b)"), r"\1'"),
     (re.compile(r" '(?=(?:s|m|d|ll|re|ve)\b)|''+"), lambda m: "'" if m[0] == " '" else '"'),
-    (re.compile(r"(?<=[a-z]) (?=n't\b)"), ""),
     (re.compile(r"\be\.\s?g\."), "for example"),
     (re.compile(r"\bi\.\s?e\."), "that is"),
     (
@@ -107,6 +111,7 @@ _ABBREVIATIONS: tuple[_Rule, ...] = (
     (re.compile(rf"\b({_KINGS}) ([IVX]{{2,}})\b"), _regnal),
     (re.compile(rf"\b((?i:{_PARTS})) ([IVXLC]+)\b"), _numbered_part),
     (re.compile(r"\b(?!IV\b)[IVX]{2,}\b"), _lone_roman),
+    (re.compile(rf"\b({_NEGATED}) (?=n't\b)", re.IGNORECASE), r"\1"),
 )
 
 

@@ -42,6 +42,19 @@ def test_words_of_a_text_become_a_space(tmp_path: Path, capsys: pytest.CaptureFi
     assert read_text(tmp_path / "space.vec").words == space.words
 
 
+def test_texts_of_other_languages_are_read_as_they_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("Кошка видит пчелу. Пчела видит кошку!\n" * 30)
+    call = ["crossmodal", "word2vec", "--text", str(text), "--out", str(tmp_path / "space")]
+    assert main(call) == 1
+    assert "--as-written" in capsys.readouterr().err
+    assert main([*call, "--as-written", "--dimensions", "4", "--epochs", "1"]) == 0
+    space = Space.load(tmp_path / "space")
+    assert set(space.words) == {"видит", "кошка", "кошку", "пчела", "пчелу"}
+
+
 def test_a_wrong_part_and_a_missing_text_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,12 +1,12 @@
 """The letters of a language as tokens: what its transcripts are written in, and a blank."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from steno_models.errors import DataError
+from steno_models.text.letters import plain
 from steno_models.types import IntArray
 
 BLANK, GAP = 0, 1  # no letter; the border of two words
@@ -50,10 +50,3 @@ class Alphabet:
         """Return the words that `tokens` spell, separated by single blanks."""
         spelled = "".join(" " if token == GAP else self.letters[token - 2] for token in tokens)
         return " ".join(spelled.split())
-
-
-def plain(text: str) -> str:
-    """Return `text` in small composed letters, blanks between words, without punctuation."""
-    composed = unicodedata.normalize("NFC", text.casefold())
-    kept = (c if unicodedata.category(c)[0] in "LM" or c in "'’-" else " " for c in composed)
-    return " ".join("".join(kept).split())

@@ -6,7 +6,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from steno_models.crossmodal.cluster_command import main as cluster
-from steno_models.crossmodal.graphemes.alphabet import plain
 from steno_models.crossmodal.low_resource.config import LowResource
 from steno_models.crossmodal.segment_command import left_out
 from steno_models.crossmodal.segment_command import main as segment
@@ -17,6 +16,7 @@ from steno_models.crossmodal.word2vec.train import Word2VecOptions
 from steno_models.crossmodal.word2vec.train import train as learn_words
 from steno_models.crossmodal.word2vec.vocabulary import numbered
 from steno_models.errors import ConfigError
+from steno_models.text.letters import plain
 from steno_models.training.manifest import read_manifest
 
 
