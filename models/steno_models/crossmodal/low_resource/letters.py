@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from steno_models.crossmodal.graphemes.alphabet import Alphabet, plain
+from steno_models.crossmodal.graphemes.alphabet import Alphabet
 from steno_models.crossmodal.graphemes.steps import EncoderSteps, stacked_frames
 from steno_models.crossmodal.graphemes.train import Chosen, best_model, log_probs, train
 from steno_models.crossmodal.graphemes.words import Scored, Vocabulary, fitted, stretches
 from steno_models.crossmodal.low_resource.config import OWN, TEXTS, LowResource
 from steno_models.errors import DataError
+from steno_models.text.letters import plain
 from steno_models.text.wer import character_error_rate, word_alignments, word_error_rate
 from steno_models.training.feature_cache import Features, JoinedFeatures, Recipe, cached_features
 from steno_models.training.manifest import read_manifest
