@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from steno_models.crossmodal.graphemes.alphabet import BLANK, GAP, Alphabet, plain
+from steno_models.crossmodal.graphemes.alphabet import BLANK, GAP, Alphabet
 from steno_models.crossmodal.graphemes.kernels import spelling_scores
+from steno_models.text.letters import plain
 from steno_models.text.wer import word_error_rate
 from steno_models.types import FloatArray
 
