@@ -204,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", default="en", help="whose language model and words to use")
     parser.add_argument("--language-model", default="general")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N utterances only")
-    scales = "factor on log-likelihoods (a frame's 1/10, a network's 0.1 for each frame of a step)"
+    scales = "factor on log-likelihoods (a frame's 1/10, a network's 0.2 for each frame of a step)"
     parser.add_argument("--acoustic-scale", type=float, help=scales)
     parser.add_argument("--lm-weight", type=float, default=1.0)
     parser.add_argument("--word-score", type=float, default=0.0)

@@ -179,7 +179,7 @@ def test_a_system_comes_back_from_its_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.stay_probs, system.stay_probs)
     np.testing.assert_array_equal(again.log_priors, system.log_priors)
     assert again.network.bottleneck(features).shape == (11, 6)
-    assert again.acoustic_scale == pytest.approx(0.4)
+    assert again.acoustic_scale == pytest.approx(0.8)
     assert (again.units, again.network.context) == (system.units, system.network.context)
     (tmp_path / "round1" / DESCRIPTION).write_text("encoder = 1")
     with pytest.raises(DataError, match="expected a network"):
@@ -197,7 +197,7 @@ def test_a_network_without_a_bottleneck_says_so() -> None:
 def test_a_context_is_kept_with_the_network() -> None:
     hybrid, _, _ = _world(0)
     assert hybrid.network.context == WHOLE
-    assert hybrid.acoustic_scale == pytest.approx(0.1)
+    assert hybrid.acoustic_scale == pytest.approx(0.2)
 
 
 def test_the_phones_of_a_graph_are_the_nodes_of_one_with_one_state_a_phone() -> None:

@@ -23,7 +23,7 @@ from steno_models.hmm.topology import Graph
 from steno_models.types import FloatArray, IntArray
 
 WEIGHTS, DESCRIPTION, STATES = "network.safetensors", "network.toml", "states.npz"
-SCALE_PER_FRAME = 0.1  # of log-likelihoods against the language model, as with Gaussians
+SCALE_PER_FRAME = 0.2  # of log-likelihoods against the language model, for steps of 40 ms
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
